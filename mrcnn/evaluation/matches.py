@@ -1,0 +1,265 @@
+"""Which detections are right, and average precision of one image.
+
+These measures judge one image at a time by the overlap of masks. They are made for
+looking into an image; numbers to compare with others come from `evaluation.coco`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrcnn.geometry.boxes import compute_overlaps
+from mrcnn.geometry.masks import compute_overlaps_masks
+
+UNMATCHED = -1
+"""Mark of a detection without an object, and of an object without a detection."""
+
+IGNORED = -2
+"""Mark of a detection that lies on a crowd: neither right nor wrong (COCO's rule)."""
+
+
+def compute_matches(
+    gt_boxes: np.ndarray,
+    gt_class_ids: np.ndarray,
+    gt_masks: np.ndarray,
+    pred_boxes: np.ndarray,
+    pred_class_ids: np.ndarray,
+    pred_scores: np.ndarray,
+    pred_masks: np.ndarray,
+    iou_threshold: float = 0.5,
+    score_threshold: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of detections and objects of one image, each used once.
+
+    Detections choose in the order of their scores: each takes, among the free objects
+    of its class, the one whose mask overlaps its own the most, if that is at least
+    `iou_threshold`. Zero rows of `gt_boxes` and `pred_boxes` are padding and dropped.
+
+    Args:
+        gt_boxes: [G, (y1, x1, y2, x2)], any one frame, zero rows are padding.
+        gt_class_ids: int [G]; negative is a crowd, which no detection can take.
+        gt_masks: bool [H, W, G].
+        pred_boxes: [N, (y1, x1, y2, x2)], the frame of `gt_boxes`.
+        pred_class_ids: int [N].
+        pred_scores: float [N], probability.
+        pred_masks: bool [H, W, N].
+        iou_threshold: least IoU of the masks of a pair, ratio.
+        score_threshold: detections below this probability take no object.
+
+    Returns:
+        gt_match: int32 [G], row of the detection that took the object, or -1. Rows
+            count in the order of falling scores.
+        pred_match: int32 [N] in the order of falling scores, row of the object, or -1,
+            or -2 for a detection of which at least `iou_threshold` lies on a crowd of
+            its class.
+        overlaps: float32 [N, G], IoU of the masks, rows by falling scores.
+
+    Raises:
+        ValueError: the counts of boxes, class ids, scores and masks differ.
+
+    Example:
+        >>> mask = np.zeros([4, 4, 1], bool)
+        >>> mask[:2, :2] = True
+        >>> box = np.array([[0, 0, 2, 2]])
+        >>> gt_match, pred_match, overlaps = compute_matches(
+        ...     box, np.array([1]), mask, box, np.array([1]), np.array([0.9]), mask
+        ... )
+        >>> gt_match.tolist(), pred_match.tolist(), overlaps.tolist()
+        ([0], [0], [[1.0]])
+    """
+    _, gt_class_ids, gt_masks = _trim("gt", gt_boxes, gt_class_ids, gt_masks)
+    keep, pred_class_ids, pred_masks = _trim(
+        "pred", pred_boxes, pred_class_ids, pred_masks
+    )
+    pred_scores = _rows(np.asarray(pred_scores), keep)
+    if len(pred_scores) != len(pred_class_ids):
+        raise ValueError(
+            f"compute_matches(pred_scores): {len(pred_scores)} scores for "
+            f"{len(pred_class_ids)} boxes; give one score a box."
+        )
+    order = np.argsort(-pred_scores, kind="stable")
+    pred_class_ids, pred_scores = pred_class_ids[order], pred_scores[order]
+    pred_masks = pred_masks[..., order]
+
+    overlaps = compute_overlaps_masks(pred_masks, gt_masks)
+    overlaps = np.asarray(overlaps, np.float32).reshape(len(order), len(gt_class_ids))
+    gt_match = np.full(len(gt_class_ids), UNMATCHED, np.int32)
+    pred_match = np.full(len(order), UNMATCHED, np.int32)
+    for i, (class_id, score) in enumerate(
+        zip(pred_class_ids, pred_scores, strict=True)
+    ):
+        if score < score_threshold:
+            break
+        candidates = (gt_class_ids == class_id) & (gt_match == UNMATCHED)
+        candidates &= overlaps[i] >= iou_threshold
+        if candidates.any():
+            best = int(np.argmax(np.where(candidates, overlaps[i], -1)))
+            gt_match[best], pred_match[i] = i, best
+        elif _covered(pred_masks[..., i], gt_masks[..., gt_class_ids == -class_id]) >= (
+            iou_threshold
+        ):
+            pred_match[i] = IGNORED
+    return gt_match, pred_match, overlaps
+
+
+def compute_ap(
+    gt_boxes: np.ndarray,
+    gt_class_ids: np.ndarray,
+    gt_masks: np.ndarray,
+    pred_boxes: np.ndarray,
+    pred_class_ids: np.ndarray,
+    pred_scores: np.ndarray,
+    pred_masks: np.ndarray,
+    iou_threshold: float = 0.5,
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """Average precision of one image: the area under its precision-recall curve.
+
+    All classes are ranked together. Crowds aren't objects to find, and detections on
+    them don't count (see `compute_matches`, which also describes the arguments).
+
+    Returns:
+        ap: float, ratio. Of an image without objects: 1.0 if nothing was detected,
+            else 0.0.
+        precisions: float64 [n + 2], the envelope (each value is the best precision at
+            this recall or a higher one), framed by 0 at both ends.
+        recalls: float64 [n + 2], from 0 to 1.
+        overlaps: float32 [N, G], IoU of the masks, rows by falling scores.
+
+    Example:
+        >>> empty = np.zeros([4, 4, 0], bool)
+        >>> no_boxes, none = np.zeros([0, 4]), np.zeros([0], int)
+        >>> compute_ap(no_boxes, none, empty, no_boxes, none, none, empty)[0]
+        1.0
+    """
+    gt_match, pred_match, overlaps = compute_matches(
+        gt_boxes,
+        gt_class_ids,
+        gt_masks,
+        pred_boxes,
+        pred_class_ids,
+        pred_scores,
+        pred_masks,
+        iou_threshold,
+    )
+    _, gt_class_ids, _ = _trim("gt", gt_boxes, gt_class_ids, gt_masks)
+    num_objects = int(np.sum(gt_class_ids > 0))
+    right = pred_match[pred_match != IGNORED] != UNMATCHED
+
+    found = np.cumsum(right)
+    precisions = found / np.arange(1, len(right) + 1)
+    recalls = found / max(num_objects, 1)
+    precisions = np.concatenate([[0.0], precisions, [0.0]])
+    recalls = np.concatenate([[0.0], recalls, [1.0]])
+    precisions = np.maximum.accumulate(precisions[::-1])[::-1]
+    if num_objects == 0:
+        return (0.0 if len(right) else 1.0), precisions, recalls, overlaps
+    ap = float(np.sum(np.diff(recalls) * precisions[1:]))
+    return ap, precisions, recalls, overlaps
+
+
+def compute_ap_range(
+    gt_box: np.ndarray,
+    gt_class_id: np.ndarray,
+    gt_mask: np.ndarray,
+    pred_box: np.ndarray,
+    pred_class_id: np.ndarray,
+    pred_score: np.ndarray,
+    pred_mask: np.ndarray,
+    iou_thresholds: Sequence[float] | None = None,
+    verbose: int = 1,
+) -> float:
+    """Mean of `compute_ap` over IoU thresholds, 0.50 to 0.95 in steps of 0.05.
+
+    Args:
+        gt_box: see `compute_matches`, as the next six.
+        gt_class_id: int [G].
+        gt_mask: bool [H, W, G].
+        pred_box: [N, (y1, x1, y2, x2)].
+        pred_class_id: int [N].
+        pred_score: float [N], probability.
+        pred_mask: bool [H, W, N].
+        iou_thresholds: ratios to use instead.
+        verbose: 1 prints the AP at each threshold, 0 nothing.
+
+    Returns:
+        The mean AP, ratio.
+    """
+    if iou_thresholds is None:
+        iou_thresholds = np.linspace(0.5, 0.95, 10)
+    thresholds = [float(threshold) for threshold in iou_thresholds]
+    if not thresholds:
+        raise ValueError("compute_ap_range(iou_thresholds=[]): give at least one.")
+    gt = (gt_box, gt_class_id, gt_mask)
+    pred = (pred_box, pred_class_id, pred_score, pred_mask)
+    aps = []
+    for threshold in thresholds:
+        aps.append(compute_ap(*gt, *pred, iou_threshold=threshold)[0])
+        if verbose:
+            print(f"AP @{threshold:.2f}:\t {aps[-1]:.3f}")
+    mean = float(np.mean(aps))
+    if verbose:
+        print(f"AP @{thresholds[0]:.2f}-{thresholds[-1]:.2f}:\t {mean:.3f}")
+    return mean
+
+
+def compute_recall(
+    pred_boxes: np.ndarray, gt_boxes: np.ndarray, iou: float
+) -> tuple[float, np.ndarray]:
+    """Part of the objects that boxes find, and which boxes find one.
+
+    A box stands for the one object it overlaps the most.
+
+    Args:
+        pred_boxes: [N, (y1, x1, y2, x2)], any one frame.
+        gt_boxes: [G, (y1, x1, y2, x2)], the same frame.
+        iou: least IoU of a box that finds, ratio.
+
+    Returns:
+        recall: float, ratio; 1.0 when there is nothing to find.
+        positive_ids: int [k], rows of `pred_boxes` that find an object.
+
+    Example:
+        >>> boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 60]])
+        >>> recall, rows = compute_recall(boxes[:1], boxes, 0.5)
+        >>> recall, rows.tolist()
+        (0.5, [0])
+    """
+    if len(gt_boxes) == 0:
+        return 1.0, np.zeros([0], np.int64)
+    if len(pred_boxes) == 0:
+        return 0.0, np.zeros([0], np.int64)
+    overlaps = compute_overlaps(pred_boxes, gt_boxes)
+    positive_ids = np.flatnonzero(overlaps.max(axis=1) >= iou)
+    found = np.unique(overlaps[positive_ids].argmax(axis=1))
+    return len(found) / len(gt_boxes), positive_ids
+
+
+def _trim(name, boxes, class_ids, masks):
+    """Rows of real boxes (bool [N]), and class ids and masks of those rows."""
+    keep = np.any(np.asarray(boxes).reshape(-1, 4) != 0, axis=1)
+    class_ids = _rows(np.asarray(class_ids), keep)
+    masks = np.asarray(masks)
+    masks = np.moveaxis(_rows(np.moveaxis(masks, -1, 0), keep), 0, -1)
+    if not (len(class_ids) == masks.shape[-1] == keep.sum()):
+        raise ValueError(
+            f"compute_matches({name}_boxes, {name}_class_ids, {name}_masks): "
+            f"{int(keep.sum())} boxes, {len(class_ids)} class ids and "
+            f"{masks.shape[-1]} masks of shape {masks.shape}; give one class id and "
+            "one mask [H, W] a box, masks stacked as [H, W, N]."
+        )
+    return keep, class_ids, masks
+
+
+def _rows(values, keep):
+    """Rows that aren't padding; values shorter than `keep` come without padding."""
+    return values[keep] if len(values) == len(keep) else values[: int(keep.sum())]
+
+
+def _covered(mask, crowds):
+    """Part of the mask that the fullest of the crowds [H, W, n] covers, ratio."""
+    area = np.count_nonzero(mask)
+    if area == 0 or crowds.shape[-1] == 0:
+        return 0.0
+    return np.count_nonzero(crowds & mask[..., None], axis=(0, 1)).max() / area
