@@ -1,0 +1,358 @@
+"""Hyper-parameters as class attributes: `Config`, and `PaperConfig` beside it.
+
+Subclass `Config`, override what differs, and hand an instance to the model. The
+defaults compute what the old TensorFlow 1 package computed, so that its weights give
+the same detections; `PaperConfig` is the recipe of the papers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mrcnn.config_checks import find_near_match, find_problems
+
+_CALLABLE_ATTRIBUTES = ("BACKBONE", "COMPUTE_BACKBONE_SHAPE")
+_ConfigType = TypeVar("_ConfigType", bound="Config")
+
+
+class Derived:
+    """A value computed from other attributes each time it is read.
+
+    A non-data descriptor: what a subclass or an instance assigns to the same name wins,
+    and `del config.NAME` brings the computed value back.
+    """
+
+    def __init__(self, compute: Callable[[Any], Any]) -> None:
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, config: Any, owner: type | None = None) -> Any:
+        """Returns the computed value, or the descriptor itself on the class."""
+        return self if config is None else self.compute(config)
+
+
+def _attribute_names(cls: type) -> list[str]:
+    """Returns the public names of a config class, methods of Config apart."""
+    return [name for name in dir(cls) if not name.startswith("_")]
+
+
+def _is_derived(cls: type, name: str) -> bool:
+    return isinstance(inspect.getattr_static(cls, name, None), Derived)
+
+
+def _warn_if_misspelt(cls: type, name: str) -> None:
+    near = find_near_match(name, (name for name in vars(Config) if name.isupper()))
+    if near:
+        warnings.warn(
+            f"{cls.__name__}.{name} is not an attribute of Config and is kept as your "
+            f"own; if {near} was meant, rename it.",
+            UserWarning,
+            # Past __setattr__ or __init_subclass__, to the line of the user.
+            stacklevel=3,
+        )
+
+
+def _to_json(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return _to_json(value.tolist())
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(key): _to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    return str(value)
+
+
+class Config:
+    """Every number of the model, its training and its detections.
+
+    Attributes that this class does not know are the user's own and are kept; one whose
+    name is nearly that of a known attribute draws a warning. `validate` says which
+    values cannot work; building a model calls it.
+    """
+
+    # --- The run ---------------------------------------------------------------
+    # Required: names the log directory and the checkpoints (in lower case).
+    NAME: str | None = None
+    GPU_COUNT = 1
+    IMAGES_PER_GPU = 2
+    # Batches an epoch; None = one pass over the training set.
+    STEPS_PER_EPOCH: int | None = 1000
+    # Batches of a validation; None = every validation image once.
+    VALIDATION_STEPS: int | None = 50
+    # Newest checkpoints that stay on disk; None = all.
+    KEEP_CHECKPOINTS: int | None = None
+    # Start of every random stream: weights, data order, augmentation, sampling.
+    SEED = 0
+
+    # --- Backbone and pyramid --------------------------------------------------
+    # "resnet18", "resnet50", "resnet101", or a callable
+    # (input_image, stage5=True, train_bn=...) -> C1..C5.
+    BACKBONE: str | Callable[..., Any] = "resnet101"
+    # (config, image_shape) -> [[height, width], ...]; required by a callable backbone.
+    COMPUTE_BACKBONE_SHAPE: Callable[..., Any] | None = None
+    # Pixels between neighboring cells of P2..P6.
+    BACKBONE_STRIDES = [4, 8, 16, 32, 64]
+    # Channels of the stem; all stages scale with it. 64 = the ResNet paper.
+    BACKBONE_WIDTH = 64
+    # "batch" = BatchNorm, as every pretrained weight file; "group" = GroupNorm (Wu and
+    # He, arXiv:1803.08494), which learns from scratch at batch sizes of 1 or 2.
+    NORM = "batch"
+    NORM_GROUPS = 32
+    TOP_DOWN_PYRAMID_SIZE = 256
+    # BatchNorm: False = frozen statistics, True = statistics of the batch,
+    # None = as Keras does by mode. False suits small batches on pretrained weights.
+    TRAIN_BN: bool | None = False
+
+    # --- Region proposal network -----------------------------------------------
+    # Side of the square anchor in px, one a level; a sequence = several scales a level.
+    RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)
+    # Width / height.
+    RPN_ANCHOR_RATIOS = [0.5, 1, 2]
+    # Cells between anchors: 1 = every cell of the feature map.
+    RPN_ANCHOR_STRIDE = 1
+    RPN_CHANNELS = 512
+    RPN_NMS_THRESHOLD = 0.7
+    RPN_TRAIN_ANCHORS_PER_IMAGE = 256
+    # IoU from which an anchor is an object, and below which it is background
+    # (Faster R-CNN, arXiv:1506.01497, sec. 3.1.2).
+    RPN_POSITIVE_IOU = 0.7
+    RPN_NEGATIVE_IOU = 0.3
+    # Deltas are divided by these: dy, dx, log dh, log dw.
+    RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    # Best-scored anchors that enter NMS, and proposals that leave it.
+    PRE_NMS_LIMIT = 6000
+    POST_NMS_ROIS_TRAINING = 2000
+    POST_NMS_ROIS_INFERENCE = 1000
+
+    # --- Images ----------------------------------------------------------------
+    # "square" (resize, pad to max x max), "pad64" (pad sides to multiples of 64),
+    # "crop" (random min x min crops, for training) or "none".
+    IMAGE_RESIZE_MODE = "square"
+    IMAGE_MIN_DIM = 800
+    IMAGE_MAX_DIM = 1024
+    # Smallest factor of enlargement, even beyond IMAGE_MIN_DIM; 0 = no such rule.
+    IMAGE_MIN_SCALE = 0
+    IMAGE_CHANNEL_COUNT = 3
+    # Subtracted from the image: RGB, 0..255, of the pretrained weights.
+    MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
+
+    # --- Ground truth ----------------------------------------------------------
+    # Classes with the background.
+    NUM_CLASSES = 1
+    MAX_GT_INSTANCES = 100
+    # Masks in training are kept as small crops of their boxes.
+    USE_MINI_MASK = True
+    MINI_MASK_SHAPE = (56, 56)
+
+    # --- RoIs and heads --------------------------------------------------------
+    # False: training reads its rois from the input "input_rois".
+    USE_RPN_ROIS = True
+    TRAIN_ROIS_PER_IMAGE = 200
+    ROI_POSITIVE_RATIO = 0.33
+    # IoU with an object from which a roi is positive (Fast R-CNN, sec. 2.3).
+    ROI_POSITIVE_IOU = 0.5
+    # "crop" = one bilinear sample a bin, corner-aligned, as the old package (its
+    # weights expect it); "align" = RoIAlign of Mask R-CNN (arXiv:1703.06870, sec. 3);
+    # "pool" = RoIPool of Fast R-CNN, with its two roundings.
+    ROI_OP = "crop"
+    # RoIAlign only: samples along a bin side; how they are joined: "average", "max".
+    ROI_SAMPLING_RATIO = 2
+    ROI_REDUCE = "average"
+    # log2 of the roi's size to a level: "round" = the old package; "floor" = the papers
+    # (FPN, arXiv:1612.03144, eq. 1).
+    ROI_LEVEL_ROUNDING = "round"
+    POOL_SIZE = 7
+    MASK_POOL_SIZE = 14
+    # Always twice MASK_POOL_SIZE: the mask head doubles its input once.
+    MASK_SHAPE = [28, 28]
+    FPN_CLASSIF_FC_LAYERS_SIZE = 1024
+    MASK_HEAD_CHANNELS = 256
+    BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+
+    # --- Detections ------------------------------------------------------------
+    DETECTION_MAX_INSTANCES = 100
+    # Old package: 0.7 and 0.3, for pictures. Papers: 0.05 and 0.5, for AP.
+    DETECTION_MIN_CONFIDENCE = 0.7
+    DETECTION_NMS_THRESHOLD = 0.3
+
+    # --- Training --------------------------------------------------------------
+    LEARNING_RATE = 0.001
+    LEARNING_MOMENTUM = 0.9
+    # "constant" (old package), "steps" (papers: x 0.1 at each drop) or "cosine".
+    LEARNING_RATE_SCHEDULE = "constant"
+    # Where "steps" drops, as fractions of all steps (60k and 80k of Detectron's 90k).
+    LEARNING_RATE_DROPS = (2 / 3, 8 / 9)
+    # The rate rises linearly from FACTOR x rate to the rate in this many steps.
+    LEARNING_RATE_WARMUP_STEPS = 0
+    LEARNING_RATE_WARMUP_FACTOR = 1 / 3
+    # Images LEARNING_RATE is meant for: the rate used is LEARNING_RATE x BATCH_SIZE /
+    # LEARNING_RATE_BATCH (linear rule, arXiv:1706.02677); None = no scaling.
+    LEARNING_RATE_BATCH: int | None = None
+    WEIGHT_DECAY = 0.0001
+    # True = the L2 term of each tensor is divided by its size, as the old package
+    # (practically off); False = 1/2 x decay x |w|^2, as the papers.
+    WEIGHT_DECAY_BY_SIZE = True
+    # Largest norm of the whole gradient; None = no clipping.
+    GRADIENT_CLIP_NORM: float | None = 5.0
+    LOSS_WEIGHTS = {
+        "rpn_class_loss": 1.0,
+        "rpn_bbox_loss": 1.0,
+        "mrcnn_class_loss": 1.0,
+        "mrcnn_bbox_loss": 1.0,
+        "mrcnn_mask_loss": 1.0,
+    }
+
+    @Derived
+    def BATCH_SIZE(self) -> int:  # noqa: N802
+        """Images a batch: IMAGES_PER_GPU x GPU_COUNT, unless assigned."""
+        return self.IMAGES_PER_GPU * self.GPU_COUNT
+
+    @Derived
+    def IMAGE_SHAPE(self) -> np.ndarray:  # noqa: N802
+        """Shape of the model image, int [3] = height, width, channels."""
+        crop = self.IMAGE_RESIZE_MODE == "crop"
+        side = self.IMAGE_MIN_DIM if crop else self.IMAGE_MAX_DIM
+        return np.array([side, side, self.IMAGE_CHANNEL_COUNT])
+
+    @Derived
+    def IMAGE_META_SIZE(self) -> int:  # noqa: N802
+        """Numbers an image_meta holds, one of them for each class."""
+        # id 1, original shape 3, shape 3, window 4, scale 1, active classes.
+        return 1 + 3 + 3 + 4 + 1 + self.NUM_CLASSES
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Config:
+        """Returns an instance with its own copy of each list, dict and array.
+
+        So that `config.LOSS_WEIGHTS["mrcnn_mask_loss"] = 2.0` changes one config, also
+        when a subclass does not call `super().__init__()`.
+        """
+        config = super().__new__(cls)
+        for name in _attribute_names(cls):
+            value = getattr(cls, name)
+            if isinstance(value, list | dict | np.ndarray):
+                config.__dict__[name] = value.copy()
+        return config
+
+    def __init__(self) -> None:
+        """Nothing to compute: subclasses may call this or not."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Warns about misspelt attributes where the subclass is written."""
+        super().__init_subclass__(**kwargs)
+        for name, value in list(vars(cls).items()):
+            _warn_if_misspelt(cls, name)
+            # `BACKBONE = my_function` must not turn into a method that gets `self`.
+            if name in _CALLABLE_ATTRIBUTES and inspect.isfunction(value):
+                if next(iter(inspect.signature(value).parameters), "") != "self":
+                    setattr(cls, name, staticmethod(value))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets any attribute; a name that nearly is a known one draws a warning."""
+        if not hasattr(type(self), name) and name not in self.__dict__:
+            _warn_if_misspelt(type(self), name)
+        super().__setattr__(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all attributes, sorted by name, as values that JSON can hold.
+
+        Arrays and tuples become lists, callables their names; the derived values and
+        the user's own attributes are in it, methods are not.
+        """
+        values = {}
+        for name in sorted({*_attribute_names(type(self)), *vars(self)}):
+            value = getattr(self, name)
+            if name.isupper() or not callable(value):
+                values[name] = _to_json(value)
+        return values
+
+    @classmethod
+    def from_dict(cls: type[_ConfigType], values: Mapping[str, Any]) -> _ConfigType:
+        """Returns a config with the values of a `to_dict`.
+
+        Law: `from_dict(config.to_dict()).to_dict() == config.to_dict()`. A derived
+        value is assigned only where it differs from what would be computed, so that it
+        follows its sources again. A callable can't be rebuilt from its name: the one of
+        this class stays if it has that name.
+
+        Args:
+            values: attribute names and values; arrays may be lists.
+
+        Raises:
+            TypeError: values isn't a mapping of names to values.
+        """
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"{cls.__name__}.from_dict(values): must be a dict as from to_dict(); "
+                f"received {type(values).__name__}."
+            )
+        config = cls()
+        # Derived values last: they are compared with what the others give.
+        order = sorted(values, key=lambda name: _is_derived(cls, name))
+        for name in order:
+            value, current = values[name], getattr(config, name, None)
+            if hasattr(config, name) and _to_json(current) == _to_json(value):
+                continue
+            if isinstance(current, np.ndarray):
+                value = np.array(value)
+            elif isinstance(current, tuple) and isinstance(value, list):
+                value = tuple(value)
+            setattr(config, name, value)
+        return config
+
+    def display(self) -> None:
+        """Prints all attributes as a table sorted by name."""
+        values = self.to_dict()
+        width = max(len(name) for name in values) + 2
+        rows = "\n".join(f"{name:{width}}{value}" for name, value in values.items())
+        print(f"\nConfigurations of {type(self).__name__}:\n{rows}\n")
+
+    def validate(self, num_dataset_classes: int | None = None) -> None:
+        """Checks that a model can be built and trained with these values.
+
+        Args:
+            num_dataset_classes: classes of the data set with the background, to be
+                compared with NUM_CLASSES; None = not compared.
+
+        Raises:
+            ValueError: names every impossible value and what to do about it.
+        """
+        problems = find_problems(self, num_dataset_classes)
+        if problems:
+            lines = "\n".join(f"  - {problem}" for problem in problems)
+            raise ValueError(
+                f"{type(self).__name__}.validate(): "
+                f"{len(problems)} impossible value(s):\n{lines}"
+            )
+
+
+class PaperConfig(Config):
+    """The recipe of the papers (arXiv:1703.06870, 1612.03144) and of Detectron.
+
+    Not for `mask_rcnn_coco.h5` and its kin: those were trained with `Config`.
+    """
+
+    ROI_OP = "align"
+    ROI_LEVEL_ROUNDING = "floor"
+    TRAIN_ROIS_PER_IMAGE = 512
+    ROI_POSITIVE_RATIO = 0.25
+    LEARNING_RATE = 0.02
+    LEARNING_RATE_BATCH = 16
+    LEARNING_RATE_SCHEDULE = "steps"
+    LEARNING_RATE_WARMUP_STEPS = 500
+    WEIGHT_DECAY_BY_SIZE = False
+    DETECTION_MIN_CONFIDENCE = 0.05
+    DETECTION_NMS_THRESHOLD = 0.5

@@ -1,0 +1,312 @@
+"""Which values of a config cannot work, and what to do about each.
+
+Floor 0, beside `mrcnn.config`, whose `Config.validate` calls `find_problems`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+# Names at least this similar (difflib ratio) are taken for misspellings.
+NEAR_MATCH_CUTOFF = 0.85
+# P6, the coarsest level, has one cell for 64 px.
+SIDE_MULTIPLE = 64
+BUILT_IN_STRIDES = [4, 8, 16, 32, 64]
+
+_SEQUENCES = (list, tuple, np.ndarray)
+_CHOICES = {
+    "BACKBONE": ("resnet18", "resnet50", "resnet101"),
+    "NORM": ("batch", "group"),
+    "IMAGE_RESIZE_MODE": ("none", "square", "pad64", "crop"),
+    "ROI_OP": ("crop", "align", "pool"),
+    "ROI_REDUCE": ("average", "max"),
+    "ROI_LEVEL_ROUNDING": ("round", "floor"),
+    "LEARNING_RATE_SCHEDULE": ("constant", "steps", "cosine"),
+    "TRAIN_BN": (None, False, True),
+}
+_COUNTS = (
+    "GPU_COUNT",
+    "IMAGES_PER_GPU",
+    "BACKBONE_WIDTH",
+    "NORM_GROUPS",
+    "TOP_DOWN_PYRAMID_SIZE",
+    "RPN_ANCHOR_STRIDE",
+    "RPN_CHANNELS",
+    "RPN_TRAIN_ANCHORS_PER_IMAGE",
+    "PRE_NMS_LIMIT",
+    "POST_NMS_ROIS_TRAINING",
+    "POST_NMS_ROIS_INFERENCE",
+    "IMAGE_CHANNEL_COUNT",
+    "MAX_GT_INSTANCES",
+    "TRAIN_ROIS_PER_IMAGE",
+    "ROI_SAMPLING_RATIO",
+    "POOL_SIZE",
+    "MASK_POOL_SIZE",
+    "FPN_CLASSIF_FC_LAYERS_SIZE",
+    "MASK_HEAD_CHANNELS",
+    "DETECTION_MAX_INSTANCES",
+)
+# What None means where it is allowed.
+_COUNTS_OR_NONE = {
+    "STEPS_PER_EPOCH": "one pass over the training set",
+    "VALIDATION_STEPS": "every validation image once",
+    "KEEP_CHECKPOINTS": "all of them",
+    "LEARNING_RATE_BATCH": "no scaling of the learning rate",
+}
+_RATIOS = (
+    "RPN_NMS_THRESHOLD",
+    "RPN_POSITIVE_IOU",
+    "RPN_NEGATIVE_IOU",
+    "ROI_POSITIVE_RATIO",
+    "ROI_POSITIVE_IOU",
+    "DETECTION_MIN_CONFIDENCE",
+    "DETECTION_NMS_THRESHOLD",
+    "LEARNING_MOMENTUM",
+    "LEARNING_RATE_WARMUP_FACTOR",
+)
+_NOT_NEGATIVE = ("LEARNING_RATE", "LEARNING_RATE_WARMUP_STEPS", "WEIGHT_DECAY")
+_LOSSES = (
+    "rpn_class_loss",
+    "rpn_bbox_loss",
+    "mrcnn_class_loss",
+    "mrcnn_bbox_loss",
+    "mrcnn_mask_loss",
+)
+
+
+def find_near_match(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that an unknown upper-case name nearly is, or None."""
+    known = list(known)
+    if name in known or not name.isupper():
+        return None
+    near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR_MATCH_CUTOFF)
+    return near[0] if near else None
+
+
+def find_problems(config: Any, num_dataset_classes: int | None = None) -> list[str]:
+    """Returns one line for each impossible value: name, value, rule, remedy.
+
+    Args:
+        config: a `Config`; read only.
+        num_dataset_classes: classes of the data set with the background, or None.
+    """
+    return [
+        *_plain_problems(config),
+        *_class_problems(config, num_dataset_classes),
+        *_image_problems(config),
+        *_backbone_problems(config),
+        *_anchor_problems(config),
+        *_head_problems(config),
+        *_training_problems(config),
+    ]
+
+
+def _plain_problems(config: Any) -> Iterator[str]:
+    """Rules that need one attribute only."""
+    if not isinstance(config.NAME, str) or not config.NAME.strip():
+        yield _line(config, "NAME", 'must be set; write NAME = "balloon", say')
+    for name, choices in _CHOICES.items():
+        value = getattr(config, name)
+        if name == "BACKBONE" and callable(value):
+            continue
+        if not any(value is choice or value == choice for choice in choices):
+            names = ", ".join(repr(choice) for choice in choices)
+            also = " or a callable" if name == "BACKBONE" else ""
+            yield _line(config, name, f"must be one of {names}{also}")
+    for name in _COUNTS:
+        if not _is_count(getattr(config, name)):
+            yield _line(config, name, "must be a whole number, 1 or more")
+    if _is_count(config.GPU_COUNT) and _is_count(config.IMAGES_PER_GPU):
+        if not _is_count(config.BATCH_SIZE):
+            yield _line(config, "BATCH_SIZE", "must be a whole number, 1 or more")
+    for name, meaning in _COUNTS_OR_NONE.items():
+        value = getattr(config, name)
+        if value is not None and not _is_count(value):
+            rule = f"must be a whole number, 1 or more; None means {meaning}"
+            yield _line(config, name, rule)
+    for name in _RATIOS:
+        if not _is_number(getattr(config, name), low=0, high=1):
+            yield _line(config, name, "must be a number from 0 to 1")
+    for name in _NOT_NEGATIVE:
+        if not _is_number(getattr(config, name), low=0):
+            yield _line(config, name, "must be a number, 0 or more")
+    if not _is_count(config.SEED, low=0):
+        yield _line(config, "SEED", "must be a whole number, 0 or more")
+
+
+def _class_problems(config: Any, num_dataset_classes: int | None) -> Iterator[str]:
+    if not _is_count(config.NUM_CLASSES, low=2):
+        rule = "must be 2 or more; count the background: 1 + your classes"
+        yield _line(config, "NUM_CLASSES", rule)
+    if num_dataset_classes not in (None, config.NUM_CLASSES):
+        rule = (
+            f"the data set has {num_dataset_classes} classes with the background; set "
+            f"NUM_CLASSES = {num_dataset_classes}, or add the missing classes to the "
+            "data set before prepare()"
+        )
+        yield _line(config, "NUM_CLASSES", rule)
+
+
+def _image_problems(config: Any) -> Iterator[str]:
+    shape = _numbers(config.IMAGE_SHAPE)
+    if shape is None or shape.shape != (3,):
+        yield _line(config, "IMAGE_SHAPE", "must be [height, width, channels]")
+        return
+    # With "pad64" the image is padded to multiples of 64, whatever IMAGE_MAX_DIM says.
+    if config.IMAGE_RESIZE_MODE != "pad64":
+        yield from _side_problems(config, shape[:2])
+    if shape[2] != config.IMAGE_CHANNEL_COUNT:
+        rule = f"has {shape[2]:g} channels, IMAGE_CHANNEL_COUNT says otherwise"
+        yield _line(config, "IMAGE_SHAPE", f"{rule}; make them equal")
+    mean = _numbers(config.MEAN_PIXEL)
+    if mean is None or mean.size != config.IMAGE_CHANNEL_COUNT:
+        rule = (
+            f"must hold one number for each of IMAGE_CHANNEL_COUNT="
+            f"{config.IMAGE_CHANNEL_COUNT} channels; the mean of your training images "
+            "will do"
+        )
+        yield _line(config, "MEAN_PIXEL", rule)
+    for name in ("IMAGE_MIN_DIM", "IMAGE_MIN_SCALE"):
+        value = getattr(config, name)
+        if value is not None and not _is_number(value, low=0):
+            yield _line(config, name, "must be a number, 0 or more (0 = no such rule)")
+    for name in ("MINI_MASK_SHAPE", "MASK_SHAPE"):
+        if not _is_pair_of_counts(getattr(config, name)):
+            yield _line(config, name, "must be (height, width), 1 or more each")
+
+
+def _side_problems(config: Any, sides: np.ndarray) -> Iterator[str]:
+    if np.all(sides > 0) and np.all(sides % SIDE_MULTIPLE == 0):
+        return
+    source = "IMAGE_MIN_DIM" if config.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
+    if "IMAGE_SHAPE" in vars(config):
+        source = "IMAGE_SHAPE"
+    wrong = max(SIDE_MULTIPLE, float(sides[sides % SIDE_MULTIPLE != 0].max(initial=0)))
+    lower = int(wrong // SIDE_MULTIPLE) * SIDE_MULTIPLE
+    rule = (
+        f"sides must be multiples of {SIDE_MULTIPLE} (halved six times), got "
+        f"{sides[0]:g} x {sides[1]:g}; use {lower} or {lower + SIDE_MULTIPLE}, or "
+        'IMAGE_RESIZE_MODE = "pad64"'
+    )
+    yield _line(config, source, rule)
+
+
+def _backbone_problems(config: Any) -> Iterator[str]:
+    if callable(config.BACKBONE):
+        if not callable(config.COMPUTE_BACKBONE_SHAPE):
+            rule = (
+                "must be a callable (config, image_shape) -> [[height, width], ...] "
+                "because BACKBONE is a callable"
+            )
+            yield _line(config, "COMPUTE_BACKBONE_SHAPE", rule)
+    elif not np.array_equal(config.BACKBONE_STRIDES, BUILT_IN_STRIDES):
+        rule = f"{config.BACKBONE} has the strides {BUILT_IN_STRIDES}; leave them so"
+        yield _line(config, "BACKBONE_STRIDES", rule)
+
+
+def _anchor_problems(config: Any) -> Iterator[str]:
+    for name in ("RPN_ANCHOR_SCALES", "BACKBONE_STRIDES"):
+        if not isinstance(getattr(config, name), _SEQUENCES):
+            yield _line(config, name, "must be a sequence, one item for each level")
+            return
+    scales, strides = list(config.RPN_ANCHOR_SCALES), list(config.BACKBONE_STRIDES)
+    if len(scales) != len(strides):
+        rule = (
+            f"{len(scales)} scales for {len(strides)} BACKBONE_STRIDES; give one "
+            "scale, or one sequence of scales, for each stride"
+        )
+        yield _line(config, "RPN_ANCHOR_SCALES", rule)
+    levels = [_numbers(scale) for scale in scales]
+    if any(level is None or not level.size or np.any(level <= 0) for level in levels):
+        yield _line(config, "RPN_ANCHOR_SCALES", "must be numbers above 0 (px)")
+    elif len({level.size for level in levels}) > 1:
+        rule = "must have equally many scales on every level: the RPN is shared"
+        yield _line(config, "RPN_ANCHOR_SCALES", rule)
+    ratios = _numbers(config.RPN_ANCHOR_RATIOS)
+    if ratios is None or not ratios.size or np.any(ratios <= 0):
+        rule = "must be one or more numbers above 0 (width / height)"
+        yield _line(config, "RPN_ANCHOR_RATIOS", rule)
+    if _comparable(config.RPN_NEGATIVE_IOU, config.RPN_POSITIVE_IOU):
+        if config.RPN_NEGATIVE_IOU > config.RPN_POSITIVE_IOU:
+            rule = f"must not exceed RPN_POSITIVE_IOU={config.RPN_POSITIVE_IOU}"
+            yield _line(config, "RPN_NEGATIVE_IOU", rule)
+    for name in ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"):
+        deviations = _numbers(getattr(config, name))
+        if deviations is None or deviations.shape != (4,) or np.any(deviations <= 0):
+            yield _line(config, name, "must be four numbers above 0: dy, dx, dh, dw")
+
+
+def _head_problems(config: Any) -> Iterator[str]:
+    size = config.MASK_POOL_SIZE
+    if _is_pair_of_counts(config.MASK_SHAPE) and _is_count(size):
+        if [int(side) for side in config.MASK_SHAPE] != [2 * size, 2 * size]:
+            rule = (
+                f"must be twice MASK_POOL_SIZE={size}, that is {[2 * size] * 2}: the "
+                "mask head doubles its input"
+            )
+            yield _line(config, "MASK_SHAPE", rule)
+
+
+def _training_problems(config: Any) -> Iterator[str]:
+    if config.GRADIENT_CLIP_NORM is not None:
+        if not _is_number(config.GRADIENT_CLIP_NORM, above=0):
+            rule = "must be a number above 0; None means no clipping"
+            yield _line(config, "GRADIENT_CLIP_NORM", rule)
+    drops = _numbers(config.LEARNING_RATE_DROPS)
+    if drops is None or np.any((drops < 0) | (drops > 1)) or np.any(np.diff(drops) < 0):
+        rule = "must be rising fractions of all steps, from 0 to 1"
+        yield _line(config, "LEARNING_RATE_DROPS", rule)
+    weights = config.LOSS_WEIGHTS
+    if not isinstance(weights, Mapping):
+        yield _line(config, "LOSS_WEIGHTS", "must be a dict of loss name to weight")
+        return
+    wrong = [name for name in weights if name not in _LOSSES]
+    if wrong:
+        rule = f"no loss is called {', '.join(map(repr, wrong))}; {', '.join(_LOSSES)}"
+        yield _line(config, "LOSS_WEIGHTS", f"{rule} are the names")
+    if not all(_is_number(weight, low=0) for weight in weights.values()):
+        yield _line(config, "LOSS_WEIGHTS", "must be numbers, 0 or more")
+
+
+def _line(config: Any, name: str, rule: str) -> str:
+    value = getattr(config, name)
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return f"{name}={value!r}: {rule}."
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """Returns finite float64 [n] of a number or a flat sequence, None otherwise."""
+    try:
+        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        return None
+    return array if array.ndim == 1 and np.all(np.isfinite(array)) else None
+
+
+def _is_count(value: Any, low: int = 1) -> bool:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return whole and value >= low
+
+
+def _is_number(
+    value: Any, low: float | None = None, high: float = np.inf, above: float = -np.inf
+) -> bool:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    low = -np.inf if low is None else low
+    return bool(np.isfinite(value) and low <= value <= high and value > above)
+
+
+def _is_pair_of_counts(value: Any) -> bool:
+    pair = _numbers(value)
+    return pair is not None and pair.shape == (2,) and bool(np.all(pair >= 1))
+
+
+def _comparable(*values: Any) -> bool:
+    return all(_is_number(value) for value in values)

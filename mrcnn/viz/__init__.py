@@ -1,0 +1,1 @@
+"""Pictures: boxes, masks, labels and splashes drawn on images, plots and tables."""
