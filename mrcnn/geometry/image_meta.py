@@ -1,0 +1,108 @@
+"""image_meta: what the graph must know about an image, packed into one row of numbers.
+
+Layout: image_id 1, original_image_shape 3, image_shape 3, window 4, scale 1,
+active_class_ids C.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Where each part lies on the last axis.
+_PARTS = {
+    "image_id": 0,
+    "original_image_shape": slice(1, 4),
+    "image_shape": slice(4, 7),
+    "window": slice(7, 11),
+    "scale": 11,
+    "active_class_ids": slice(12, None),
+}
+META_SIZE = 12  # without the classes
+
+
+def compose_image_meta(
+    image_id, original_image_shape, image_shape, window, scale, active_class_ids
+) -> np.ndarray:
+    """Returns the attributes of an image as one row.
+
+    Law: `parse_image_meta` gives back what went in.
+
+    Args:
+        image_id: int, index of the image in its data set.
+        original_image_shape: (height, width, channels) of the file's image.
+        image_shape: (height, width, channels) of the model image.
+        window: (y1, x1, y2, x2), px: where the picture lies in the model image.
+        scale: factor from the original to the model image.
+        active_class_ids: [C], 1 for the classes that the image's source annotates.
+
+    Returns:
+        float32 [12 + C].
+
+    Raises:
+        ValueError: if a part has the wrong length.
+
+    >>> compose_image_meta(
+    ...     7, (40, 30, 3), (64, 64, 3), (12, 17, 52, 47), 1.0, [1, 1]
+    ... ).astype(int).tolist()
+    [7, 40, 30, 3, 64, 64, 3, 12, 17, 52, 47, 1, 1, 1]
+    """
+    shapes = (
+        ("original_image_shape", original_image_shape, 3),
+        ("image_shape", image_shape, 3),
+        ("window", window, 4),
+    )
+    for name, value, length in shapes:
+        if np.shape(value) != (length,):
+            raise ValueError(
+                f"compose_image_meta({name}={value}): {length} numbers are needed."
+            )
+    return np.concatenate(
+        [
+            np.asarray(part, dtype=np.float32).ravel()
+            for part in (
+                image_id,
+                original_image_shape,
+                image_shape,
+                window,
+                scale,
+                active_class_ids,
+            )
+        ]
+    )
+
+
+def parse_image_meta(meta) -> dict[str, np.ndarray]:
+    """Returns the parts of image_meta rows by name.
+
+    Args:
+        meta: [..., 12 + C]; a batch or one row.
+
+    Returns:
+        dict of image_id int32 [...], original_image_shape int32 [..., 3], image_shape
+        int32 [..., 3], window int32 [..., (y1, x1, y2, x2)] px, scale float32 [...],
+        active_class_ids int32 [..., C].
+
+    Raises:
+        ValueError: if the rows are too short.
+
+    >>> meta = compose_image_meta(
+    ...     7, (40, 30, 3), (64, 64, 3), (12, 17, 52, 47), 1.0, [1, 1]
+    ... )
+    >>> parse_image_meta(meta)["window"].tolist()
+    [12, 17, 52, 47]
+    """
+    meta = np.asarray(meta)
+    if meta.ndim == 0 or meta.shape[-1] < META_SIZE:
+        raise ValueError(
+            f"parse_image_meta(meta): {META_SIZE} numbers and the classes are needed "
+            f"on the last axis; received shape {meta.shape}."
+        )
+    return {
+        name: meta[..., part].astype(np.float32 if name == "scale" else np.int32)
+        for name, part in _PARTS.items()
+    }
+
+
+def parse_image_meta_tensor(meta) -> dict:
+    """Tensor twin of `parse_image_meta`; all parts keep the dtype of `meta`."""
+    return {name: meta[..., part] for name, part in _PARTS.items()}
