@@ -68,7 +68,7 @@ class ShapesDataset(utils.Dataset):
     """Squares, circles and triangles on plain backgrounds, drawn when asked for."""
 
     def load_shapes(self, count, height, width, seed=0):
-        """Describe `count` pictures of [height, width]; the same seed, the same ones."""
+        """Describe `count` pictures of [height, width]; one seed, one data set."""
         for class_id, name in enumerate(SHAPES, start=1):
             self.add_class("shapes", class_id, name)
         for image_id in range(count):

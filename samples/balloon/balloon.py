@@ -1,0 +1,321 @@
+"""Train on the balloon photographs, measure, and paint all but the balloons grey.
+
+    python samples/balloon/balloon.py train --dataset balloon --weights coco
+    python samples/balloon/balloon.py train --dataset balloon --preset small
+    python samples/balloon/balloon.py evaluate --dataset balloon --weights last
+    python samples/balloon/balloon.py splash --weights last --image photo.jpg
+    python samples/balloon/balloon.py splash --weights last --video film.mp4
+
+The data set holds folders train and val, each with photographs and one
+via_region_data.json, the export of the VGG Image Annotator (versions 1 and 2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage.color import gray2rgb, rgb2gray
+from tqdm import tqdm
+
+from mrcnn import utils
+from mrcnn.config import Config
+from mrcnn.data import via
+from mrcnn.data.image_files import read_image
+from mrcnn.evaluation import coco
+from mrcnn.viz.video import map_video
+
+DEFAULT_LOGS_DIR = Path("logs")
+COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
+ANNOTATIONS = "via_region_data.json"
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+# Layers whose shapes depend on the number of classes: not taken over from COCO.
+CLASS_LAYERS = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
+
+
+class BalloonConfig(Config):
+    """ResNet-101 from COCO weights: the heads learn balloons. Wants a GPU."""
+
+    NAME = "balloon"
+    NUM_CLASSES = 1 + 1  # background and balloon
+    IMAGES_PER_GPU = 2
+    STEPS_PER_EPOCH = 100
+    DETECTION_MIN_CONFIDENCE = 0.9
+
+    # This sample's own, read by train().
+    EPOCHS = 30
+    LAYERS = "heads"
+    WEIGHTS = None  # must be named
+
+
+class SmallBalloonConfig(BalloonConfig):
+    """A small network for machines without a GPU, trained from scratch."""
+
+    NAME = "smallballoon"
+    BACKBONE = "resnet18"
+    BACKBONE_WIDTH = 32
+    NORM = "group"
+    TOP_DOWN_PYRAMID_SIZE = 64
+    RPN_CHANNELS = 64
+    MASK_HEAD_CHANNELS = 64
+    FPN_CLASSIF_FC_LAYERS_SIZE = 256
+    ROI_OP = "align"
+    IMAGE_MIN_DIM = 256
+    IMAGE_MAX_DIM = 384
+    RPN_ANCHOR_SCALES = (16, 32, 64, 128, 256)
+    POST_NMS_ROIS_TRAINING = 400
+    POST_NMS_ROIS_INFERENCE = 200
+    TRAIN_ROIS_PER_IMAGE = 64
+    STEPS_PER_EPOCH = None  # every photograph once
+    VALIDATION_STEPS = None
+    KEEP_CHECKPOINTS = 3
+    LEARNING_RATE = 0.01
+    LEARNING_RATE_SCHEDULE = "cosine"
+    LEARNING_RATE_WARMUP_STEPS = 100
+    DETECTION_MIN_CONFIDENCE = 0.7
+
+    EPOCHS = 60
+    LAYERS = "all"
+    WEIGHTS = "none"
+
+
+PRESETS = {"full": BalloonConfig, "small": SmallBalloonConfig}
+
+
+class BalloonDataset(utils.Dataset):
+    """Photographs with balloons outlined in the VGG Image Annotator."""
+
+    def load_balloon(self, dataset_dir, subset):
+        """Add the photographs of dataset_dir/subset, subset "train" or "val".
+
+        Photographs without any region haven't been annotated and are left out.
+        """
+        if subset not in ("train", "val"):
+            raise ValueError(
+                f"load_balloon(subset={subset!r}): unknown; use 'train' or 'val'."
+            )
+        folder = Path(dataset_dir) / subset
+        self.add_class("balloon", 1, "balloon")
+        for photo in via.read_via(folder / ANNOTATIONS):
+            if not photo["regions"]:
+                continue
+            path = folder / photo["filename"]
+            height, width = photo.get("height"), photo.get("width")
+            if not (height and width):
+                with Image.open(path) as image:
+                    width, height = image.size
+            self.add_image(
+                "balloon",
+                image_id=photo["filename"],
+                path=str(path),
+                width=width,
+                height=height,
+                regions=photo["regions"],
+            )
+
+    def load_mask(self, image_id):
+        """One mask a balloon: bool [H, W, n], and int32 [n] ones."""
+        info = self.image_info[image_id]
+        if info["source"] != "balloon":
+            return super().load_mask(image_id)
+        masks = via.polygon_mask(info["regions"], info["height"], info["width"])
+        return masks, np.ones(masks.shape[-1], np.int32)
+
+    def image_reference(self, image_id):
+        """The path of the photograph."""
+        info = self.image_info[image_id]
+        if info["source"] != "balloon":
+            return super().image_reference(image_id)
+        return info["path"]
+
+
+def make_dataset(dataset_dir, subset):
+    """A prepared BalloonDataset."""
+    dataset = BalloonDataset()
+    dataset.load_balloon(dataset_dir, subset)
+    dataset.prepare()
+    return dataset
+
+
+def make_augmentation():
+    """What may happen to a photograph of balloons: mirror, zoom, tilt, light."""
+    from imgaug import augmenters as iaa
+
+    return iaa.Sequential(
+        [
+            iaa.Fliplr(0.5),
+            iaa.Sometimes(0.7, iaa.Affine(scale=(0.7, 1.4), rotate=(-15, 15))),
+            iaa.Multiply((0.7, 1.3)),
+        ]
+    )
+
+
+def train(model, dataset_dir, epochs=None):
+    """Train the layers that the model's config names; returns the History."""
+    config = model.config
+    return model.train(
+        make_dataset(dataset_dir, "train"),
+        make_dataset(dataset_dir, "val"),
+        learning_rate=config.LEARNING_RATE,
+        epochs=epochs or config.EPOCHS,
+        layers=config.LAYERS,
+        augmentation=make_augmentation(),
+    )
+
+
+def evaluate(model, dataset_dir, subset="val"):
+    """Print COCO AP for boxes and masks of a subset; returns the numbers."""
+    dataset = make_dataset(dataset_dir, subset)
+    metrics = coco.evaluate_detections(coco.dataset_records(model, dataset))
+    cut = model.config.DETECTION_MIN_CONFIDENCE
+    print(f"{dataset.num_images} photographs of {subset}, scores from {cut:g} up")
+    print(coco.format_metrics(metrics))
+    return metrics
+
+
+def color_splash(image, mask):
+    """The image in grey, but in color where any mask is set.
+
+    image: uint8 [H, W, 3], RGB. mask: bool [H, W, n], n may be 0. Returns uint8.
+    """
+    grey = gray2rgb(np.round(rgb2gray(image) * 255).astype(np.uint8))
+    inside = np.asarray(mask, bool).any(axis=-1, keepdims=True)
+    return np.where(inside, image, grey)
+
+
+def detect_and_color_splash(model, image_path=None, video_path=None, output="."):
+    """Splash an image, each image of a folder, or a video; returns the new paths."""
+    if (image_path is None) == (video_path is None):
+        raise ValueError(
+            "detect_and_color_splash(image_path, video_path): give one of the two."
+        )
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+
+    def splash(image):
+        return color_splash(image, model.detect([image])[0]["masks"])
+
+    written = []
+    if video_path is not None:
+        written.append(output / f"{Path(video_path).stem}_splash.avi")
+        map_video(splash, video_path, written[0], desc="splash")
+    else:
+        paths = image_files(Path(image_path))
+        for path in tqdm(paths, desc="splash", disable=len(paths) < 2):
+            written.append(output / f"{path.stem}_splash.png")
+            image = splash(read_image(path, exif="apply"))
+            Image.fromarray(image).save(written[-1])
+    for path in written:
+        print(f"Saved {path.resolve()}")
+    return written
+
+
+def image_files(path):
+    """The image file itself, or the image files of a folder, sorted."""
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def load_weights(model, weights):
+    """Load "coco", "imagenet", "last", "none", or a file."""
+    if weights == "coco":
+        if not COCO_WEIGHTS_PATH.exists():
+            utils.download_trained_weights(str(COCO_WEIGHTS_PATH))
+        model.load_weights(str(COCO_WEIGHTS_PATH), by_name=True, exclude=CLASS_LAYERS)
+    elif weights == "imagenet":
+        model.load_weights(model.get_imagenet_weights(), by_name=True)
+    elif weights != "none":
+        path = model.find_last() if weights == "last" else str(weights)
+        model.load_weights(path, by_name=True)
+
+
+def make_parser():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("train", "train on the subset train, validate on val"),
+        ("evaluate", "print COCO AP, AP50 and AP75 of boxes and masks on val"),
+        ("splash", "keep the color of balloons, paint the rest grey"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--weights", help="coco, imagenet, last, none or a file")
+        command.add_argument("--preset", choices=PRESETS, default="full")
+        command.add_argument("--logs", type=Path, default=DEFAULT_LOGS_DIR)
+        if name == "splash":
+            source = command.add_mutually_exclusive_group(required=True)
+            source.add_argument("--image", type=Path, help="an image or a folder")
+            source.add_argument("--video", type=Path)
+            command.add_argument("--output", type=Path, default=".", help="a folder")
+        else:
+            command.add_argument("--dataset", type=Path, required=True)
+    commands.choices["train"].add_argument("--epochs", type=int, help="in total")
+    commands.choices["train"].add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def problem_with(args):
+    """What is wrong with the arguments, or None; nothing has been done yet."""
+    training, weights = args.command == "train", args.weights
+    if weights is None:
+        return "--weights is missing: name coco, imagenet, last, none or a file"
+    if weights == "none" and not training:
+        return f"--weights none: {args.command} needs a trained network"
+    if weights in ("coco", "imagenet"):
+        if args.preset == "small":
+            return f"--weights {weights}: made for ResNet-101, not for --preset small"
+        if not training:
+            return f"--weights {weights}: knows no balloons; use last or a file"
+    elif weights not in ("last", "none") and not Path(weights).is_file():
+        return f"--weights {weights}: no such file"
+    if args.command == "splash":
+        source = args.image or args.video
+        if not source.exists() or (args.video and not source.is_file()):
+            return f"--{'image' if args.image else 'video'} {source}: doesn't exist"
+        if args.image and not image_files(source):
+            return f"--image {source}: no image files in this folder"
+        if args.output.exists() and not args.output.is_dir():
+            return f"--output {args.output}: is a file; name a folder"
+        return None
+    for subset in ("train", "val") if training else ("val",):
+        if not (args.dataset / subset / ANNOTATIONS).is_file():
+            return f"--dataset {args.dataset}: {subset}/{ANNOTATIONS} isn't there"
+    return None
+
+
+def main(argv=None):
+    """Run one command; the return value is the exit code."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    config = PRESETS[args.preset]()
+    if args.weights is None and args.command == "train":
+        args.weights = config.WEIGHTS
+    problem = problem_with(args)
+    if problem:
+        parser.error(problem)
+
+    from mrcnn.model import MaskRCNN
+
+    if args.command == "evaluate":
+        config.DETECTION_MIN_CONFIDENCE = 0.0  # AP needs the scores uncut
+    if args.command == "train":
+        config.SEED = args.seed
+    mode = "training" if args.command == "train" else "inference"
+    model = MaskRCNN(mode=mode, config=config, model_dir=str(args.logs))
+    load_weights(model, args.weights)
+    if args.command == "train":
+        train(model, args.dataset, args.epochs)
+        print(f"Weights are in {model.log_dir}")
+    elif args.command == "evaluate":
+        evaluate(model, args.dataset)
+    else:
+        detect_and_color_splash(model, args.image, args.video, args.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
