@@ -1,0 +1,240 @@
+"""From images to detections: molding, the graph, unmolding."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.data.image_files import read_image
+from mrcnn.geometry.coordinates import denorm_boxes, norm_boxes
+from mrcnn.geometry.image_meta import compose_image_meta
+from mrcnn.geometry.images import resize_image, subtract_mean
+from mrcnn.geometry.masks import paste_crop, unmold_mask
+
+MASK_FORMS = ("full", "crop", "rle", None)
+
+
+class MoldedImage(NamedTuple):
+    """One image as the network takes it.
+
+    Attributes:
+        image: float32 [H, W, channels], px, mean subtracted.
+        meta: float32 [12 + C].
+        window: int32 [4], px, the part of `image` that isn't padding.
+    """
+
+    image: np.ndarray
+    meta: np.ndarray
+    window: np.ndarray
+
+
+def as_image(image, channels: int) -> np.ndarray:
+    """Returns an image as a number array [H, W, channels].
+
+    Args:
+        image: an array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], uint8 or another
+            number type in 0..255; or the path of a file, whose EXIF rotation is
+            applied. With 3 channels wanted, grey is repeated and alpha dropped.
+        channels: IMAGE_CHANNEL_COUNT of the config.
+
+    Raises:
+        ValueError: the array has another shape.
+    """
+    if isinstance(image, str | os.PathLike):
+        image = read_image(image, exif="apply")
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim == 3 and channels == 3:
+        if image.shape[2] == 1:
+            image = np.repeat(image, 3, axis=2)
+        elif image.shape[2] == 4:
+            image = image[..., :3]
+    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
+        raise ValueError(
+            f"detect(images): an image must be [height, width, {channels}] "
+            f"(IMAGE_CHANNEL_COUNT); received shape {image.shape}. Pass a list of "
+            "images, each an array of that form or the path of a file."
+        )
+    return image
+
+
+def mold_image(image: np.ndarray, config) -> MoldedImage:
+    """Returns one image resized, padded and with the mean subtracted.
+
+    Args:
+        image: number type [H0, W0, channels], orig, 0..255.
+        config: a Config.
+    """
+    molded, window, scale, _, _ = resize_image(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+    )
+    meta = compose_image_meta(
+        0,
+        image.shape,
+        molded.shape,
+        window,
+        scale,
+        np.zeros([config.NUM_CLASSES], dtype=np.int32),
+    )
+    return MoldedImage(
+        subtract_mean(molded, config.MEAN_PIXEL),
+        np.asarray(meta, np.float32),
+        np.asarray(window, np.int32),
+    )
+
+
+def unmold_detections(
+    detections: np.ndarray,
+    masks: np.ndarray | None,
+    original_shape,
+    image_shape,
+    window,
+    form: str | None = "full",
+) -> dict:
+    """Returns the detections of one image in orig.
+
+    Args:
+        detections: float32 [D, (y1, x1, y2, x2, class_id, score)], norm; the first
+            row of class 0 ends the list.
+        masks: float32 [D, h, w], 0..1, box: of each detection's own class. May be
+            None when `form` is None.
+        original_shape: (H0, W0, ...) of the image as it was given.
+        image_shape: (H, W, ...) of the molded image.
+        window: (y1, x1, y2, x2), px, the part of the molded image with pixels.
+        form: "full", "crop", "rle" or None; see `MaskRCNN.detect`.
+
+    Returns:
+        A dict: rois int32 [n, 4], class_ids int32 [n], scores float32 [n], and masks
+        in the chosen form. Boxes that round to no area are dropped.
+    """
+    padding = np.flatnonzero(detections[:, 4] == 0)
+    count = padding[0] if len(padding) else len(detections)
+    boxes_norm = detections[:count, :4]
+    class_ids = detections[:count, 4].astype(np.int32)
+    scores = detections[:count, 5]
+
+    # The window in norm becomes the unit square, and that the original image.
+    wy1, wx1, wy2, wx2 = norm_boxes(np.asarray(window), image_shape[:2])
+    shift = np.array([wy1, wx1, wy1, wx1], np.float32)
+    size = np.array([wy2 - wy1, wx2 - wx1] * 2, np.float32)
+    boxes = denorm_boxes((boxes_norm - shift) / size, original_shape[:2])
+    boxes = boxes.reshape(-1, 4).astype(np.int32)
+    heights, widths = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    keep = np.flatnonzero((heights > 0) & (widths > 0))
+    boxes = boxes[keep]
+    result = {"rois": boxes, "class_ids": class_ids[keep], "scores": scores[keep]}
+    shape = tuple(int(n) for n in original_shape[:2])
+    small = [] if form is None else [masks[i] for i in keep]
+    result["masks"] = _unmold_masks(small, boxes, shape, form)
+    return result
+
+
+def _unmold_masks(small: list, boxes: np.ndarray, shape: tuple, form: str | None):
+    if form is None:
+        return None
+    if form == "full":
+        full = np.zeros((*shape, len(boxes)), bool)
+        for i, (mask, box) in enumerate(zip(small, boxes, strict=True)):
+            full[..., i] = unmold_mask(mask, box, shape)
+        return full
+    if form == "crop":
+        return [paste_crop(mask, box) for mask, box in zip(small, boxes, strict=True)]
+    from pycocotools import mask as coco_mask
+
+    rles = []
+    for mask, box in zip(small, boxes, strict=True):
+        full = np.asfortranarray(unmold_mask(mask, box, shape), np.uint8)
+        rles.append(coco_mask.encode(full))
+    return rles
+
+
+class Detector:
+    """Runs an inference model on lists of images; safe to use from several threads.
+
+    The graph is traced once for all image sizes, and only what `detect` needs leaves
+    it: of the [D, h, w, C] masks, the one of each detection's class.
+    """
+
+    def __init__(self, keras_model: keras.Model):
+        self.keras_model = keras_model
+        self._lock = threading.Lock()
+        self._function = None
+
+    def _concrete(self):
+        with self._lock:
+            if self._function is None:
+                shapes = [(None, *t.shape[1:]) for t in self.keras_model.inputs]
+                signature = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+                function = tf.function(self._run, input_signature=signature)
+                self._function = function.get_concrete_function()
+        return self._function
+
+    def _run(self, images, metas):
+        detections, _, _, masks, *_ = self.keras_model([images, metas], training=False)
+        class_ids = tf.cast(detections[..., 4], tf.int32)
+        masks = tf.transpose(masks, [0, 1, 4, 2, 3])
+        return detections, tf.gather(masks, class_ids, axis=2, batch_dims=2)
+
+    def run(self, images: np.ndarray, metas: np.ndarray):
+        """Returns detections [B, D, 6], norm, and their masks [B, D, h, w], box.
+
+        Args:
+            images: float32 [B, H, W, channels], molded.
+            metas: float32 [B, 12 + C].
+        """
+        detections, masks = self._concrete()(
+            tf.convert_to_tensor(images, tf.float32),
+            tf.convert_to_tensor(metas, tf.float32),
+        )
+        return detections.numpy(), masks.numpy()
+
+    def detect(self, images, config, form: str | None) -> list[dict]:
+        """Returns one result dict per image; see `MaskRCNN.detect`."""
+        if form not in MASK_FORMS:
+            raise ValueError(
+                f"detect(masks={form!r}): no such form; pass one of {MASK_FORMS}."
+            )
+        results = []
+        for originals, molded in _batches(images, config):
+            batch = np.stack([m.image for m in molded])
+            detections, masks = self.run(batch, np.stack([m.meta for m in molded]))
+            results += [
+                unmold_detections(
+                    detections[i],
+                    masks[i],
+                    original.shape,
+                    batch.shape[1:],
+                    molded[i].window,
+                    form,
+                )
+                for i, original in enumerate(originals)
+            ]
+        return results
+
+
+def _batches(images, config) -> Iterator[tuple[list, list[MoldedImage]]]:
+    """Yields (images, molded images) of at most BATCH_SIZE, all of one molded shape."""
+    originals: list[np.ndarray] = []
+    molded: list[MoldedImage] = []
+    for image in images:
+        image = as_image(image, config.IMAGE_CHANNEL_COUNT)
+        new = mold_image(image, config)
+        is_full = len(molded) >= max(int(config.BATCH_SIZE), 1)
+        if molded and (is_full or molded[0].image.shape != new.image.shape):
+            yield originals, molded
+            originals, molded = [], []
+        originals.append(image)
+        molded.append(new)
+    if molded:
+        yield originals, molded

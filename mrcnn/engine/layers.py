@@ -1,0 +1,88 @@
+"""Walks over the layers of a model, nested models included."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+
+import keras
+
+HEADS = r"(mrcnn_.*)|(rpn_.*)|(fpn_.*)"
+LAYER_GROUPS = {
+    "heads": HEADS,
+    "3+": rf"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|{HEADS}",
+    "4+": rf"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|{HEADS}",
+    "5+": rf"(res5.*)|(bn5.*)|{HEADS}",
+    "all": ".*",
+}
+
+
+def leaf_layers(
+    model: keras.Model, parents: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], keras.layers.Layer]]:
+    """Yields (names of the enclosing models, layer) of every layer that is no model.
+
+    Order is the order of creation in each model, which is the order old weight
+    files list them in.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaf_layers(layer, (*parents, layer.name))
+        else:
+            yield parents, layer
+
+
+def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers with weights, nested ones included."""
+    return [layer for _, layer in leaf_layers(model) if _parameters(layer)]
+
+
+def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
+    """Makes the layers trainable whose name matches, and all others not.
+
+    A layer also matches by the name of a model around it: "rpn_model" trains the
+    whole RPN, "rpn_class_raw" that one layer. Takes effect at the next `compile`.
+
+    Args:
+        model: a Keras model.
+        layer_regex: a word of LAYER_GROUPS or a regular expression that has to match
+            the full name.
+
+    Returns:
+        The names of the layers that train.
+
+    Raises:
+        ValueError: nothing with weights matches, or the expression is malformed.
+    """
+    regex = LAYER_GROUPS.get(layer_regex, layer_regex)
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise ValueError(
+            f"set_trainable(layers={layer_regex!r}): not a regular expression "
+            f"({error}); pass one or a word of {sorted(LAYER_GROUPS)}."
+        ) from error
+    chosen, names = [], []
+    for parents, layer in leaf_layers(model):
+        if not _parameters(layer):
+            continue
+        names.append(layer.name)
+        if any(pattern.fullmatch(name) for name in (*parents, layer.name)):
+            chosen.append(layer.name)
+    if not chosen:
+        near = difflib.get_close_matches(layer_regex, names, n=3)
+        raise ValueError(
+            f"set_trainable(layers={layer_regex!r}): no layer with weights matches; "
+            f"pass a word of {sorted(LAYER_GROUPS)} or a regular expression for full "
+            f"layer names{f', perhaps one of {near}' if near else ''}."
+        )
+    for _, layer in leaf_layers(model):
+        if _parameters(layer):
+            layer.trainable = layer.name in chosen
+    return chosen
+
+
+def _parameters(layer: keras.layers.Layer) -> list:
+    """Returns the layer's weights without random seeds, which no file holds."""
+    return [w for w in layer.weights if not w.path.endswith("seed_generator_state")]

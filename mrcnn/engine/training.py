@@ -1,0 +1,242 @@
+"""`MaskRCNN.train`: data, optimizer, callbacks, `fit`, and what to say on errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import re
+
+import keras
+import tensorflow as tf
+
+from mrcnn.data.generator import DataGenerator
+from mrcnn.data.loaders import PooledLoader
+from mrcnn.engine import checkpoints
+from mrcnn.engine.callbacks import (
+    BatchSource,
+    CheckpointWriter,
+    EpochTracker,
+    StateWriter,
+)
+from mrcnn.engine.layers import set_trainable
+from mrcnn.engine.schedules import make_schedule
+from mrcnn.engine.training_model import LOSS_NAMES
+from mrcnn.engine.weights import load_weights
+
+logger = logging.getLogger("mrcnn")
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became infinite or NaN; the weights are those before that step."""
+
+
+def run_training(
+    mrcnn,
+    train_dataset,
+    val_dataset,
+    learning_rate,
+    epochs: int,
+    layers: str,
+    *,
+    augmentation=None,
+    custom_callbacks=None,
+    no_augmentation_sources=None,
+    resume: bool = False,
+    optimizer=None,
+    workers: int = 1,
+    use_multiprocessing: bool = False,
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Trains and returns the History; see `MaskRCNN.train` for the arguments."""
+    config, model = mrcnn.config, mrcnn.keras_model
+    for dataset in (train_dataset, val_dataset):
+        if dataset is not None:
+            _check_dataset(dataset, config)
+    state_file = _load_newest(mrcnn) if resume else None
+    if mrcnn.epoch >= epochs:
+        logger.warning(
+            "train(epochs=%d): %d epochs are done already, nothing to train; epochs "
+            "is the total, counted from the first epoch of the run.",
+            epochs,
+            mrcnn.epoch,
+        )
+        history = keras.callbacks.History()
+        history.set_model(model)
+        history.on_train_begin()
+        return history
+
+    chosen = set_trainable(model, layers)
+    logger.info("training %d layers with weights", len(chosen))
+    if not tf.config.list_physical_devices("GPU"):
+        # On the CPU the gradient of crop_and_resize loses updates otherwise.
+        tf.config.experimental.enable_op_determinism()
+
+    generator = DataGenerator(
+        train_dataset,
+        config,
+        shuffle=True,
+        augmentation=augmentation,
+        no_augmentation_sources=no_augmentation_sources,
+        seed=config.SEED,
+        steps=config.STEPS_PER_EPOCH,
+    )
+    state = checkpoints.RunState(
+        epoch=mrcnn.epoch,
+        initial_epoch=mrcnn.epoch,
+        epochs=epochs,
+        layers=layers,
+        learning_rate=(
+            float(learning_rate) if isinstance(learning_rate, int | float) else math.nan
+        ),
+    )
+    state_file, state = _continued_state(state_file, state)
+    if optimizer is None:
+        total_steps = (epochs - state.initial_epoch) * len(generator)
+        optimizer = default_optimizer(config, learning_rate, total_steps)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    if state_file is not None:
+        checkpoints.restore_state(model, state_file)
+
+    loaders = [PooledLoader(generator, workers, use_multiprocessing)]
+    train_source = BatchSource(loaders[0], len(generator), epoch=mrcnn.epoch)
+    val_source = None
+    if val_dataset is not None:
+        val_generator = _validation_generator(val_dataset, config)
+        loaders.append(PooledLoader(val_generator, 1, False))
+        val_source = BatchSource(loaders[1], len(val_generator))
+    tracker = EpochTracker(train_source, val_source)
+    run_dir = mrcnn.log_dir
+    callbacks = [
+        tracker,
+        CheckpointWriter(mrcnn, run_dir, config.NAME, config.KEEP_CHECKPOINTS),
+        *_tensorboard(run_dir),
+        *(custom_callbacks or ()),
+        StateWriter(run_dir, state),
+    ]
+    try:
+        return model.fit(
+            train_source,
+            initial_epoch=mrcnn.epoch,
+            epochs=epochs,
+            validation_data=val_source,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+    except tf.errors.OpError as error:
+        for source in (train_source, val_source):
+            if source is not None and source.error is not None:
+                raise source.error from None
+        if "the loss is not finite" in str(error):
+            raise _non_finite_loss(error, tracker) from None
+        raise
+    finally:
+        for loader in loaders:
+            loader.close()
+
+
+def default_optimizer(config, learning_rate, total_steps: int):
+    """Returns SGD with momentum, clipping by the global norm, and Config's schedule.
+
+    Args:
+        config: a Config.
+        learning_rate: a number, which Config's schedule shapes; None for
+            LEARNING_RATE; or a Keras LearningRateSchedule, taken as it is.
+        total_steps: optimizer steps of the whole call.
+    """
+    if learning_rate is None:
+        learning_rate = config.LEARNING_RATE
+    if isinstance(learning_rate, int | float):
+        learning_rate = make_schedule(config, float(learning_rate), total_steps)
+    return keras.optimizers.SGD(
+        learning_rate=learning_rate,
+        momentum=config.LEARNING_MOMENTUM,
+        global_clipnorm=config.GRADIENT_CLIP_NORM or None,
+    )
+
+
+def _check_dataset(dataset, config) -> None:
+    if not len(dataset.image_ids):
+        raise ValueError(
+            f"train({type(dataset).__name__}): the data set has no images; add some "
+            "with add_image() and call prepare()."
+        )
+    config.validate(num_dataset_classes=dataset.num_classes)
+
+
+def _validation_generator(dataset, config) -> DataGenerator:
+    """Returns the same batches in every epoch, no image twice."""
+    one_pass = math.ceil(len(dataset.image_ids) / config.BATCH_SIZE)
+    steps = min(config.VALIDATION_STEPS or one_pass, one_pass)
+    return DataGenerator(
+        dataset,
+        config,
+        shuffle=False,
+        seed=config.SEED,
+        steps=None if steps == one_pass else steps,
+    )
+
+
+def _load_newest(mrcnn):
+    """Loads the newest resumable checkpoint; returns its state file or None."""
+    found = checkpoints.find_resumable(mrcnn.model_dir, mrcnn.config.NAME)
+    if found is None:
+        logger.info("resume: nothing to resume in %s, starting anew", mrcnn.model_dir)
+        return None
+    checkpoint, state_file = found
+    load_weights(mrcnn.keras_model, checkpoint)
+    mrcnn.set_log_dir(str(checkpoint))
+    logger.info("resume: continuing after epoch %d of %s", mrcnn.epoch, checkpoint)
+    return state_file
+
+
+def _continued_state(state_file, state):
+    """Returns (state file to restore or None, the state of this call).
+
+    A state is restored when it belongs to the same unfinished call. After a finished
+    call, or with other layers or another rate, this one starts with a new optimizer.
+    """
+    if state_file is None:
+        return None, state
+    old = checkpoints.read_run_state(state_file)
+    if old.is_finished:
+        return None, state
+    same_rate = old.learning_rate == state.learning_rate or (
+        math.isnan(old.learning_rate) and math.isnan(state.learning_rate)
+    )
+    if old.layers != state.layers or not same_rate or old.epochs != state.epochs:
+        logger.warning(
+            "resume: the interrupted call was train(learning_rate=%s, epochs=%d, "
+            "layers=%r); this one differs and starts with a new optimizer.",
+            old.learning_rate,
+            old.epochs,
+            old.layers,
+        )
+        return None, state
+    return state_file, state._replace(initial_epoch=old.initial_epoch)
+
+
+def _tensorboard(run_dir) -> list[keras.callbacks.Callback]:
+    if importlib.util.find_spec("tensorboard") is None:
+        logger.info("no TensorBoard logs: pip install tensorboard to have them")
+        return []
+    return [keras.callbacks.TensorBoard(log_dir=str(run_dir), write_graph=False)]
+
+
+def _non_finite_loss(error: tf.errors.OpError, tracker: EpochTracker):
+    source = tracker.source
+    generator = source.loader.generator
+    values = []
+    for name in LOSS_NAMES:
+        if match := re.search(rf"{name}\W+([-\w.+]+)", str(error)):
+            values.append(f"{name} {match[1]}")
+    images = [
+        f"image id {image_id} ({generator.dataset.image_info[image_id].get('path')})"
+        for image_id in generator.image_ids_of(source.epoch, tracker.batch)
+    ]
+    return NonFiniteLossError(
+        f"train(): the loss is not finite in epoch {source.epoch + 1}, step "
+        f"{tracker.batch + 1} ({', '.join(values)}), on {'; '.join(images)}. The "
+        "weights are those before this step. Check these images and their "
+        "annotations, or lower the learning rate or GRADIENT_CLIP_NORM."
+    )

@@ -1,0 +1,99 @@
+"""The Keras model that trains: five named losses, their weighted sum, L2."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+LOSS_NAMES = (
+    "rpn_class_loss",
+    "rpn_bbox_loss",
+    "mrcnn_class_loss",
+    "mrcnn_bbox_loss",
+    "mrcnn_mask_loss",
+)
+
+
+def decayed_weights(model: keras.Model) -> list:
+    """Returns the trainable variables that weight decay acts on.
+
+    Scales and offsets of normalization layers (gamma, beta) are left out: shrinking
+    them is no regularisation of what the layer computes.
+    """
+    return [w for w in model.trainable_weights if w.name not in ("gamma", "beta")]
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class TrainingModel(keras.Model):
+    """A functional model whose outputs are its losses.
+
+    The outputs are a dict of float32 scalars by loss name. `fit` minimises their
+    weighted sum plus the L2 term, and reports each of them. A sum that is not finite
+    raises InvalidArgumentError before any weight is changed.
+    """
+
+    def set_loss_terms(
+        self,
+        loss_weights: dict[str, float] | None = None,
+        weight_decay: float = 0.0,
+        weight_decay_by_size: bool = True,
+    ) -> None:
+        """Sets what the losses are multiplied with and how weights are decayed.
+
+        Call it before `compile`: the values are constants of the compiled step.
+
+        Args:
+            loss_weights: factor of each loss by name; a missing name counts 1.
+            weight_decay: factor wd of the L2 term.
+            weight_decay_by_size: True adds wd * sum(w^2) / size(w) for each tensor;
+                False adds wd / 2 * sum(w^2), whose gradient is the papers' wd * w.
+        """
+        weights = dict(loss_weights or {})
+        self._loss_factors = {
+            name: float(weights.get(name, 1.0)) for name in LOSS_NAMES
+        }
+        self._weight_decay = float(weight_decay)
+        self._weight_decay_by_size = bool(weight_decay_by_size)
+        is_weighted = any(f != 1.0 for f in self._loss_factors.values())
+        self._raw_means = [keras.metrics.Mean(name=name) for name in LOSS_NAMES]
+        self._weighted_means = [
+            keras.metrics.Mean(name=f"weighted_{name}")
+            for name in (LOSS_NAMES if is_weighted else ())
+        ]
+
+    def _regularization(self) -> tf.Tensor:
+        if not self._weight_decay:
+            return tf.constant(0.0)
+        terms = []
+        for weight in decayed_weights(self):
+            value = tf.cast(weight.value, tf.float32)
+            divisor = tf.cast(tf.size(value), tf.float32)
+            divisor = divisor if self._weight_decay_by_size else 2.0
+            terms.append(tf.reduce_sum(tf.square(value)) / divisor)
+        return self._weight_decay * tf.add_n(terms) if terms else tf.constant(0.0)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Returns the weighted sum of the five losses plus the L2 term, a scalar."""
+        factors = self._loss_factors
+        total = tf.add_n([factors[name] * y_pred[name] for name in LOSS_NAMES])
+        total += self._regularization()
+        is_finite = tf.debugging.Assert(
+            tf.math.is_finite(total),
+            ["the loss is not finite:"]
+            + [part for name in LOSS_NAMES for part in (name, y_pred[name])],
+        )
+        with tf.control_dependencies([is_finite] if is_finite is not None else []):
+            total = tf.identity(total)
+        # Replicas add their gradients; the mean over the global batch needs 1 / n.
+        return total / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Returns the running means of `loss` and of the five losses by name."""
+        for mean in self._raw_means:
+            mean.update_state(y_pred[mean.name])
+        for mean in self._weighted_means:
+            name = mean.name.removeprefix("weighted_")
+            mean.update_state(self._loss_factors[name] * y_pred[name])
+        return self.get_metrics_result()

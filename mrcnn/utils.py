@@ -1,0 +1,56 @@
+"""Door: Dataset, boxes, masks, anchors, average precision; loads no TensorFlow."""
+
+from __future__ import annotations
+
+from mrcnn.data.dataset import Dataset
+from mrcnn.evaluation.matches import (
+    compute_ap,
+    compute_ap_range,
+    compute_matches,
+    compute_recall,
+)
+from mrcnn.geometry.anchors import generate_anchors, generate_pyramid_anchors
+from mrcnn.geometry.boxes import (
+    apply_box_deltas,
+    box_refinement,
+    compute_iou,
+    compute_overlaps,
+    trim_zeros,
+)
+from mrcnn.geometry.coordinates import denorm_boxes, norm_boxes
+from mrcnn.geometry.images import resize, resize_image
+from mrcnn.geometry.masks import (
+    compute_overlaps_masks,
+    expand_mask,
+    extract_bboxes,
+    minimize_mask,
+    resize_mask,
+    unmold_mask,
+)
+from mrcnn.geometry.nms import non_max_suppression
+
+__all__ = [
+    "Dataset",
+    "apply_box_deltas",
+    "box_refinement",
+    "compute_ap",
+    "compute_ap_range",
+    "compute_iou",
+    "compute_matches",
+    "compute_overlaps",
+    "compute_overlaps_masks",
+    "compute_recall",
+    "denorm_boxes",
+    "expand_mask",
+    "extract_bboxes",
+    "generate_anchors",
+    "generate_pyramid_anchors",
+    "minimize_mask",
+    "non_max_suppression",
+    "norm_boxes",
+    "resize",
+    "resize_image",
+    "resize_mask",
+    "trim_zeros",
+    "unmold_mask",
+]
