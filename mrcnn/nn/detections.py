@@ -88,6 +88,8 @@ def refine_detections(
         is_candidate &= scores >= min_confidence
 
     # 3. NMS within the classes, image by image.
+    # No branch depends on a tensor: AutoGraph would only hide these lines.
+    @tf.autograph.experimental.do_not_convert
     def one_image(image):
         boxes, scores, class_ids, is_candidate = image
         ix = tf.where(is_candidate)[:, 0]

@@ -84,6 +84,8 @@ def proposal_steps(
     clipped = tf.where(is_finite, clipped, 0.0)
 
     # 3. NMS, image by image.
+    # No branch depends on a tensor: AutoGraph would only hide these lines.
+    @tf.autograph.experimental.do_not_convert
     def one_image(image):
         boxes, scores = image
         keep = non_max_suppression_tensor(boxes, scores, proposal_count, nms_threshold)

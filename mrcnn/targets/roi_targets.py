@@ -194,6 +194,8 @@ def roi_targets_tensor(
     mask_shape = [int(side) for side in mask_shape]
     std_dev = tf.constant(bbox_std_dev, tf.float32)
 
+    # No branch depends on a tensor: AutoGraph would only hide these lines.
+    @tf.autograph.experimental.do_not_convert
     def one_image(image):
         proposals, gt_class_ids, gt_boxes, gt_masks, priority = image
         is_object, is_crowd = gt_class_ids > 0, gt_class_ids < 0
