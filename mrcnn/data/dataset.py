@@ -1,0 +1,219 @@
+"""Dataset: which classes and images there are; subclasses say how to load them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from mrcnn.data.image_files import read_image
+
+
+class Dataset:
+    """A list of images with the masks and classes of their objects.
+
+    Subclass it, register classes and images, and override `load_mask` (and
+    `load_image` where the picture is not in a file, `image_reference` where there is a
+    better link than the path). Call `prepare()` before use:
+
+        class Cats(Dataset):
+            def load_cats(self, folder):
+                self.add_class("cats", 1, "cat")
+                for path in sorted(Path(folder).glob("*.jpg")):
+                    self.add_image("cats", image_id=path.stem, path=str(path))
+
+            def load_mask(self, image_id):
+                info = self.image_info[image_id]
+                ...
+                return mask, class_ids
+
+    Several sources may share one data set. Outside ids (`image_info[i]["id"]`, the ids
+    given to `add_class`) are the user's own; inside ids count from 0, and class 0 is
+    always the background.
+    """
+
+    def __init__(self, class_map: Mapping | None = None):
+        """Starts with the background class and no image.
+
+        Args:
+            class_map: kept for old scripts, without effect.
+        """
+        _warn_class_map(class_map)
+        self._image_ids = np.arange(0)
+        self.image_info: list[dict] = []
+        self.class_info: list[dict] = [{"source": "", "id": 0, "name": "BG"}]
+        self.source_class_ids: dict[str, list[int]] = {}
+
+    def add_class(self, source: str, class_id, class_name: str) -> None:
+        """Registers a class; a class that is already known is left as it is.
+
+        Args:
+            source: name of the data set that the class comes from, without a dot.
+            class_id: id within the source. 0 is allowed: `prepare()` numbers all
+                classes anew, from 1, in the order of these calls.
+            class_name: shown on pictures.
+        """
+        if "." in source:
+            raise ValueError(
+                f"add_class(source={source!r}): the name of a source holds no dot "
+                "(it separates source and id); use '_' or '-'."
+            )
+        for info in self.class_info:
+            if info["source"] == source and info["id"] == class_id:
+                if info["name"] != class_name:
+                    warnings.warn(
+                        f"add_class({source!r}, {class_id!r}, {class_name!r}): this id "
+                        f"is {info['name']!r} already, which is kept; give each class "
+                        "of a source its own id.",
+                        stacklevel=2,
+                    )
+                return
+        self.class_info.append({"source": source, "id": class_id, "name": class_name})
+
+    def add_image(self, source: str, image_id, path, **kwargs) -> None:
+        """Registers an image.
+
+        Args:
+            source: name of the data set that the image comes from.
+            image_id: the user's own id of the image.
+            path: its file; None when `load_image` is overridden.
+            **kwargs: whatever `load_mask` will need, kept in `image_info`. `width` and
+                `height` (px) also tell `load_image` whether the annotations belong to
+                the picture as stored or as turned by its EXIF note.
+        """
+        self.image_info.append(
+            {"id": image_id, "source": source, "path": path, **kwargs}
+        )
+
+    def image_reference(self, image_id: int) -> str:
+        """Returns a link or text that helps a person find the image; "" here."""
+        return ""
+
+    def prepare(self, class_map: Mapping | None = None) -> None:
+        """Numbers classes and images; call it after the last add_class/add_image.
+
+        Args:
+            class_map: kept for old scripts, without effect.
+        """
+        _warn_class_map(class_map)
+        self.num_classes = len(self.class_info)
+        self.class_ids = np.arange(self.num_classes)
+        # "tench, Tinca tinca" (ImageNet style) is shown as "tench".
+        self.class_names = [str(c["name"]).split(",")[0] for c in self.class_info]
+        self.num_images = len(self.image_info)
+        self._image_ids = np.arange(self.num_images)
+
+        self.class_from_source_map = {
+            f"{info['source']}.{info['id']}": i
+            for i, info in enumerate(self.class_info)
+        }
+        self.image_from_source_map = {
+            f"{info['source']}.{info['id']}": i
+            for i, info in enumerate(self.image_info)
+        }
+        # Sources of images too: a data set of pictures without any class is legal.
+        self.sources = list(
+            dict.fromkeys(i["source"] for i in [*self.class_info, *self.image_info])
+        )
+        # The background belongs to every source.
+        self.source_class_ids = {
+            source: [
+                i
+                for i, info in enumerate(self.class_info)
+                if i == 0 or info["source"] == source
+            ]
+            for source in self.sources
+        }
+
+    def map_source_class_id(self, source_class_id: str) -> int:
+        """Returns the inside class id of "source.id", for example "coco.17"."""
+        try:
+            return self.class_from_source_map[source_class_id]
+        except AttributeError:
+            raise RuntimeError(
+                f"map_source_class_id({source_class_id!r}): the data set is not "
+                "prepared; call prepare() after adding classes and images."
+            ) from None
+        except KeyError:
+            raise KeyError(
+                f"map_source_class_id({source_class_id!r}): no such class; known are "
+                f"{', '.join(list(self.class_from_source_map)[1:]) or 'none'}."
+            ) from None
+
+    def get_source_class_id(self, class_id: int, source: str):
+        """Returns the id that `source` itself uses for an inside class id."""
+        info = self.class_info[class_id]
+        if info["source"] != source:
+            raise ValueError(
+                f"get_source_class_id({class_id}, {source!r}): class {info['name']!r} "
+                f"belongs to the source {info['source']!r}."
+            )
+        return info["id"]
+
+    @property
+    def image_ids(self) -> np.ndarray:
+        """Inside ids of all images: int [N], empty before `prepare()`."""
+        return self._image_ids
+
+    def source_image_link(self, image_id: int) -> str:
+        """Returns the path or address of an image."""
+        return self.image_info[image_id]["path"]
+
+    def load_image(self, image_id: int) -> np.ndarray:
+        """Returns the picture: uint8 [H, W, 3], RGB, orig frame.
+
+        The EXIF orientation of a file is applied only if `add_image` was told `width`
+        and `height` and they are those of the turned picture; without them, or when
+        they fit the stored picture, it is read as stored.
+
+        Raises:
+            ValueError: the image has no path.
+            OSError: no such file, or no readable picture; names id and path.
+        """
+        info = self.image_info[image_id]
+        path = info["path"]
+        if path is None:
+            raise ValueError(
+                f"load_image(image_id={image_id}): image {info['id']!r} of source "
+                f"{info['source']!r} has no path; override load_image to make it."
+            )
+        size = (info.get("height"), info.get("width"))
+        try:
+            if None in size:
+                return read_image(path, exif="ignore")
+            return read_image(path, annotated_size=size)
+        except (OSError, ValueError) as error:
+            raise type(error)(f"load_image(image_id={image_id}): {error}") from error
+
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the masks and classes of an image's objects; here, of none.
+
+        Override it. Objects of sources that a subclass does not know are left to this
+        method, which says that there are none.
+
+        Args:
+            image_id: inside id.
+
+        Returns:
+            masks: bool [H, W, N], orig frame, the height and width of the image
+                (uint8 is taken too; the empty [0, 0, 0] of this method fits any image).
+            class_ids: int32 [N], inside ids from 1; negative for a crowd.
+        """
+        if type(self).load_mask is Dataset.load_mask:
+            warnings.warn(
+                f"{type(self).__name__}.load_mask is not overridden: every image "
+                "counts as one without objects.",
+                stacklevel=2,
+            )
+        return np.empty([0, 0, 0], dtype=bool), np.empty([0], dtype=np.int32)
+
+
+def _warn_class_map(class_map) -> None:
+    """Tells that a class_map changes nothing, as it never did."""
+    if class_map is not None:
+        warnings.warn(
+            "Dataset(class_map=...) has no effect; give classes of several sources "
+            "that mean the same the same source and id in add_class().",
+            stacklevel=3,
+        )
