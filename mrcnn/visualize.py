@@ -1,0 +1,30 @@
+"""Door: everything that draws. The rooms behind it are in `mrcnn.viz`."""
+
+from mrcnn.viz.boxes import draw_boxes, draw_rois
+from mrcnn.viz.draw import apply_mask, draw_box, random_colors
+from mrcnn.viz.instances import (
+    display_differences,
+    display_images,
+    display_instances,
+    display_top_masks,
+    display_truth_and_detections,
+)
+from mrcnn.viz.plots import plot_overlaps, plot_precision_recall
+from mrcnn.viz.tables import display_table, display_weight_stats
+
+__all__ = [
+    "apply_mask",
+    "display_differences",
+    "display_images",
+    "display_instances",
+    "display_table",
+    "display_top_masks",
+    "display_truth_and_detections",
+    "display_weight_stats",
+    "draw_box",
+    "draw_boxes",
+    "draw_rois",
+    "plot_overlaps",
+    "plot_precision_recall",
+    "random_colors",
+]

@@ -1,0 +1,144 @@
+"""Colors, masks and boxes painted into arrays; needs NumPy only."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import Any
+
+import numpy as np
+
+Color = tuple[float, float, float]
+"""Red, green, blue, each 0..1."""
+
+# Hues this part of the circle apart don't repeat, and neighbors in the list differ.
+HUE_STEP = 0.618033988749895
+# Relative luminance at which black and white text have the same contrast (WCAG 2).
+EQUAL_CONTRAST = 0.179
+
+
+def random_colors(N: int, bright: bool = True) -> list[Color]:  # noqa: N803
+    """N colors that are easy to tell apart, the same ones in every call.
+
+    Deviation: in the old package they were shuffled; here instance i keeps its color
+    from picture to picture, and the first colors of a long list are the short list.
+
+    Args:
+        N: how many.
+        bright: full brightness, else 0.7 of it.
+
+    Returns:
+        N tuples (red, green, blue), each 0..1.
+    """
+    value = 1.0 if bright else 0.7
+    # Every second color is paler: neighbors in hue differ in one thing more.
+    return [
+        colorsys.hsv_to_rgb((i * HUE_STEP) % 1, 0.65 if i % 2 else 0.95, value)
+        for i in range(N)
+    ]
+
+
+def text_color(background: Color) -> str:
+    """The name of the color, black or white, that can be read on a background."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in background
+    ]
+    luminance = float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+    return "black" if luminance > EQUAL_CONTRAST else "white"
+
+
+def as_rgb(image: Any) -> np.ndarray:
+    """A copy of any image as uint8 RGB to draw on.
+
+    Args:
+        image: [H, W], [H, W, 1] grey, [H, W, 3] RGB or [H, W, 4] RGBA (alpha is
+            dropped); of more channels the first three are shown. uint8 or bool, or
+            numbers of 0..255, or 0..1 when none is larger than 1.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.ndim != 3 or image.shape[2] == 0:
+        raise ValueError(
+            f"as_rgb(image): expected [H, W] or [H, W, channels], received shape "
+            f"{image.shape}; give one image without a batch axis."
+        )
+    image = image[:, :, :3] if image.shape[2] >= 3 else image[:, :, [0, 0, 0]]
+    if image.dtype == bool:
+        return image.astype(np.uint8) * 255
+    if np.issubdtype(image.dtype, np.floating):
+        scale = 255 if image.size and image.max() <= 1 else 1
+        return np.clip(np.nan_to_num(image) * scale, 0, 255).round().astype(np.uint8)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def apply_mask(
+    image: np.ndarray, mask: np.ndarray, color: Color, alpha: float = 0.5
+) -> np.ndarray:
+    """The image, painted where the mask is set; the array is changed in place.
+
+    Args:
+        image: [H, W, 3], 0..255.
+        mask: bool or 0/1 [H, W].
+        color: red, green, blue, each 0..1.
+        alpha: weight of the color, 0..1.
+
+    Returns:
+        The same array.
+    """
+    mask = np.asarray(mask) != 0
+    if image.ndim != 3 or image.shape[2] != 3 or mask.shape != image.shape[:2]:
+        raise ValueError(
+            f"apply_mask(image, mask): expected [H, W, 3] and [H, W], received "
+            f"{image.shape} and {mask.shape}; make other images RGB first."
+        )
+    painted = image[mask] * (1 - alpha) + np.multiply(color, 255) * alpha
+    image[mask] = np.round(painted).astype(image.dtype)
+    return image
+
+
+def draw_box(image: np.ndarray, box: np.ndarray, color: Any) -> np.ndarray:
+    """The image with a frame 2 px wide, inside the box; changed in place.
+
+    Args:
+        image: [H, W, C].
+        box: (y1, x1, y2, x2), px of this image; parts outside aren't drawn.
+        color: C values in the range of the image.
+
+    Returns:
+        The same array.
+    """
+    height, width = image.shape[:2]
+    y1, x1, y2, x2 = (round(float(side)) for side in box)
+    rows, columns = np.mgrid[:height, :width]
+    inside = (rows >= y1) & (rows < y2) & (columns >= x1) & (columns < x2)
+    core = (rows >= y1 + 2) & (rows < y2 - 2)
+    core &= (columns >= x1 + 2) & (columns < x2 - 2)
+    image[inside & ~core] = color
+    return image
+
+
+def mask_outlines(mask: np.ndarray) -> list[np.ndarray]:
+    """The closed outlines of a mask, holes too.
+
+    Args:
+        mask: bool [H, W].
+
+    Returns:
+        An array [n, (x, y)] an outline, px, pixel centers at whole numbers, so that
+        an outline runs between the last pixel inside and the first outside.
+    """
+    from skimage.measure import find_contours
+
+    mask = np.asarray(mask) != 0
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return []
+    top, left = rows[0], columns[0]
+    crop = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    # A frame of zeros closes the outlines of masks that touch the border.
+    contours = find_contours(np.pad(crop, 1).astype(np.float32), 0.5)
+    return [contour[:, ::-1] + (left - 1, top - 1) for contour in contours]

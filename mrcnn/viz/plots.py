@@ -1,0 +1,105 @@
+"""Curves and matrices of how good detections are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mrcnn.viz.canvas import finish
+from mrcnn.viz.instances import caption_of
+
+
+def plot_precision_recall(
+    AP: float,  # noqa: N803
+    precisions: np.ndarray,
+    recalls: np.ndarray,
+    ax: Any = None,
+) -> None:
+    """Show the precision-recall curve of `compute_ap`.
+
+    Args:
+        AP: area under the curve, ratio.
+        precisions: float [n], ratios.
+        recalls: float [n], ratios, rising.
+        ax: matplotlib axes to draw on; without, a figure is made and shown.
+    """
+    own = ax is None
+    if own:
+        from matplotlib import pyplot as plt
+
+        _, ax = plt.subplots()
+    ax.plot(recalls, precisions)
+    ax.fill_between(recalls, precisions, alpha=0.2)
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
+    ax.set_title(f"Precision-recall curve, AP = {AP:.3f}")
+    ax.grid(alpha=0.3)
+    finish(ax.figure, own)
+
+
+def plot_overlaps(
+    gt_class_ids: np.ndarray,
+    pred_class_ids: np.ndarray,
+    pred_scores: np.ndarray,
+    overlaps: np.ndarray,
+    class_names: Sequence[str],
+    threshold: float = 0.5,
+    ax: Any = None,
+) -> None:
+    """Show the IoU of each detection with each object as a matrix.
+
+    Padding is left out: objects of class id 0, and detections of class id 0.
+
+    Args:
+        gt_class_ids: int [G].
+        pred_class_ids: int [N], in the order of the rows of `overlaps`.
+        pred_scores: float [N], probability.
+        overlaps: float [N, G], IoU.
+        class_names: the name of class id i at i.
+        threshold: pairs of one class that overlap at least so much are marked "match",
+            of two classes "wrong", ratio.
+        ax: matplotlib axes to draw on; without, a figure is made and shown.
+    """
+    gt_class_ids = np.asarray(gt_class_ids)
+    gt_class_ids = gt_class_ids[gt_class_ids != 0]
+    pred_class_ids = np.asarray(pred_class_ids)
+    pred_class_ids = pred_class_ids[pred_class_ids != 0]
+    num_rows, num_columns = len(pred_class_ids), len(gt_class_ids)
+    overlaps = np.asarray(overlaps, float)
+    if overlaps.shape != (num_rows, num_columns):
+        raise ValueError(
+            f"plot_overlaps(overlaps): shape {overlaps.shape}, expected (detections, "
+            f"objects) = {(num_rows, num_columns)}."
+        )
+    own = ax is None
+    if own:
+        from matplotlib import pyplot as plt
+
+        size = (max(4, 1.2 * num_columns + 3), max(3, 0.6 * num_rows + 2))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
+    ax.set(
+        title=f"IoU of detections and objects (threshold {threshold:g})",
+        xlabel="objects",
+        ylabel="detections",
+        xlim=(-0.5, max(num_columns, 1) - 0.5),
+        ylim=(max(num_rows, 1) - 0.5, -0.5),
+    )
+    if overlaps.size:
+        ax.imshow(overlaps, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    ax.set_xticks(
+        range(num_columns), [caption_of(i, class_names) for i in gt_class_ids]
+    )
+    rows = zip(pred_class_ids, pred_scores, strict=False)
+    ax.set_yticks(
+        range(num_rows), [caption_of(i, class_names, score) for i, score in rows]
+    )
+    for (row, column), iou in np.ndenumerate(overlaps):
+        mark = ""
+        if iou >= threshold:
+            same = pred_class_ids[row] == gt_class_ids[column]
+            mark = "\nmatch" if same else "\nwrong"
+        color = "white" if iou > 0.5 else "black"
+        text = f"{iou:.2f}{mark}"
+        ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+    finish(ax.figure, own)
