@@ -1,0 +1,135 @@
+"""From the size of a file to the size the model takes: the decision, without pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+RESIZE_MODES = ("none", "square", "pad64", "crop")
+# Every side must survive six halvings: P6 has stride 64.
+SIDE_MULTIPLE = 64
+
+
+class ResizePlan(NamedTuple):
+    """What happens to an image: first scaled to `shape`, then padded or cropped.
+
+    Attributes:
+        scale: factor from orig to px.
+        shape: (height, width) of the scaled image, px.
+        window: (y1, x1, y2, x2), px: where the picture lies in the model image.
+        padding: [(top, bottom), (left, right), (0, 0)], px.
+        crop: (y, x, height, width) cut out of the scaled image, px; None: no crop.
+    """
+
+    scale: float
+    shape: tuple[int, int]
+    window: tuple[int, int, int, int]
+    padding: list[tuple[int, int]]
+    crop: tuple[int, int, int, int] | None
+
+
+def scaled_shape(shape, scale: float) -> tuple[int, int]:
+    """Returns the whole-numbered (height, width) after scaling, at least one pixel.
+
+    >>> scaled_shape((333, 500, 3), 0.5)
+    (166, 250)
+    """
+    height, width = shape[:2]
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def plan_resize(
+    shape,
+    min_dim: int | None = None,
+    max_dim: int | None = None,
+    min_scale: float | None = None,
+    mode: str = "square",
+    rng: np.random.Generator | int | None = None,
+) -> ResizePlan:
+    """Returns how an image of a given shape becomes a model image.
+
+    In every mode but "none" the image is enlarged, never reduced, until its shorter
+    side is `min_dim` and the factor is at least `min_scale`. Then:
+
+    - "square": reduced until the longer side fits `max_dim`; padded to
+      [max_dim, max_dim], the picture in the middle.
+    - "pad64": padded until both sides are multiples of 64. `max_dim` is not used.
+    - "crop": a random [min_dim, min_dim] piece is cut out. `max_dim` is not used.
+    - "none": nothing is done.
+
+    Args:
+        shape: (height, width, ...) of the original image.
+        min_dim: px; None or 0: do not enlarge.
+        max_dim: px, needed by "square".
+        min_scale: smallest factor; None or 0: any.
+        mode: one of RESIZE_MODES.
+        rng: generator or seed that places the crop. None: a new place each time.
+
+    Returns:
+        ResizePlan.
+
+    Raises:
+        ValueError: if the mode is unknown or lacks the number it needs.
+
+    >>> plan_resize((100, 200), min_dim=128, max_dim=192)[:3]
+    (0.96, (96, 192), (48, 0, 144, 192))
+    """
+    _check_plan(shape, min_dim, max_dim, mode)
+    height, width = (int(side) for side in shape[:2])
+    no_padding = [(0, 0), (0, 0), (0, 0)]
+    if mode == "none":
+        return ResizePlan(1.0, (height, width), (0, 0, height, width), no_padding, None)
+
+    scale = 1.0
+    if min_dim:
+        scale = max(scale, min_dim / min(height, width))
+    if min_scale:
+        scale = max(scale, min_scale)
+    if mode == "square" and round(max(height, width) * scale) > max_dim:
+        scale = max_dim / max(height, width)
+    h, w = scaled_shape((height, width), scale)
+
+    if mode == "crop":
+        rng = np.random.default_rng(rng)
+        y = int(rng.integers(0, h - min_dim + 1))
+        x = int(rng.integers(0, w - min_dim + 1))
+        window = (0, 0, min_dim, min_dim)
+        return ResizePlan(scale, (h, w), window, no_padding, (y, x, min_dim, min_dim))
+
+    if mode == "square":
+        full_h = full_w = max_dim
+    else:
+        full_h = -(-h // SIDE_MULTIPLE) * SIDE_MULTIPLE
+        full_w = -(-w // SIDE_MULTIPLE) * SIDE_MULTIPLE
+    top, left = (full_h - h) // 2, (full_w - w) // 2
+    padding = [(top, full_h - h - top), (left, full_w - w - left), (0, 0)]
+    return ResizePlan(scale, (h, w), (top, left, top + h, left + w), padding, None)
+
+
+def _check_plan(shape, min_dim, max_dim, mode) -> None:
+    """Raises ValueError if `plan_resize` cannot work with its arguments."""
+    if mode not in RESIZE_MODES:
+        raise ValueError(
+            f"plan_resize(mode={mode!r}): unknown mode; use one of {RESIZE_MODES}."
+        )
+    if len(shape) < 2 or min(shape[:2]) < 1:
+        raise ValueError(
+            f"plan_resize(shape={tuple(shape)}): an image of at least one pixel "
+            f"[height, width, ...] is needed."
+        )
+    if mode == "square" and not max_dim:
+        raise ValueError(
+            f"plan_resize(mode='square', max_dim={max_dim}): the side of the square is "
+            f"needed; set max_dim (IMAGE_MAX_DIM)."
+        )
+    if mode == "crop" and not min_dim:
+        raise ValueError(
+            f"plan_resize(mode='crop', min_dim={min_dim}): the side of the crop is "
+            f"needed; set min_dim (IMAGE_MIN_DIM)."
+        )
+    if mode == "pad64" and min_dim and min_dim % SIDE_MULTIPLE:
+        raise ValueError(
+            f"plan_resize(mode='pad64', min_dim={min_dim}): must be a multiple of "
+            f"{SIDE_MULTIPLE}."
+        )
