@@ -91,10 +91,10 @@ def load_image_gt(
             image, mask = augment_image_and_mask(image, mask, augmentation, rng)
 
         # 4. Keep the objects that are still seen.
-        seen = np.any(mask, axis=(0, 1))
-        if not seen.all():
-            mask, class_ids = mask[..., seen], class_ids[seen]
         bbox = extract_bboxes(mask)
+        seen = bbox[:, 2] > bbox[:, 0]
+        if not seen.all():
+            mask, class_ids, bbox = mask[..., seen], class_ids[seen], bbox[seen]
         if use_mini_mask:
             mask = _mini_masks(bbox, mask, tuple(config.MINI_MASK_SHAPE))
 
