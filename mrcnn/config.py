@@ -7,6 +7,7 @@ the same detections; `PaperConfig` is the recipe of the papers.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import numbers
 import warnings
@@ -310,7 +311,7 @@ class Config:
                 value = np.array(value)
             elif isinstance(current, tuple) and isinstance(value, list):
                 value = tuple(value)
-            setattr(config, name, value)
+            setattr(config, name, copy.deepcopy(value))
         return config
 
     def display(self) -> None:

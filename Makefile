@@ -1,0 +1,42 @@
+# `make demo` and `make test` need nothing before them: both install into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Tests run on the CPU, so that they are the same everywhere; set it to use a GPU.
+test test-slow: export CUDA_VISIBLE_DEVICES ?= -1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-slow lint clean
+
+help:  ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED)  ## Install the package and its tools into .venv
+
+# The stamp is as old as the last installation: a change of either file installs again.
+$(INSTALLED): setup.py requirements.txt
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (TensorFlow is large: some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+demo: $(INSTALLED)  ## Train on shapes for about two minutes and write demo_shapes.png
+	$(BIN)/python samples/shapes/shapes.py demo
+
+test: lint  ## Check style, run the tests, measure the coverage of geometry and targets
+	$(BIN)/python -m pytest --cov=mrcnn.geometry --cov=mrcnn.targets --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=95
+
+test-slow: $(INSTALLED)  ## Run the tests that train networks (long)
+	$(BIN)/python -m pytest -m slow --timeout=7200
+
+lint: $(INSTALLED)  ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:  ## Remove .venv, caches and builds; logs and weights stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

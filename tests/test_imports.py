@@ -1,0 +1,253 @@
+"""The floors of the house: who may import whom, and what imports no TensorFlow."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mrcnn"
+MAX_LINES = 400
+
+FLOORS = {
+    "config": 0,
+    "config_checks": 0,
+    "geometry": 1,
+    "targets": 2,
+    "nn": 2,
+    "evaluation": 2,
+    "data": 3,
+    "viz": 3,
+    "engine": 4,
+    "model": 5,
+    "utils": 5,
+    "visualize": 5,
+    "parallel_model": 5,
+}
+DOOR_FLOOR = 5
+# Neighbors on one floor, where a file is plainly below the other.
+NEIGHBORS = {
+    ("config", "config_checks"),
+    # DetectionTargetLayer is the Keras layer around roi_targets_tensor.
+    ("nn", "targets"),
+}
+# Rooms and files whose import must stay cheap: TensorFlow only inside functions.
+WITHOUT_TENSORFLOW = ("config", "config_checks", "geometry", "targets", "evaluation")
+WITHOUT_TENSORFLOW += ("data", "viz", "utils")
+HEAVY = {"tensorflow", "keras"}
+# Packages that cost seconds or are optional: imported by the function that needs them.
+LAZY = {"imgaug", "pycocotools", "matplotlib", "albumentations"}
+# Subclasses of matplotlib's Artist need it; imported by the functions that draw.
+NEEDS_LAZY_AT_ITS_TOP = {"viz/labels.py"}
+# Used where it is there already: inside a notebook.
+OPTIONAL = {"IPython"}
+
+# Import name to the name in requirements.txt, where they differ.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "imgaug": "imaug",
+    "skimage": "scikit-image",
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(nodes) -> list[str]:
+    """Full names of what the import statements among nodes import."""
+    modules = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            # `from mrcnn import utils` imports mrcnn.utils.
+            modules += [f"{base}.{alias.name}" for alias in node.names]
+    return modules
+
+
+def imported_rooms(source: str) -> set[str]:
+    """Rooms and doors of mrcnn that a source imports, inside functions too."""
+    modules = imported_modules(ast.walk(ast.parse(source)))
+    return {module.split(".")[1] for module in modules if module.startswith("mrcnn.")}
+
+
+def statements_at_import(tree: ast.Module) -> list[ast.AST]:
+    """All nodes that run at import: what is outside of functions and TYPE_CHECKING."""
+    found, open_nodes = [], list(tree.body)
+    while open_nodes:
+        node = open_nodes.pop()
+        found.append(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        open_nodes += ast.iter_child_nodes(node)
+    return found
+
+
+def may_import(importer: str, imported: str) -> bool:
+    if importer == imported or (importer, imported) in NEIGHBORS:
+        return True
+    return FLOORS[importer] > FLOORS[imported]
+
+
+def top_level_packages(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        module.split(".")[0] for module in imported_modules(statements_at_import(tree))
+    }
+
+
+def names(paths) -> list[str]:
+    return [path.relative_to(PACKAGE).as_posix() for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("engine", "data", True),
+        ("model", "engine", True),
+        ("nn", "targets", True),
+        ("targets", "nn", False),  # only one way
+        ("geometry", "config", True),
+        ("geometry", "nn", False),  # upstairs
+        ("data", "viz", False),  # neighbors
+        ("engine", "utils", False),  # a door
+    ],
+)
+def test_the_rule_itself(importer, imported, allowed):
+    assert may_import(importer, imported) is allowed
+
+
+def test_every_form_of_import_is_seen():
+    source = """
+from mrcnn import utils
+import mrcnn.nn.rpn
+def late():
+    from mrcnn.engine.graph import trunk
+"""
+    assert imported_rooms(source) == {"utils", "nn", "engine"}
+
+
+def test_imports_under_type_checking_and_in_functions_do_not_run():
+    tree = ast.parse(
+        """
+import numpy
+if TYPE_CHECKING:
+    import keras
+def late():
+    import tensorflow
+class Room:
+    import h5py
+"""
+    )
+    modules = imported_modules(statements_at_import(tree))
+    assert set(modules) == {"numpy", "h5py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_file_imports_only_lower_floors(path):
+    room = room_of(path)
+    imported = imported_rooms(path.read_text(encoding="utf-8"))
+    if room == "__init__":
+        assert not imported, "mrcnn/__init__.py maps the house and imports nothing"
+        return
+    assert room in FLOORS, f"{room} has no floor: add it to FLOORS and to CONTRIBUTING"
+    wrong = sorted(other for other in imported if not may_import(room, other))
+    assert not wrong, f"{room} (floor {FLOORS[room]}) must not import {wrong}"
+
+
+def test_rooms_never_import_doors():
+    for path in FILES:
+        if FLOORS.get(room_of(path), 0) < DOOR_FLOOR:
+            imported = imported_rooms(path.read_text(encoding="utf-8"))
+            doors = {other for other in imported if FLOORS[other] == DOOR_FLOOR}
+            assert not doors, f"{path.name} imports {doors}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_imports_are_absolute(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    relative = [m for m in imported_modules(ast.walk(tree)) if m.startswith(".")]
+    assert not relative
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_file_holds_one_idea(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_LINES, f"{lines} lines: split it by idea"
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_file_imports_no_heavy_package_at_its_top(path):
+    packages = top_level_packages(path)
+    if room_of(path) in WITHOUT_TENSORFLOW:
+        assert not packages & HEAVY, "import it inside the function that needs it"
+    if path.relative_to(PACKAGE).as_posix() not in NEEDS_LAZY_AT_ITS_TOP:
+        assert not packages & LAZY, "import it inside the function that needs it"
+
+
+def test_every_third_party_import_is_a_requirement():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    required = {re.split(r"[<>=!~\s]", line)[0] for line in lines if line[:1] != "#"}
+    sources = [*FILES, *(ROOT / "samples").rglob("*.py")]
+    imported = set()
+    for path in sources:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported |= {m.split(".")[0] for m in imported_modules(ast.walk(tree))}
+    third_party = imported - set(sys.stdlib_module_names) - {"mrcnn", "samples"}
+    third_party -= OPTIONAL
+    missing = {DISTRIBUTIONS.get(name, name) for name in third_party} - required
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import mrcnn",
+        "from mrcnn.config import Config, PaperConfig",
+        "from mrcnn import utils",
+        "from mrcnn import visualize",
+    ],
+)
+def test_import_loads_no_heavy_package(statement):
+    code = (
+        f"import sys; {statement}; "
+        f"print([m for m in {sorted(HEAVY | LAZY)} if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
+
+
+def test_import_mrcnn_loads_nothing_but_itself():
+    code = (
+        "import sys; before = set(sys.modules); import mrcnn; "
+        "print(sorted(set(sys.modules) - before), mrcnn.__version__)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert result.stdout.strip() == "['mrcnn'] 0.1.0"
