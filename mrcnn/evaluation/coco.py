@@ -222,7 +222,7 @@ def dataset_records(
     """Records for `evaluate_detections`: detect in each image of a data set.
 
     Args:
-        model: what has `detect(images)` as `mrcnn.model.MaskRCNN` has.
+        model: what has `detect(images, masks="rle")`, as `mrcnn.model.MaskRCNN` has.
         dataset: a prepared `mrcnn.utils.Dataset`.
         image_ids: those to evaluate; None for all.
     """
@@ -235,7 +235,7 @@ def dataset_records(
             "width": image.shape[1],
             "gt_masks": gt_masks,
             "gt_class_ids": gt_class_ids,
-            **model.detect([image])[0],
+            **model.detect([image], masks="rle")[0],
         }
 
 
@@ -262,6 +262,8 @@ def _truth_of(record, number):
     boxes = record.get("gt_boxes")
     boxes = extract_bboxes(masks) if boxes is None else np.asarray(boxes)
     _check_counts(record, "gt_boxes", boxes, gt_class_ids=class_ids)
+    if len(class_ids) == 0:  # masks of any shape: Dataset.load_mask gives [0, 0, 0]
+        return []
     if masks.shape != (record["height"], record["width"], len(class_ids)):
         raise ValueError(
             f"evaluate_detections(image_id={record['image_id']!r}): gt_masks have "
@@ -301,6 +303,11 @@ def _results_of(record, number):
         if isinstance(masks, np.ndarray):
             masks = masks_to_rles(masks)
         _check_counts(record, "rois", xywh, masks=masks)
+        if not all(isinstance(mask, dict) for mask in masks):
+            raise ValueError(
+                f"evaluate_detections(image_id={record['image_id']!r}): masks must be "
+                "bool [H, W, N] or RLE dicts; detect with masks='full' or 'rle'."
+            )
         for result, mask in zip(results, masks, strict=True):
             result["segmentation"] = mask
     return results

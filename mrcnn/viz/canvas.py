@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.viz.draw import Color, mask_outlines
+from mrcnn.viz.labels import make_labels
 
 
 class Canvas:
@@ -56,12 +57,10 @@ class Canvas:
             )
 
     def labels(
-        self, boxes: np.ndarray, texts: Sequence[str], colors: Sequence[Color]
+        self, boxes: np.ndarray, texts: Sequence[str | None], colors: Sequence[Color]
     ) -> None:
         """Write a text at each box [N, (y1, x1, y2, x2)], px; "" writes none."""
-        from mrcnn.viz.labels import Labels
-
-        self.ax.add_artist(Labels(boxes, texts, colors, self.shape))
+        self.ax.add_artist(make_labels(boxes, texts, colors, self.shape))
 
     def finish(self, save_path: str | Path | None = None) -> None:
         """Save the figure, or show it if it is our own; given axes are left open."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.evaluation.matches import compute_matches
+from mrcnn.geometry.masks import extract_bboxes
 from mrcnn.viz.canvas import Canvas, finish
 from mrcnn.viz.draw import Color, apply_mask, as_rgb, random_colors
 
@@ -251,16 +252,18 @@ def display_top_masks(
 
 
 def display_truth_and_detections(
-    examples: Iterable[tuple[np.ndarray, dict, dict]],
+    examples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, dict]],
     class_names: Sequence[str],
+    min_score: float = 0.5,
     save_path: str | Path | None = None,
 ) -> None:
     """Show images in two columns, each with its truth and, beside it, detections.
 
     Args:
-        examples: (image, truth, detection) each: uint8 [H, W, 3] and two dicts with
-            rois, masks, class_ids and, of the detection, scores, as `detect` returns.
+        examples: (image, masks, class_ids, detection) each: uint8 [H, W, 3], the truth
+            as `Dataset.load_mask` returns it, and the dict that `detect` returns.
         class_names: the name of class id i at i.
+        min_score: detections below this probability aren't drawn.
         save_path: write the picture to this file instead of showing it.
     """
     from matplotlib import pyplot as plt
@@ -272,19 +275,21 @@ def display_truth_and_detections(
     )
     for ax in axes.ravel():
         ax.axis("off")
-    pairs = axes.reshape(-1, 2)
-    for i, (pair, (image, *answers)) in enumerate(zip(pairs, examples, strict=False)):
-        for ax, answer, what in zip(pair, answers, ("truth", "detected"), strict=True):
-            display_instances(
-                image,
-                answer["rois"],
-                answer["masks"],
-                answer["class_ids"],
-                class_names,
-                answer.get("scores"),
-                title=f"{i + 1}: {what}",
-                ax=ax,
-            )
+    pairs = zip(axes.reshape(-1, 2), examples, strict=False)
+    for i, ((left, right), (image, masks, class_ids, found)) in enumerate(pairs):
+        truth = (extract_bboxes(masks), masks, class_ids)
+        display_instances(image, *truth, class_names, title=f"{i + 1}: truth", ax=left)
+        sure = np.asarray(found["scores"]) >= min_score
+        display_instances(
+            image,
+            found["rois"][sure],
+            found["masks"][:, :, sure],
+            found["class_ids"][sure],
+            class_names,
+            found["scores"][sure],
+            title=f"{i + 1}: detected",
+            ax=right,
+        )
     finish(figure, True, save_path)
 
 

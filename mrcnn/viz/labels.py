@@ -1,16 +1,11 @@
-"""Labels of boxes that stay inside the image and out of each other's way.
-
-This file needs matplotlib; the other files of the room import it where they draw.
-"""
+"""Labels of boxes that stay inside the image and out of each other's way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.text import Text
-from matplotlib.transforms import IdentityTransform
 
 from mrcnn.viz.draw import Color, text_color
 
@@ -18,67 +13,66 @@ PADDING = 1.5  # points around the text
 SMALLEST, LARGEST = 6.0, 13.0  # points, by the size of the axes
 
 
-class Labels(Artist):
-    """All labels of one image, placed when the figure is drawn, at its final size.
+def make_labels(
+    boxes: np.ndarray,
+    texts: Sequence[str | None],
+    colors: Sequence[Color],
+    image_shape: tuple[int, int],
+) -> Any:
+    """An artist for all labels of one image, to be added to the axes that show it.
 
-    Each label sits on the upper left corner of its box. If that is outside the image
-    or taken by an earlier label, it moves to the next corner that is free.
+    It places the labels when the figure is drawn, since the size of a text in the image
+    depends on the final size of the figure. Each label sits on the upper left corner of
+    its box; if that is outside the image or taken by an earlier label, it moves to the
+    corner that is least taken.
 
     Args:
         boxes: [N, (y1, x1, y2, x2)], px of the image.
         texts: N texts; empty ones are left out.
         colors: N backgrounds; the text on it is black or white.
         image_shape: (H, W), px.
+
+    Returns:
+        A matplotlib Artist; after drawing, its attribute `placed` lists the places
+        (left, bottom, right, top) on the screen.
     """
+    from matplotlib.artist import Artist
+    from matplotlib.text import Text
+    from matplotlib.transforms import IdentityTransform
 
-    def __init__(
-        self,
-        boxes: np.ndarray,
-        texts: Sequence[str],
-        colors: Sequence[Color],
-        image_shape: tuple[int, int],
-    ):
-        super().__init__()
-        rows = zip(boxes, texts, colors, strict=True)
-        self.entries = [(box, text, color) for box, text, color in rows if text]
-        self.image_shape = tuple(image_shape[:2])
-        self.placed: list[tuple[float, float, float, float]] = []
-        self.set_zorder(5)
-        self.set_in_layout(False)
+    entries = zip(boxes, texts, colors, strict=True)
+    entries = [(box, text, color) for box, text, color in entries if text]
 
-    def draw(self, renderer):
-        """Place and draw the labels (called by matplotlib)."""
-        if not self.get_visible():
-            return
-        inches = min(self.axes.bbox.width, self.axes.bbox.height) / self.figure.dpi
-        font_size = float(np.clip(5 + 0.6 * inches, SMALLEST, LARGEST))
-        pad = PADDING * self.figure.dpi / 72
-        bounds = self._to_display((0, 0, *self.image_shape))
-        self.placed = []
-        for box, text, color in self.entries:
-            artist = Text(
-                text=text,
-                fontsize=font_size,
-                color=text_color(color),
-                transform=IdentityTransform(),
-                verticalalignment="bottom",
-                bbox={"facecolor": color, "edgecolor": "none", "pad": PADDING},
-            )
-            artist.set_figure(self.figure)
-            extent = artist.get_window_extent(renderer)
-            size = (extent.width + 2 * pad, extent.height + 2 * pad)
-            place = place_label(self._to_display(box), size, bounds, self.placed)
-            self.placed.append(place)
-            artist.set_position((place[0] + pad, place[1] + pad))
-            artist.draw(renderer)
+    class Labels(Artist):
+        def draw(self, renderer):
+            if not self.get_visible():
+                return
+            inches = min(self.axes.bbox.width, self.axes.bbox.height) / self.figure.dpi
+            pad = PADDING * self.figure.dpi / 72
+            bounds = _to_display(self.axes, (0, 0, *image_shape[:2]))
+            self.placed = []
+            for box, text, color in entries:
+                artist = Text(
+                    text=text,
+                    fontsize=float(np.clip(5 + 0.6 * inches, SMALLEST, LARGEST)),
+                    color=text_color(color),
+                    transform=IdentityTransform(),
+                    verticalalignment="bottom",
+                    bbox={"facecolor": color, "edgecolor": "none", "pad": PADDING},
+                )
+                artist.set_figure(self.figure)
+                extent = artist.get_window_extent(renderer)
+                size = (extent.width + 2 * pad, extent.height + 2 * pad)
+                box = _to_display(self.axes, box)
+                place = place_label(box, size, bounds, self.placed)
+                self.placed.append(place)
+                artist.set_position((place[0] + pad, place[1] + pad))
+                artist.draw(renderer)
 
-    def _to_display(self, box):
-        """(left, bottom, right, top) on the screen of a box (y1, x1, y2, x2) in px."""
-        y1, x1, y2, x2 = box
-        # imshow puts pixel centers at whole numbers.
-        corners = np.array([(x1, y1), (x2, y2)], float) - 0.5
-        (xa, ya), (xb, yb) = self.axes.transData.transform(corners)
-        return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
+    labels = Labels()
+    labels.set_zorder(5)
+    labels.set_in_layout(False)
+    return labels
 
 
 def place_label(
@@ -112,6 +106,15 @@ def place_label(
             if best is None or covered < best[0]:
                 best = (covered, place)
     return best[1]
+
+
+def _to_display(ax, box):
+    """(left, bottom, right, top) on the screen of a box (y1, x1, y2, x2) in px."""
+    y1, x1, y2, x2 = box
+    # imshow puts pixel centers at whole numbers.
+    corners = np.array([(x1, y1), (x2, y2)], float) - 0.5
+    (xa, ya), (xb, yb) = ax.transData.transform(corners)
+    return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
 
 
 def _common_area(a, b):

@@ -30,6 +30,7 @@ from mrcnn.viz.video import map_video
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
+COCO_URL = "github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 ANNOTATIONS = "via_region_data.json"
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 # Layers whose shapes depend on the number of classes: not taken over from COCO.
@@ -94,27 +95,19 @@ class BalloonDataset(utils.Dataset):
         Photographs without any region haven't been annotated and are left out.
         """
         if subset not in ("train", "val"):
-            raise ValueError(
-                f"load_balloon(subset={subset!r}): unknown; use 'train' or 'val'."
-            )
+            raise ValueError(f"load_balloon(subset={subset!r}): use 'train' or 'val'.")
         folder = Path(dataset_dir) / subset
         self.add_class("balloon", 1, "balloon")
         for photo in via.read_via(folder / ANNOTATIONS):
             if not photo["regions"]:
                 continue
             path = folder / photo["filename"]
-            height, width = photo.get("height"), photo.get("width")
-            if not (height and width):
+            size = {side: photo.get(side) for side in ("width", "height")}
+            if None in size.values():
                 with Image.open(path) as image:
-                    width, height = image.size
-            self.add_image(
-                "balloon",
-                image_id=photo["filename"],
-                path=str(path),
-                width=width,
-                height=height,
-                regions=photo["regions"],
-            )
+                    size = {"width": image.width, "height": image.height}
+            info = {"path": str(path), "regions": photo["regions"], **size}
+            self.add_image("balloon", image_id=photo["filename"], **info)
 
     def load_mask(self, image_id):
         """One mask a balloon: bool [H, W, n], and int32 [n] ones."""
@@ -144,18 +137,14 @@ def make_augmentation():
     """What may happen to a photograph of balloons: mirror, zoom, tilt, light."""
     from imgaug import augmenters as iaa
 
-    return iaa.Sequential(
-        [
-            iaa.Fliplr(0.5),
-            iaa.Sometimes(0.7, iaa.Affine(scale=(0.7, 1.4), rotate=(-15, 15))),
-            iaa.Multiply((0.7, 1.3)),
-        ]
-    )
+    move = iaa.Sometimes(0.7, iaa.Affine(scale=(0.7, 1.4), rotate=(-15, 15)))
+    return iaa.Sequential([iaa.Fliplr(0.5), move, iaa.Multiply((0.7, 1.3))])
 
 
 def train(model, dataset_dir, epochs=None):
     """Train the layers that the model's config names; returns the History."""
     config = model.config
+    print(f"Weights go to {model.log_dir}")
     return model.train(
         make_dataset(dataset_dir, "train"),
         make_dataset(dataset_dir, "val"),
@@ -171,16 +160,13 @@ def evaluate(model, dataset_dir, subset="val"):
     dataset = make_dataset(dataset_dir, subset)
     metrics = coco.evaluate_detections(coco.dataset_records(model, dataset))
     cut = model.config.DETECTION_MIN_CONFIDENCE
-    print(f"{dataset.num_images} photographs of {subset}, scores from {cut:g} up")
+    print(f"{dataset.num_images} photographs of {subset}, scores from {cut:g} up:")
     print(coco.format_metrics(metrics))
     return metrics
 
 
 def color_splash(image, mask):
-    """The image in grey, but in color where any mask is set.
-
-    image: uint8 [H, W, 3], RGB. mask: bool [H, W, n], n may be 0. Returns uint8.
-    """
+    """A uint8 [H, W, 3] image in grey, in color where any mask [H, W, n] is set."""
     grey = gray2rgb(np.round(rgb2gray(image) * 255).astype(np.uint8))
     inside = np.asarray(mask, bool).any(axis=-1, keepdims=True)
     return np.where(inside, image, grey)
@@ -189,9 +175,7 @@ def color_splash(image, mask):
 def detect_and_color_splash(model, image_path=None, video_path=None, output="."):
     """Splash an image, each image of a folder, or a video; returns the new paths."""
     if (image_path is None) == (video_path is None):
-        raise ValueError(
-            "detect_and_color_splash(image_path, video_path): give one of the two."
-        )
+        raise ValueError("detect_and_color_splash(): give image_path or video_path.")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
 
@@ -208,8 +192,7 @@ def detect_and_color_splash(model, image_path=None, video_path=None, output=".")
             written.append(output / f"{path.stem}_splash.png")
             image = splash(read_image(path, exif="apply"))
             Image.fromarray(image).save(written[-1])
-    for path in written:
-        print(f"Saved {path.resolve()}")
+    print("Saved", *(path.resolve() for path in written))
     return written
 
 
@@ -221,15 +204,11 @@ def image_files(path):
 
 
 def load_weights(model, weights):
-    """Load "coco", "imagenet", "last", "none", or a file."""
+    """Load "coco", "last", "none", or a file."""
     if weights == "coco":
-        if not COCO_WEIGHTS_PATH.exists():
-            utils.download_trained_weights(str(COCO_WEIGHTS_PATH))
-        model.load_weights(str(COCO_WEIGHTS_PATH), by_name=True, exclude=CLASS_LAYERS)
-    elif weights == "imagenet":
-        model.load_weights(model.get_imagenet_weights(), by_name=True)
+        model.load_weights(COCO_WEIGHTS_PATH, by_name=True, exclude=CLASS_LAYERS)
     elif weights != "none":
-        path = model.find_last() if weights == "last" else str(weights)
+        path = model.find_last() if weights == "last" else weights
         model.load_weights(path, by_name=True)
 
 
@@ -243,7 +222,7 @@ def make_parser():
         ("splash", "keep the color of balloons, paint the rest grey"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--weights", help="coco, imagenet, last, none or a file")
+        command.add_argument("--weights", help="coco, last, none or a file")
         command.add_argument("--preset", choices=PRESETS, default="full")
         command.add_argument("--logs", type=Path, default=DEFAULT_LOGS_DIR)
         if name == "splash":
@@ -258,58 +237,57 @@ def make_parser():
     return parser
 
 
-def problem_with(args):
-    """What is wrong with the arguments, or None; nothing has been done yet."""
+def problems(args):
+    """What is wrong with the arguments, one text each; nothing has been done yet."""
     training, weights = args.command == "train", args.weights
     if weights is None:
-        return "--weights is missing: name coco, imagenet, last, none or a file"
-    if weights == "none" and not training:
-        return f"--weights none: {args.command} needs a trained network"
-    if weights in ("coco", "imagenet"):
-        if args.preset == "small":
-            return f"--weights {weights}: made for ResNet-101, not for --preset small"
-        if not training:
-            return f"--weights {weights}: knows no balloons; use last or a file"
-    elif weights not in ("last", "none") and not Path(weights).is_file():
-        return f"--weights {weights}: no such file"
-    if args.command == "splash":
-        source = args.image or args.video
-        if not source.exists() or (args.video and not source.is_file()):
-            return f"--{'image' if args.image else 'video'} {source}: doesn't exist"
-        if args.image and not image_files(source):
-            return f"--image {source}: no image files in this folder"
-        if args.output.exists() and not args.output.is_dir():
-            return f"--output {args.output}: is a file; name a folder"
-        return None
-    for subset in ("train", "val") if training else ("val",):
-        if not (args.dataset / subset / ANNOTATIONS).is_file():
-            return f"--dataset {args.dataset}: {subset}/{ANNOTATIONS} isn't there"
-    return None
+        yield "--weights is missing: name coco, last, none or a file"
+    elif weights == "coco" and (args.preset == "small" or not training):
+        yield "--weights coco: only good to train the full preset from"
+    elif weights == "coco" and not COCO_WEIGHTS_PATH.is_file():
+        yield f"--weights coco: {COCO_WEIGHTS_PATH} isn't here; get {COCO_URL}"
+    elif weights == "none" and not training:
+        yield f"--weights none: {args.command} needs a trained network"
+    elif weights not in ("coco", "last", "none") and not Path(weights).is_file():
+        yield f"--weights {weights}: no such file"
+    if args.command != "splash":
+        for subset in ("train", "val") if training else ("val",):
+            if not (args.dataset / subset / ANNOTATIONS).is_file():
+                yield f"--dataset {args.dataset}: {subset}/{ANNOTATIONS} isn't there"
+        return
+    if args.image and not (args.image.exists() and image_files(args.image)):
+        yield f"--image {args.image}: no such file, or a folder without images"
+    if args.video and not args.video.is_file():
+        yield f"--video {args.video}: no such file"
+    if args.output.exists() and not args.output.is_dir():
+        yield f"--output {args.output}: is a file; name a folder"
 
 
 def main(argv=None):
     """Run one command; the return value is the exit code."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    training = args.command == "train"
     config = PRESETS[args.preset]()
-    if args.weights is None and args.command == "train":
+    if args.weights is None and training:
         args.weights = config.WEIGHTS
-    problem = problem_with(args)
-    if problem:
+    for problem in problems(args):
         parser.error(problem)
+    if training:
+        config.SEED = args.seed
+    elif args.command == "evaluate":
+        config.DETECTION_MIN_CONFIDENCE = 0.0  # AP needs the scores uncut
 
     from mrcnn.model import MaskRCNN
 
-    if args.command == "evaluate":
-        config.DETECTION_MIN_CONFIDENCE = 0.0  # AP needs the scores uncut
-    if args.command == "train":
-        config.SEED = args.seed
-    mode = "training" if args.command == "train" else "inference"
-    model = MaskRCNN(mode=mode, config=config, model_dir=str(args.logs))
-    load_weights(model, args.weights)
-    if args.command == "train":
+    mode = "training" if training else "inference"
+    model = MaskRCNN(mode=mode, config=config, model_dir=args.logs)
+    try:
+        load_weights(model, args.weights)
+    except FileNotFoundError as error:
+        parser.error(str(error))
+    if training:
         train(model, args.dataset, args.epochs)
-        print(f"Weights are in {model.log_dir}")
     elif args.command == "evaluate":
         evaluate(model, args.dataset)
     else:
