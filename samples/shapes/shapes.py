@@ -10,7 +10,6 @@ Every picture is drawn from its seed and number: the same ones on every machine.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
@@ -139,7 +138,7 @@ class ShapesDataset(utils.Dataset):
 def shape_mask(shape, dims, size):
     """The pixels of one shape: bool [height, width]; dims (x, y, half size) in px."""
     x, y, half = dims
-    ys, xs = np.mgrid[: size[0], : size[1]]
+    ys, xs = np.ogrid[: size[0], : size[1]]
     if shape == "square":
         return (abs(xs - x) <= half) & (abs(ys - y) <= half)
     if shape == "circle":
@@ -161,16 +160,13 @@ def visible_masks(shapes, size):
 
 
 def fits(shapes, size):
-    """True when the last of (shape, dims) leaves all others to be seen and told apart.
-
-    The rule is that of non-maximum suppression: too much box overlap, and it goes.
-    """
-    full = np.stack([shape_mask(*shape, size) for shape in shapes], axis=-1)
-    boxes = utils.extract_bboxes(full)
+    """True when the last of (shape, dims) neither hides nor overlaps others much."""
+    boxes = np.array([(y - s, x - s, y + s, x + s) for _, (x, y, s) in shapes])
     if np.any(utils.compute_overlaps(boxes[:-1], boxes[-1:]) > MAX_BOX_IOU):
         return False
-    visible = visible_masks(shapes, size).sum((0, 1)) / full.sum((0, 1))
-    return bool(visible.min() >= MIN_VISIBLE)
+    visible = np.count_nonzero(visible_masks(shapes, size), axis=(0, 1))
+    full = [np.count_nonzero(shape_mask(*shape, size)) for shape in shapes]
+    return bool(np.min(visible / full) >= MIN_VISIBLE)
 
 
 def make_dataset(count, config, seed):
@@ -193,6 +189,7 @@ def train(args):
     config = ShapesConfig()
     config.SEED = args.seed
     model = make_model("training", config, args.logs)
+    print(f"Weights go to {model.log_dir}")
     model.train(
         make_dataset(500, config, 2 * args.seed),
         make_dataset(50, config, 2 * args.seed + 1),
@@ -200,7 +197,6 @@ def train(args):
         epochs=args.epochs,
         layers="all",
     )
-    print(f"Weights are in {model.log_dir}")
 
 
 def evaluate(args):
@@ -231,7 +227,7 @@ def time_budget(minutes):
 
         def on_train_batch_end(self, batch, logs=None):
             used = min(1.0, (time.monotonic() - self.start) / (60 * minutes))
-            rate = self.base * (1 + math.cos(math.pi * used)) / 2
+            rate = self.base * (1 + np.cos(np.pi * used)) / 2
             self.model.optimizer.learning_rate = rate
             self.model.stop_training = used >= 1
 
