@@ -110,12 +110,12 @@ def refine_detections(
         fn_output_signature=tf.TensorSpec([max_instances], tf.int32),
     )
 
-    # 4. One row each.
+    # 4. One row each; a zero row in front, that -1 picks.
     rows = tf.concat(
         [refined, tf.cast(class_ids, tf.float32)[..., None], scores[..., None]], axis=-1
     )
-    detections = tf.gather(rows, tf.maximum(keep, 0), batch_dims=1)
-    detections = tf.where(keep[..., None] >= 0, detections, 0.0)
+    padded = tf.pad(rows, [[0, 0], [1, 0], [0, 0]])
+    detections = tf.gather(padded, keep + 1, batch_dims=1)
     return Detections(class_ids, scores, refined, keep, detections)
 
 

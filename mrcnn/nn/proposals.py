@@ -97,8 +97,9 @@ def proposal_steps(
         (clipped, scores),
         fn_output_signature=tf.TensorSpec([proposal_count], tf.int32),
     )
-    rois = tf.gather(clipped, tf.maximum(keep, 0), batch_dims=1)
-    rois = tf.where(keep[..., None] >= 0, rois, 0.0)
+    # A zero row in front: -1 picks it.
+    padded = tf.pad(clipped, [[0, 0], [1, 0], [0, 0]])
+    rois = tf.gather(padded, keep + 1, batch_dims=1)
     return Proposals(anchors, scores, refined, clipped, keep, rois)
 
 

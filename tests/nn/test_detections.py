@@ -1,0 +1,236 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes
+from mrcnn.geometry.image_meta import compose_image_meta
+from mrcnn.geometry.nms import non_max_suppression
+from mrcnn.nn.detections import DetectionLayer, refine_detections
+from tests.nn.layer_check import check_layer, dtype_policy
+
+STD_DEV = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
+WHOLE = np.array([[0, 0, 1, 1]], np.float32)
+OPTIONS = {"min_confidence": 0.7, "nms_threshold": 0.3, "max_instances": 5}
+
+
+def probs_of(rows, num_classes=4):
+    """Probabilities [1, R, C] from (class, probability): the rest is spread."""
+    probs = np.zeros((1, len(rows), num_classes), np.float32)
+    for i, (class_id, prob) in enumerate(rows):
+        probs[0, i] = (1 - prob) / (num_classes - 1)
+        probs[0, i, class_id] = prob
+    return probs
+
+
+def detect(rois, probs, deltas=None, windows=WHOLE, **options):
+    rois = np.array(rois, np.float32)[None]
+    if deltas is None:
+        deltas = np.zeros((*probs.shape, 4), np.float32)
+    return refine_detections(rois, probs, deltas, windows, **OPTIONS | options)
+
+
+# Rois, and the (class, probability) of each.
+ROIS = [
+    [0.1, 0.1, 0.5, 0.5],
+    [0.1, 0.1, 0.5, 0.48],
+    [0.1, 0.1, 0.5, 0.46],
+    [0.6, 0.6, 0.9, 0.9],
+    [0.6, 0.0, 0.9, 0.3],
+    [0.0, 0.6, 0.3, 0.9],
+    [0.0, 0.0, 0.0, 0.0],
+]
+VERDICTS = [
+    (1, 0.80),  # suppressed by the next
+    (1, 0.95),  # detected, second
+    (2, 0.75),  # detected, fourth: another class
+    (3, 0.99),  # detected, first
+    (2, 0.69),  # too unsure
+    (0, 0.99),  # background
+    (1, 0.99),  # padding
+]
+
+
+def test_hand_drawn_image():
+    steps = detect(ROIS, probs_of(VERDICTS))
+    np.testing.assert_array_equal(steps.keep, [[3, 1, 2, -1, -1]])
+    np.testing.assert_array_equal(steps.class_ids, [[1, 1, 2, 3, 2, 0, 1]])
+    np.testing.assert_allclose(
+        steps.detections[0],
+        [
+            [*ROIS[3], 3, 0.99],
+            [*ROIS[1], 1, 0.95],
+            [*ROIS[2], 2, 0.75],
+            [0] * 6,
+            [0] * 6,
+        ],
+        atol=1e-6,
+    )
+    assert steps.detections.dtype == tf.float32
+
+
+@pytest.mark.parametrize("no_cut", [None, 0, 0.0])
+def test_without_a_minimum_every_object_is_detected(no_cut):
+    steps = detect(ROIS, probs_of(VERDICTS), min_confidence=no_cut)
+    np.testing.assert_array_equal(steps.keep, [[3, 1, 2, 4, -1]])
+
+
+def test_a_score_equal_to_the_minimum_is_detected():
+    steps = detect(ROIS[:1], probs_of([(1, 0.5)]), min_confidence=0.5)
+    np.testing.assert_array_equal(steps.keep[0, :2], [0, -1])
+
+
+def test_the_best_of_all_classes_are_kept():
+    steps = detect(ROIS, probs_of(VERDICTS), max_instances=2)
+    np.testing.assert_array_equal(steps.keep, [[3, 1]])
+
+
+def test_image_with_background_only_gives_zeros():
+    steps = detect(ROIS, probs_of([(0, 0.9)] * len(ROIS)))
+    np.testing.assert_array_equal(steps.detections, np.zeros((1, 5, 6)))
+
+
+def test_no_rois_give_zeros():
+    steps = refine_detections(
+        np.zeros((2, 0, 4)), np.zeros((2, 0, 3)), np.zeros((2, 0, 3, 4)),
+        np.repeat(WHOLE, 2, axis=0), **OPTIONS,
+    )  # fmt: skip
+    np.testing.assert_array_equal(steps.detections, np.zeros((2, 5, 6)))
+
+
+def test_deltas_of_the_likeliest_class_are_applied_and_the_box_clipped():
+    deltas = np.full((1, 1, 4, 4), 50, np.float32)
+    deltas[0, 0, 2] = [-5, 0, 0, np.log(3) / 0.2]
+    steps = detect(
+        [[0.2, 0.4, 0.4, 0.6]], probs_of([(2, 0.9)]), deltas,
+        windows=np.array([[0.15, 0.0, 0.9, 0.65]], np.float32),
+    )  # fmt: skip
+    # Up by 0.5 heights of 0.2; three times as wide: 0.2 to 0.8.
+    np.testing.assert_allclose(steps.refined[0, 0], [0.15, 0.2, 0.3, 0.65], atol=1e-6)
+
+
+def test_detections_of_a_diverged_network_are_finite():
+    deltas = np.zeros((1, 7, 4, 4), np.float32)
+    deltas[0, 3] = np.nan
+    steps = detect(ROIS, probs_of(VERDICTS), deltas)
+    np.testing.assert_array_equal(steps.keep, [[1, 2, -1, -1, -1]])
+    assert np.isfinite(steps.detections).all()
+
+
+def random_inputs(rng, batch=1, count=30, num_classes=4):
+    corners = rng.random((batch, count, 2)) * 0.6
+    sizes = 0.1 + 0.3 * rng.random((batch, count, 2))
+    rois = np.concatenate([corners, corners + sizes], axis=-1)
+    rois[:, -3:] = 0
+    logits = 2 * rng.normal(size=(batch, count, num_classes))
+    probs = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    deltas = rng.normal(size=(batch, count, num_classes, 4))
+    return [x.astype(np.float32) for x in (rois, probs, deltas)]
+
+
+def old_rule(rois, probs, deltas, window, *, min_confidence, nms_threshold, count):
+    """The detections of one image as the old package defines them, in plain NumPy."""
+    class_ids = probs.argmax(axis=1)
+    scores = probs.max(axis=1)
+    rows = np.arange(len(rois))
+    boxes = clip_boxes(
+        apply_box_deltas(rois, deltas[rows, class_ids] * STD_DEV), window
+    )
+    candidates = (class_ids > 0) & (rois != 0).any(axis=1) & (scores >= min_confidence)
+    keep = []
+    for class_id in np.unique(class_ids[candidates]):
+        ix = np.flatnonzero(candidates & (class_ids == class_id))
+        keep += list(ix[non_max_suppression(boxes[ix], scores[ix], nms_threshold)])
+    keep = sorted(keep, key=lambda i: -scores[i])[:count]
+    detections = np.zeros((count, 6), np.float32)
+    for row, i in enumerate(keep):
+        detections[row] = [*boxes[i], class_ids[i], scores[i]]
+    return detections
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 30),
+    min_confidence=st.sampled_from([0.0, 0.4, 0.7]),
+    threshold=st.sampled_from([0.1, 0.3, 0.5]),
+)
+def test_old_rule_in_plain_numpy_gives_the_same(
+    batch, seed, count, min_confidence, threshold
+):
+    inputs = random_inputs(np.random.default_rng(seed), batch)
+    windows = np.tile(np.array([[0.05, 0.1, 0.9, 0.8]], np.float32), (batch, 1))
+    steps = refine_detections(
+        *inputs, windows, min_confidence=min_confidence, nms_threshold=threshold,
+        max_instances=count,
+    )  # fmt: skip
+    for b in range(batch):
+        expected = old_rule(
+            *(x[b] for x in inputs), windows[b], min_confidence=min_confidence,
+            nms_threshold=threshold, count=count,
+        )  # fmt: skip
+        np.testing.assert_allclose(steps.detections[b], expected, atol=1e-5)
+
+
+def metas(batch, num_classes=4):
+    """Meta rows of 48 x 80 images in a 64 x 96 model image, each at another place."""
+    rows = [
+        compose_image_meta(
+            b, (48, 80, 3), (64, 96, 3), (8 + b, 8, 56 + b, 88), 1.0, [1] * num_classes
+        )
+        for b in range(batch)
+    ]
+    return np.array(rows, np.float32)
+
+
+def test_layer_takes_the_window_of_each_image_from_its_meta():
+    layer = DetectionLayer(**OPTIONS)
+    rois = np.tile(WHOLE[:, None], (3, 1, 1))
+    probs = np.tile(probs_of([(1, 0.9)]), (3, 1, 1))
+    detections = layer([rois, probs, np.zeros((3, 1, 4, 4), np.float32), metas(3)])
+    for b in range(3):
+        np.testing.assert_allclose(
+            detections[b, 0, :4],
+            [(8 + b) / 63, 8 / 95, (55 + b) / 63, 87 / 95],
+            atol=1e-6,
+        )
+
+
+def test_layer_survives_serialization_and_a_symbolic_batch():
+    layer = DetectionLayer(
+        min_confidence=0.2, nms_threshold=0.4, max_instances=6,
+        bbox_std_dev=(0.2, 0.2, 0.4, 0.4), name="mrcnn_detection",
+    )  # fmt: skip
+    values = [*random_inputs(np.random.default_rng(3), 3), metas(3)]
+    check_layer(layer, values, dynamic_axes=2)
+    inputs = [keras.Input(s) for s in ((None, 4), (None, 4), (None, 4, 4), (16,))]
+    model = keras.Model(inputs, layer(inputs))
+    copy = keras.models.model_from_json(model.to_json())
+    assert model.output_shape == copy.output_shape == (None, 6, 6)
+    assert copy.get_layer("mrcnn_detection").get_config() == layer.get_config()
+    for batch in (1, 3):
+        values = [*random_inputs(np.random.default_rng(3), batch), metas(batch)]
+        values = [tf.constant(x) for x in values]
+        eager = layer(values)
+        assert layer.compute_output_shape([x.shape for x in values]) == eager.shape
+        np.testing.assert_allclose(copy(values), eager, atol=1e-6)
+        np.testing.assert_allclose(model.predict_on_batch(values), eager, atol=1e-6)
+    assert layer.supports_jit is False
+
+
+def test_layer_computes_in_float32_under_every_policy():
+    values = [*random_inputs(np.random.default_rng(3), 3), metas(3)]
+    values = [tf.constant(x) for x in values]
+    expected = DetectionLayer(**OPTIONS)(values)
+    with dtype_policy("mixed_bfloat16"):
+        detections = DetectionLayer(**OPTIONS)(values)
+    assert detections.dtype == tf.float32
+    np.testing.assert_array_equal(detections, expected)
+
+
+def test_layer_without_a_minimum_survives_serialization():
+    layer = DetectionLayer(min_confidence=None)
+    assert DetectionLayer.from_config(layer.get_config()).min_confidence is None
