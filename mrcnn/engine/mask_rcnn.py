@@ -10,13 +10,13 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from mrcnn.data.generator import feature_shapes
 from mrcnn.engine import checkpoints, inference, inspection, layers
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.training import run_training
 from mrcnn.engine.weights import WeightsReport, load_weights
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.coordinates import norm_boxes
-from mrcnn.nn.backbones import compute_backbone_shapes
 
 logger = logging.getLogger("mrcnn")
 
@@ -312,7 +312,7 @@ class MaskRCNN:
             image_shape: (H, W, ...) of a molded image.
         """
         config = self.config
-        shapes = compute_backbone_shapes(image_shape, config.BACKBONE_STRIDES)
+        shapes = feature_shapes(config, image_shape)
         self.anchors = generate_pyramid_anchors(
             config.RPN_ANCHOR_SCALES,
             config.RPN_ANCHOR_RATIOS,
