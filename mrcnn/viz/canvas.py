@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.draw import Color, mask_outlines
+from mrcnn.viz.draw import Color, mask_outlines, text_color
 from mrcnn.viz.labels import make_labels
 
 
@@ -50,11 +50,13 @@ class Canvas:
     def outline(self, mask: np.ndarray, color: Color) -> None:
         """Draw the outlines of a mask, bool [H, W]."""
         from matplotlib.patches import Polygon
+        from matplotlib.patheffects import withStroke
 
+        # A rim in black or white: the line shows on a ground of its own color.
+        rim = withStroke(linewidth=2.5, foreground=text_color(color), alpha=0.35)
+        style = {"edgecolor": color, "linewidth": 1.5, "path_effects": [rim]}
         for points in mask_outlines(mask):
-            self.ax.add_patch(
-                Polygon(points, closed=True, fill=False, edgecolor=color, linewidth=1.5)
-            )
+            self.ax.add_patch(Polygon(points, closed=True, fill=False, **style))
 
     def labels(
         self, boxes: np.ndarray, texts: Sequence[str | None], colors: Sequence[Color]

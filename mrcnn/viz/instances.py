@@ -259,6 +259,8 @@ def display_truth_and_detections(
 ) -> None:
     """Show images in two columns, each with its truth and, beside it, detections.
 
+    With several classes, the color tells the class.
+
     Args:
         examples: (image, masks, class_ids, detection) each: uint8 [H, W, 3], the truth
             as `Dataset.load_mask` returns it, and the dict that `detect` returns.
@@ -277,8 +279,16 @@ def display_truth_and_detections(
         ax.axis("off")
     pairs = zip(axes.reshape(-1, 2), examples, strict=False)
     for i, ((left, right), (image, masks, class_ids, found)) in enumerate(pairs):
-        truth = (extract_bboxes(masks), masks, class_ids)
-        display_instances(image, *truth, class_names, title=f"{i + 1}: truth", ax=left)
+        display_instances(
+            image,
+            extract_bboxes(masks),
+            masks,
+            class_ids,
+            class_names,
+            title=f"{i + 1}: truth",
+            ax=left,
+            colors=_class_colors(class_ids, class_names),
+        )
         sure = np.asarray(found["scores"]) >= min_score
         display_instances(
             image,
@@ -289,8 +299,17 @@ def display_truth_and_detections(
             found["scores"][sure],
             title=f"{i + 1}: detected",
             ax=right,
+            colors=_class_colors(found["class_ids"][sure], class_names),
         )
     finish(figure, True, save_path)
+
+
+def _class_colors(class_ids, class_names):
+    """The color of its class for each instance; None if there is one class only."""
+    if len(class_names) <= 2:
+        return None
+    colors = random_colors(len(class_names))
+    return [colors[abs(int(class_id))] for class_id in class_ids]
 
 
 def _colors(colors):

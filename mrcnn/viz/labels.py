@@ -9,8 +9,12 @@ import numpy as np
 
 from mrcnn.viz.draw import Color, text_color
 
+Rectangle = tuple[float, float, float, float]
+"""(left, bottom, right, top), y upwards."""
+
+RANK_COST = 0.05  # of a place that is one further in the order of reading
 PADDING = 1.5  # points around the text
-SMALLEST, LARGEST = 6.0, 13.0  # points, by the size of the axes
+SMALLEST, LARGEST = 7.0, 13.0  # points, by the size of the axes
 
 
 def make_labels(
@@ -23,8 +27,7 @@ def make_labels(
 
     It places the labels when the figure is drawn, since the size of a text in the image
     depends on the final size of the figure. Each label sits on the upper left corner of
-    its box; if that is outside the image or taken by an earlier label, it moves to the
-    corner that is least taken.
+    its box, or somewhere else at the box where it hides less: see `place_label`.
 
     Args:
         boxes: [N, (y1, x1, y2, x2)], px of the image.
@@ -40,8 +43,8 @@ def make_labels(
     from matplotlib.text import Text
     from matplotlib.transforms import IdentityTransform
 
-    entries = zip(boxes, texts, colors, strict=True)
-    entries = [(box, text, color) for box, text, color in entries if text]
+    entries = zip(range(len(boxes)), texts, colors, strict=True)
+    entries = [(i, text, color) for i, text, color in entries if text]
 
     class Labels(Artist):
         def draw(self, renderer):
@@ -50,11 +53,12 @@ def make_labels(
             inches = min(self.axes.bbox.width, self.axes.bbox.height) / self.figure.dpi
             pad = PADDING * self.figure.dpi / 72
             bounds = _to_display(self.axes, (0, 0, *image_shape[:2]))
+            on_screen = [_to_display(self.axes, box) for box in boxes]
             self.placed = []
-            for box, text, color in entries:
+            for i, text, color in entries:
                 artist = Text(
                     text=text,
-                    fontsize=float(np.clip(5 + 0.6 * inches, SMALLEST, LARGEST)),
+                    fontsize=float(np.clip(6 + 0.5 * inches, SMALLEST, LARGEST)),
                     color=text_color(color),
                     transform=IdentityTransform(),
                     verticalalignment="bottom",
@@ -63,8 +67,7 @@ def make_labels(
                 artist.set_figure(self.figure)
                 extent = artist.get_window_extent(renderer)
                 size = (extent.width + 2 * pad, extent.height + 2 * pad)
-                box = _to_display(self.axes, box)
-                place = place_label(box, size, bounds, self.placed)
+                place = place_label(i, size, bounds, on_screen, self.placed)
                 self.placed.append(place)
                 artist.set_position((place[0] + pad, place[1] + pad))
                 artist.draw(renderer)
@@ -76,36 +79,46 @@ def make_labels(
 
 
 def place_label(
-    box: tuple[float, float, float, float],
+    index: int,
     size: tuple[float, float],
-    bounds: tuple[float, float, float, float],
-    taken: Sequence[tuple[float, float, float, float]],
-) -> tuple[float, float, float, float]:
-    """Where a label goes: inside `bounds`, on the best free corner of its box.
+    bounds: Rectangle,
+    boxes: Sequence[Rectangle],
+    taken: Sequence[Rectangle],
+) -> Rectangle:
+    """Where a label goes: inside `bounds`, at its box, where it hides the least.
 
-    All rectangles are (left, bottom, right, top), y upwards, any one unit.
+    It may hide part of earlier labels (the worst), small boxes (nearly as bad) or large
+    boxes (hardly matters); of equal places the first in the order of reading wins.
 
     Args:
-        box: what the label belongs to.
+        index: of the label's own box.
         size: width and height of the label.
-        bounds: the label stays in here, at its left and top if it is too large.
+        bounds: the label stays in here, at the left and top if it is too large.
+        boxes: all boxes of the image.
         taken: places of earlier labels.
 
     Returns:
-        The place; of all corners the one least covered by `taken`, the first of these.
+        The place, (left, bottom, right, top) as all rectangles here, y upwards.
     """
-    left, bottom, right, top = box
+    left, bottom, right, top = boxes[index]
     width, height = size
-    best = None
-    for x in (left, right - width):
-        for y in (top, top - height, bottom - height, bottom):
-            x1 = max(min(x, bounds[2] - width), bounds[0])
-            y1 = min(max(y, bounds[1]), bounds[3] - height)
-            place = (x1, y1, x1 + width, y1 + height)
-            covered = sum(_common_area(place, other) for other in taken)
-            if best is None or covered < best[0]:
-                best = (covered, place)
-    return best[1]
+    corners = [
+        *[(x, y) for x in (left, right - width) for y in (top, bottom - height)],
+        *[(x, y) for x in (right, left - width) for y in (top - height, bottom)],
+        (left, top - height),  # inside: for boxes that fill the image
+    ]
+    best_cost, best = float("inf"), None
+    for rank, (x, y) in enumerate(corners):
+        x = max(min(x, bounds[2] - width), bounds[0])
+        y = min(max(y, bounds[1]), bounds[3] - height)
+        place = (x, y, x + width, y + height)
+        # In labels: how many of the size of this one are hidden.
+        cost = rank * RANK_COST
+        cost += 2 * sum(_common(place, other) for other in taken) / (width * height)
+        cost += sum(_common(place, box) / max(_area(box), 1e-6) for box in boxes)
+        if cost < best_cost:
+            best_cost, best = cost, place
+    return best
 
 
 def _to_display(ax, box):
@@ -117,7 +130,12 @@ def _to_display(ax, box):
     return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
 
 
-def _common_area(a, b):
+def _area(rectangle):
+    """Area of a rectangle."""
+    return (rectangle[2] - rectangle[0]) * (rectangle[3] - rectangle[1])
+
+
+def _common(a, b):
     """Area that two rectangles share."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
