@@ -18,6 +18,8 @@ ROUNDINGS = ("round", "floor")
 MIN_LEVEL, MAX_LEVEL = 2, 5
 # FPN (1612.03144) sec. 4.2: a box of the area of an ImageNet image belongs to P4.
 CANONICAL_SIDE_PX, CANONICAL_LEVEL = 224.0, 4
+# In norm, where an image ends at 1: far outside of anything a box can mean.
+MAX_COORDINATE = 1e3
 
 
 def boxes_to_map(boxes_px, stride: float):
@@ -76,8 +78,8 @@ def roi_levels(boxes_norm, image_shape, rounding: str = "round") -> tf.Tensor:
     image_area = tf.cast(image_shape[0] * image_shape[1], tf.float32)
     canonical = CANONICAL_SIDE_PX / tf.sqrt(image_area)
     side = tf.sqrt((y2 - y1) * (x2 - x1)) / canonical
-    # log(0) is -inf and an inverted box is NaN; neither may reach the cast.
-    side = tf.where(side > 1e-6, side, 1e-6)
+    # No NaN (inverted box) or infinity (log 0) may reach the cast to a level.
+    side = tf.where(side > 1e-6, tf.minimum(side, 1e6), 1e-6)
     octave = tf.math.log(side) / tf.math.log(2.0)
     octave = tf.round(octave) if rounding == "round" else tf.floor(octave)
     level = tf.cast(octave, tf.int32) + CANONICAL_LEVEL
@@ -132,6 +134,7 @@ def roi_align(
     Returns:
         float32 [N, height, width, channels].
     """
+    boxes_map = tf.cast(boxes_map, tf.float32)
     rows, columns = pool_shape
     grid = (rows * sampling_ratio, columns * sampling_ratio)
     grid_shape = tf.constant(grid, tf.float32)
@@ -196,6 +199,9 @@ def roi_pool(feature, boxes_map, batch_ix, pool_shape) -> tf.Tensor:
     Returns:
         float32 [N, height, width, channels].
     """
+    feature = tf.convert_to_tensor(feature)
+    boxes_map = tf.cast(boxes_map, tf.float32)
+    batch_ix = tf.cast(batch_ix, tf.int32)
     shape = tf.shape(feature)
     height, width, channels = shape[1], shape[2], shape[3]
     # Clipped in float: a wild box must not overflow the cast to cells.
@@ -224,11 +230,13 @@ def roi_pool(feature, boxes_map, batch_ix, pool_shape) -> tf.Tensor:
         return step + 1, tf.where(better, value, best), best_cell
 
     pooled_shape = [tf.shape(boxes_map)[0], *pool_shape, channels]
+    any_shape = tf.TensorShape([None, *pool_shape, None])
     num_steps = tf.reduce_max(tf.pad(tf.reshape(num_cells, [-1]), [[0, 1]]))
     _, _, best_cell = tf.while_loop(
         lambda step, *_: step < num_steps,
         visit,
         (0, tf.fill(pooled_shape, feature.dtype.min), tf.zeros(pooled_shape, tf.int32)),
+        shape_invariants=(tf.TensorShape([]), any_shape, any_shape),
     )
     index = tf.cast(best_cell, tf.int64) * tf.cast(channels, tf.int64)
     index += tf.range(tf.cast(channels, tf.int64))
@@ -308,8 +316,10 @@ class PyramidROIAlign(keras.layers.Layer):
             batch_ix = tf.repeat(tf.range(leading[0]), leading[1])
         batch_ix = tf.reshape(tf.cast(batch_ix, tf.int32), [-1])
         boxes = tf.reshape(boxes, [-1, 4])
-        # Kernels index memory by these numbers: let no NaN or infinity in.
+        # Kernels index memory by these numbers: a network that has diverged must end
+        # in a loss that is not finite, not in a crash.
         boxes = tf.where(tf.math.is_finite(boxes), boxes, 0.0)
+        boxes = tf.clip_by_value(boxes, -MAX_COORDINATE, MAX_COORDINATE)
         image_shape = parse_image_meta_tensor(image_meta)["image_shape"][0]
 
         levels = roi_levels(boxes, image_shape, self.level_rounding)

@@ -14,14 +14,16 @@ def fold_rois(x) -> tf.Tensor:
     """Returns [B, R, ...] as [B * R, ...]."""
     shape = tf.shape(x)
     folded = tf.reshape(x, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
-    return tf.ensure_shape(folded, [None, *x.shape[2:]])
+    folded.set_shape([None, *x.shape[2:]])
+    return folded
 
 
 def unfold_rois(folded, like) -> tf.Tensor:
     """Returns [B * R, ...] as [B, R, ...], B and R being those of `like`."""
     shape = tf.concat([tf.shape(like)[:2], tf.shape(folded)[1:]], axis=0)
     unfolded = tf.reshape(folded, shape)
-    return tf.ensure_shape(unfolded, [*like.shape[:2], *folded.shape[1:]])
+    unfolded.set_shape([*like.shape[:2], *folded.shape[1:]])
+    return unfolded
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -161,7 +163,8 @@ class PadRois(keras.layers.Layer):
         missing = self.count - tf.shape(inputs)[1]
         rest = [[0, 0]] * (len(inputs.shape) - 2)
         padded = tf.pad(inputs, [[0, 0], [0, missing], *rest])
-        return tf.ensure_shape(padded, [None, self.count, *inputs.shape[2:]])
+        padded.set_shape([None, self.count, *inputs.shape[2:]])
+        return padded
 
     def compute_output_shape(self, input_shape):
         """Returns (B, count, ...)."""
