@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.transform import resize as skimage_resize
+
+from mrcnn.geometry.interpolation import nearest_pixels, resize_bilinear
+
+from .strategies import sides
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.tuples(sides, sides), st.tuples(sides, sides), st.booleans(), st.data())
+def test_bilinear_equals_scikit_image(shape, wanted, is_bool, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    mask = rng.random(shape)
+    mask = mask > 0.4 if is_bool else mask
+    expected = skimage_resize(
+        mask.astype(float), wanted, order=1, mode="constant", anti_aliasing=False
+    )
+    resized = resize_bilinear(mask, wanted)
+    np.testing.assert_allclose(resized, expected, atol=1e-12)
+    # The cut at one half falls on the same side, exact halves included.
+    np.testing.assert_array_equal(resized > 0.5, np.around(expected).astype(bool))
+
+
+def test_same_size_changes_nothing():
+    mask = np.random.default_rng(0).random((5, 9))
+    np.testing.assert_array_equal(resize_bilinear(mask, (5, 9)), mask)
+
+
+def test_full_masks_stay_full():
+    # Near the rim zeros are mixed in; the range of the input cuts them off again.
+    np.testing.assert_array_equal(resize_bilinear(np.ones((3, 4), bool), (50, 9)), 1)
+
+
+@pytest.mark.parametrize(
+    ("size_in", "size_out", "expected"),
+    [
+        (3, 3, [0, 1, 2]),
+        (2, 4, [0, 0, 1, 1]),
+        (4, 2, [1, 3]),  # centers at 1 and 3: exactly between two, the later one
+        (6, 2, [1, 4]),  # the middle of each three
+        (1, 3, [0, 0, 0]),
+        (5, 1, [2]),
+    ],
+)
+def test_nearest_takes_the_pixel_under_the_center(size_in, size_out, expected):
+    np.testing.assert_array_equal(nearest_pixels(size_in, size_out), expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_nearest_is_within_half_a_pixel(size_in, size_out):
+    pixels = nearest_pixels(size_in, size_out)
+    centers = (np.arange(size_out) + 0.5) * size_in / size_out
+    assert (np.abs(pixels + 0.5 - centers) <= 0.5 + 1e-9).all()
+    assert 0 <= pixels[0] <= pixels[-1] < size_in

@@ -1,0 +1,471 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrcnn.geometry import masks as M
+from mrcnn.geometry.coordinates import norm_to_orig
+from mrcnn.geometry.images import resize_image
+
+from .strategies import mask_stacks
+
+MANY = settings(max_examples=40, deadline=None)
+MAX = 100
+
+
+def rectangles(boxes, height, width) -> np.ndarray:
+    """bool [height, width, N] with one filled box each."""
+    masks = np.zeros((height, width, len(boxes)), bool)
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        masks[y1:y2, x1:x2, i] = True
+    return masks
+
+
+# --- extraction ---------------------------------------------------------------------
+
+
+def test_boxes_of_drawn_masks():
+    boxes = [
+        [0, 0, 10, 25],  # the whole image
+        [9, 24, 10, 25],  # the last pixel
+        [3, 4, 7, 20],
+        [0, 0, 0, 0],  # nothing
+    ]
+    extracted = M.extract_bboxes(rectangles(boxes, 10, 25))
+    np.testing.assert_array_equal(extracted, boxes)
+    assert extracted.dtype == np.int32
+
+
+def test_box_of_two_pixels_far_apart_holds_both():
+    mask = np.zeros((9, 17, 1), bool)
+    mask[2, 13, 0] = mask[6, 4, 0] = True
+    np.testing.assert_array_equal(M.extract_bboxes(mask), [[2, 4, 7, 14]])
+
+
+@MANY
+@given(mask_stacks())
+def test_boxes_are_tight(masks):
+    expected = []
+    for i in range(masks.shape[2]):
+        y, x = np.nonzero(masks[:, :, i])
+        whole = [y.min(), x.min(), y.max() + 1, x.max() + 1] if len(y) else [0] * 4
+        expected.append(whole)
+    np.testing.assert_array_equal(
+        M.extract_bboxes(masks), np.array(expected).reshape(-1, 4)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+def test_numbers_are_masks_where_they_are_not_zero(dtype):
+    masks = rectangles([[1, 2, 3, 4]], 6, 8).astype(dtype) * 2
+    np.testing.assert_array_equal(M.extract_bboxes(masks), [[1, 2, 3, 4]])
+
+
+@pytest.mark.parametrize("shape", [(10, 20, 0), (0, 20, 2), (10, 0, 2)])
+def test_boxes_of_nothing(shape):
+    boxes = M.extract_bboxes(np.zeros(shape, bool))
+    np.testing.assert_array_equal(boxes, np.zeros((shape[2], 4)))
+    assert boxes.dtype == np.int32
+
+
+def test_a_full_stack():
+    boxes = [[i % 40, i, i % 40 + 3, i + 7] for i in range(MAX)]
+    np.testing.assert_array_equal(M.extract_bboxes(rectangles(boxes, 50, 120)), boxes)
+
+
+# --- mini masks ---------------------------------------------------------------------
+
+
+def test_mini_mask_of_a_drawn_case():
+    mask = np.zeros((8, 12, 1), bool)
+    mask[2:6, 3:7, 0] = [
+        [1, 1, 0, 0],
+        [1, 1, 0, 0],
+        [0, 0, 1, 1],
+        [0, 0, 1, 1],
+    ]
+    mini = M.minimize_mask([[2, 3, 6, 7]], mask, (2, 2))
+    np.testing.assert_array_equal(mini[:, :, 0], [[True, False], [False, True]])
+    assert mini.dtype == bool
+
+
+def test_exactly_one_half_rounds_to_nothing():
+    # As the old package: around(0.5) is 0.
+    mask = np.array([[1, 0, 0, 0], [0, 1, 1, 1]], bool)[:, :, None]
+    mini = M.minimize_mask([[0, 0, 2, 4]], mask, (1, 2))
+    np.testing.assert_array_equal(mini[:, :, 0], [[False, False]])
+
+
+@MANY
+@given(mask_stacks(min_count=1), st.sampled_from([(56, 56), (28, 14), (3, 5)]))
+def test_mini_masks_equal_the_old_computation(masks, mini_shape):
+    from skimage.transform import resize
+
+    masks = masks[:, :, masks.any(axis=(0, 1))]
+    boxes = M.extract_bboxes(masks)
+    mini = M.minimize_mask(boxes, masks, mini_shape)
+    assert mini.shape == (*mini_shape, len(boxes))
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        crop = masks[y1:y2, x1:x2, i].astype(float)
+        resized = resize(
+            crop, mini_shape, order=1, mode="constant", anti_aliasing=False
+        )
+        np.testing.assert_array_equal(mini[:, :, i], np.around(resized).astype(bool))
+
+
+@MANY
+@given(mask_stacks(max_side=20))
+def test_enlarging_to_a_mini_mask_and_back_loses_little(masks):
+    masks = masks[:, :, masks.any(axis=(0, 1))]
+    boxes = M.extract_bboxes(masks)
+    expanded = M.expand_mask(
+        boxes, M.minimize_mask(boxes, masks, (160, 160)), masks.shape
+    )
+    assert expanded.shape == masks.shape
+    # Eight samples a pixel and more: only rounding at the rim of a pixel is lost.
+    changed = (expanded != masks).mean() if masks.size else 0
+    assert changed <= 0.1
+    height, width, _ = masks.shape
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        outside = np.ones((height, width), bool)
+        outside[y1:y2, x1:x2] = False
+        assert not expanded[outside, i].any()
+
+
+@MANY
+@given(st.data())
+def test_masks_that_fill_their_box_survive_exactly(data):
+    y1, x1 = data.draw(st.integers(0, 30)), data.draw(st.integers(0, 50))
+    y2, x2 = data.draw(st.integers(y1 + 1, 40)), data.draw(st.integers(x1 + 1, 60))
+    masks = rectangles([[y1, x1, y2, x2]], 40, 60)
+    mini = M.minimize_mask([[y1, x1, y2, x2]], masks, (56, 56))
+    assert mini.all()
+    np.testing.assert_array_equal(
+        M.expand_mask([[y1, x1, y2, x2]], mini, masks.shape), masks
+    )
+
+
+def test_a_disc_keeps_its_place_and_area():
+    y, x = np.mgrid[:90, :160]
+    disc = ((y - 40) ** 2 + (x - 100) ** 2 < 30**2)[:, :, None]
+    boxes = M.extract_bboxes(disc)
+    expanded = M.expand_mask(boxes, M.minimize_mask(boxes, disc, (28, 28)), disc.shape)
+    assert M.compute_overlaps_masks(disc, expanded)[0, 0] > 0.95
+
+
+def test_mini_masks_of_nothing():
+    empty = np.zeros((10, 20, 0), bool)
+    assert M.minimize_mask([], empty, (56, 56)).shape == (56, 56, 0)
+    assert M.minimize_mask(np.zeros((0, 4)), empty, (56, 56)).shape == (56, 56, 0)
+    assert M.expand_mask([], np.zeros((56, 56, 0), bool), (10, 20)).shape == (10, 20, 0)
+
+
+def test_boxes_may_carry_more_columns():
+    masks = rectangles([[0, 0, 4, 4]], 8, 8)
+    assert M.minimize_mask([[0, 0, 4, 4, 1]], masks, (4, 4)).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [2, 2, 2, 5],  # no height
+        [2, 5, 4, 5],  # no width
+        [0, 0, 9, 5],  # below the image
+        [0, 0, 5, 13],  # right of it
+        [-1, 0, 5, 5],  # above it: a slice would silently wrap around
+        [0, -1, 5, 5],
+    ],
+)
+def test_impossible_mini_boxes_raise(box):
+    masks = np.ones((8, 12, 2), bool)
+    with pytest.raises(ValueError, match=r"minimize_mask\(bbox\[1\]="):
+        M.minimize_mask([[0, 0, 8, 12], box], masks, (4, 4))
+
+
+def test_expand_leaves_out_what_is_outside_or_empty():
+    mini = np.ones((4, 4, 3), bool)
+    boxes = [[-2, -2, 2, 2], [3, 3, 3, 6], [50, 50, 60, 60]]
+    expanded = M.expand_mask(boxes, mini, (6, 9))
+    np.testing.assert_array_equal(
+        expanded[:, :, 0], rectangles([[0, 0, 2, 2]], 6, 9)[..., 0]
+    )
+    assert not expanded[:, :, 1:].any()
+
+
+# --- pasting ------------------------------------------------------------------------
+
+
+def test_pasted_mask_fills_its_box_only():
+    full = M.unmold_mask(np.ones((28, 28), np.float32), [2, 3, 6, 9], (10, 20, 3))
+    np.testing.assert_array_equal(full, rectangles([[2, 3, 6, 9]], 10, 20)[:, :, 0])
+    assert full.dtype == bool
+
+
+def test_threshold_itself_belongs_to_the_object():
+    mask = np.array([[0.49, 0.5], [0.8, 0.1]], np.float32)
+    crop = M.paste_crop(mask, [0, 0, 2, 2])
+    np.testing.assert_array_equal(crop, [[False, True], [True, False]])
+    crop = M.paste_crop(mask, [0, 0, 2, 2], threshold=0.75)
+    np.testing.assert_array_equal(crop, [[False, False], [True, False]])
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [-3, -4, 5, 6],  # over the upper left corner
+        [6, 12, 14, 25],  # over the lower right one
+        [-5, -5, 30, 40],  # larger than the image
+        [2, 3, 2, 9],  # no height
+        [6, 3, 2, 9],  # inside out
+        [40, 3, 50, 9],  # below the image
+        [-9, 3, -2, 9],  # above it
+    ],
+)
+def test_pasting_over_the_border_equals_pasting_on_a_larger_image(box):
+    mask = np.random.default_rng(1).random((28, 28)).astype(np.float32)
+    full = M.unmold_mask(mask, box, (10, 20))
+    margin = 50
+    larger = M.unmold_mask(mask, np.array(box) + margin, (10 + 100, 20 + 100))
+    np.testing.assert_array_equal(full, larger[margin : margin + 10, margin:][:, :20])
+
+
+@MANY
+@given(
+    st.tuples(st.integers(-20, 40), st.integers(-20, 60)),
+    st.tuples(st.integers(-3, 40), st.integers(-3, 40)),
+    st.integers(0, 100),
+)
+def test_crop_and_full_mask_agree(corner, size, seed):
+    mask = np.random.default_rng(seed).random((14, 14))
+    y1, x1 = corner
+    y2, x2 = y1 + size[0], x1 + size[1]
+    crop = M.paste_crop(mask, [y1, x1, y2, x2])
+    assert crop.shape == (max(0, size[0]), max(0, size[1]))
+    full = M.unmold_mask(mask, [y1, x1, y2, x2], (40, 60))
+    expected = np.zeros((40, 60), bool)
+    for y, x in zip(*np.nonzero(crop), strict=True):
+        if 0 <= y1 + y < 40 and 0 <= x1 + x < 60:
+            expected[y1 + y, x1 + x] = True
+    np.testing.assert_array_equal(full, expected)
+
+
+@MANY
+@given(mask_stacks(max_side=30, min_count=1))
+def test_unmolding_undoes_molding(masks):
+    """A mask cut to its box, enlarged, and pasted back is nearly the same mask."""
+    mask = masks[:, :, 0]
+    if not mask.any():
+        return
+    box = M.extract_bboxes(mask[:, :, None])[0]
+    molded = M.minimize_mask([box], mask[:, :, None], (240, 240))[:, :, 0]
+    full = M.unmold_mask(molded.astype(np.float32), box, mask.shape)
+    assert (full != mask).mean() <= 0.1
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (28,), (0, 28)])
+def test_pasting_needs_one_mask(shape):
+    with pytest.raises(ValueError, match=r"paste_crop\(mask\)"):
+        M.unmold_mask(np.zeros(shape), [0, 0, 5, 5], (10, 10))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", ["000000047112", "14898532020_ba6199dd22_k", "square"])
+def test_masks_equal_what_the_old_package_returned(shared, name):
+    coco_mask = pytest.importorskip("pycocotools.mask")
+    recorded = np.load(shared / "parity" / f"expected_{name}.npz")
+    shape = recorded["image_meta"][1:3].astype(int)
+    boxes = norm_to_orig(
+        recorded["detections"][:, :4],
+        recorded["window"],
+        recorded["molded_shape"],
+        shape,
+    )
+    kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+    kept = kept[kept < len(recorded["mask_of_class"])]
+    assert len(kept) > 0
+    for row, ix in enumerate(kept):
+        full = M.unmold_mask(recorded["mask_of_class"][ix], boxes[ix], shape)
+        rle = coco_mask.encode(np.asfortranarray(full.astype(np.uint8)))
+        assert rle["counts"].decode() == recorded["mask_rle_counts"][row]
+
+
+# --- resizing with the image --------------------------------------------------------
+
+MODES = [
+    {"mode": "none"},
+    {"mode": "square", "min_dim": 48, "max_dim": 64},
+    {"mode": "square", "max_dim": 32},
+    {"mode": "pad64", "min_dim": 64},
+    {"mode": "crop", "min_dim": 64, "rng": 1},
+]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("shape", [(40, 70), (70, 40), (33, 33), (1, 90)])
+def test_masks_have_the_size_and_place_of_their_image(mode, shape):
+    height, width = shape
+    # Bright where the mask is: both must agree but for the rim of a pixel.
+    mask = np.zeros((*shape, 2), bool)
+    mask[: (height + 1) // 2, : width // 2, 0] = True
+    image = np.repeat(mask[:, :, :1] * np.uint8(255), 3, axis=2)
+    image, _, scale, padding, crop = resize_image(image, **mode)
+    resized = M.resize_mask(mask, scale, padding, crop)
+    assert resized.shape[:2] == image.shape[:2]
+    assert resized.dtype == bool
+    assert not resized[:, :, 1].any()
+    rim = np.full(image.shape[:2], False)
+    bright = image[:, :, 0]
+    rim[(bright > 100) & (bright < 155)] = True
+    agree = resized[:, :, 0] == (bright > 127)
+    assert agree[~rim].mean() > 0.98
+
+
+@MANY
+@given(mask_stacks(min_count=1), st.floats(0.1, 4))
+def test_resized_masks_hold_only_values_of_the_mask(masks, scale):
+    labels = masks * np.arange(1, masks.shape[2] + 1, dtype=np.uint8)
+    resized = M.resize_mask(labels, scale, [(1, 2), (3, 0), (0, 0)])
+    height, width = round(masks.shape[0] * scale), round(masks.shape[1] * scale)
+    assert resized.shape[:2] == (max(1, height) + 3, max(1, width) + 3)
+    assert resized.dtype == np.uint8
+    assert set(np.unique(resized)) <= set(np.unique(labels)) | {0}
+    assert not resized[0].any() and not resized[-2:].any() and not resized[:, :3].any()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_whole_factors_repeat_pixels_and_take_them_back(factor):
+    masks = np.random.default_rng(0).random((7, 11, 3)) > 0.5
+    no_padding = [(0, 0), (0, 0), (0, 0)]
+    larger = M.resize_mask(masks, factor, no_padding)
+    np.testing.assert_array_equal(larger, masks.repeat(factor, 0).repeat(factor, 1))
+    np.testing.assert_array_equal(M.resize_mask(larger, 1 / factor, no_padding), masks)
+
+
+def test_resizing_equals_scipy_on_the_same_grid():
+    from scipy.ndimage import zoom
+
+    masks = np.random.default_rng(0).random((37, 53, 4)) > 0.5
+    for scale in (0.73, 1.6):
+        expected = zoom(
+            masks, [scale, scale, 1], order=0, mode="nearest", grid_mode=True
+        )
+        resized = M.resize_mask(masks, scale, [(0, 0), (0, 0), (0, 0)])
+        np.testing.assert_array_equal(resized, expected)
+
+
+def test_crop_equals_cutting_the_resized_masks():
+    masks = np.random.default_rng(0).random((20, 30, 2)) > 0.5
+    whole = M.resize_mask(masks, 2, [(0, 0), (0, 0), (0, 0)])
+    cut = M.resize_mask(masks, 2, [(0, 0), (0, 0), (0, 0)], crop=(3, 7, 32, 40))
+    np.testing.assert_array_equal(cut, whole[3:35, 7:47])
+
+
+@pytest.mark.parametrize(
+    "crop", [(0, 0, 41, 40), (0, 21, 40, 40), (-1, 0, 9, 9), (0, -1, 9, 9)]
+)
+def test_crops_of_another_image_raise(crop):
+    with pytest.raises(ValueError, match=r"resize_mask\(crop="):
+        M.resize_mask(np.zeros((20, 30, 1)), 2, [(0, 0), (0, 0)], crop)
+
+
+def test_resizing_no_masks_gives_no_masks():
+    resized = M.resize_mask(np.zeros((10, 20, 0)), 2, [(0, 20), (0, 0), (0, 0)])
+    assert resized.shape == (40, 40, 0)
+
+
+# --- overlaps -----------------------------------------------------------------------
+
+
+def test_overlaps_of_drawn_masks():
+    masks = rectangles([[0, 0, 10, 10], [0, 5, 10, 15], [0, 0, 0, 0]], 20, 30)
+    overlaps = M.compute_overlaps_masks(masks, masks)
+    np.testing.assert_allclose(
+        overlaps, [[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 0]], rtol=1e-6
+    )
+    assert overlaps.dtype == np.float32
+
+
+@MANY
+@given(mask_stacks(min_count=1), st.integers(0, 3), st.integers(0, 100))
+def test_overlaps_equal_set_arithmetic(masks, count, seed):
+    others = np.random.default_rng(seed).random((*masks.shape[:2], count)) > 0.5
+    expected = np.zeros((masks.shape[2], count))
+    for i in range(masks.shape[2]):
+        for j in range(count):
+            either = (masks[:, :, i] | others[:, :, j]).sum()
+            both = (masks[:, :, i] & others[:, :, j]).sum()
+            expected[i, j] = both / either if either else 0
+    np.testing.assert_allclose(
+        M.compute_overlaps_masks(masks, others), expected, rtol=1e-6
+    )
+
+
+def test_overlaps_count_pixels_beyond_one_slice():
+    height = M._PIXEL_CHUNK // 256 + 40  # a slice and a bit, 256 wide
+    masks = rectangles([[0, 0, height, 256], [height - 3, 0, height, 256]], height, 256)
+    np.testing.assert_allclose(
+        M.compute_overlaps_masks(masks, masks)[0], [1, 3 / height], rtol=1e-6
+    )
+
+
+def test_probabilities_count_above_one_half():
+    masks = np.array([[0.5, 0.51, 0.9]])[:, :, None]
+    np.testing.assert_allclose(
+        M.compute_overlaps_masks(masks, np.ones((1, 3, 1))), [[2 / 3]], rtol=1e-6
+    )
+
+
+def test_overlaps_with_nothing_are_empty():
+    some, none = np.ones((4, 5, 2), bool), np.zeros((4, 5, 0), bool)
+    assert M.compute_overlaps_masks(some, none).shape == (2, 0)
+    assert M.compute_overlaps_masks(none, some).shape == (0, 2)
+
+
+def test_overlaps_of_images_of_different_size_raise():
+    with pytest.raises(ValueError, match=r"different size, \(4, 5\) and \(5, 4\)"):
+        M.compute_overlaps_masks(np.ones((4, 5, 1)), np.ones((5, 4, 1)))
+
+
+# --- errors -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda mask: M.extract_bboxes(mask),
+        lambda mask: M.minimize_mask([[0, 0, 1, 1]], mask, (4, 4)),
+        lambda mask: M.expand_mask([[0, 0, 1, 1]], mask, (4, 4)),
+        lambda mask: M.resize_mask(mask, 1, [(0, 0), (0, 0), (0, 0)]),
+        lambda mask: M.compute_overlaps_masks(mask, np.ones((8, 8, 1))),
+        lambda mask: M.compute_overlaps_masks(np.ones((8, 8, 1)), mask),
+    ],
+)
+def test_stacks_need_three_axes(call):
+    with pytest.raises(ValueError, match=r"\[H, W, N\]; received shape \(8, 8\)"):
+        call(np.ones((8, 8), bool))
+
+
+@pytest.mark.parametrize(
+    "boxes", [[[0, 0, 1, 1]], [0, 0, 1, 1], [[0, 0, 1]] * 2, 3, []]
+)
+def test_stacks_need_one_box_a_mask(boxes):
+    with pytest.raises(ValueError, match=r"minimize_mask\(bbox\).*one for each mask"):
+        M.minimize_mask(boxes, np.ones((8, 8, 2), bool), (4, 4))
+
+
+def test_one_mask_needs_one_box():
+    with pytest.raises(ValueError, match=r"paste_crop\(bbox\)"):
+        M.unmold_mask(np.ones((4, 4)), [[0, 0, 1, 1]], (8, 8))
+
+
+def test_inputs_are_never_changed():
+    masks = rectangles([[1, 2, 5, 6]], 8, 9)
+    masks.setflags(write=False)
+    boxes = M.extract_bboxes(masks)
+    mini = M.minimize_mask(boxes, masks, (4, 4))
+    mini.setflags(write=False)
+    M.expand_mask(boxes, mini, masks.shape)
+    M.resize_mask(masks, 2, [(0, 0), (0, 0), (0, 0)])
+    M.unmold_mask(mini[:, :, 0], boxes[0], masks.shape)
