@@ -20,7 +20,7 @@ MASK_AUGMENTERS = frozenset(
 # OpenCV 5 stops at 128 channels, OpenCV 4 at 512: stacks go through it in slices.
 MAX_CHANNELS = 100
 # Masks travel as 0 and 255: interpolated outlines are cut at one half, exactly.
-MASK_ON, MASK_CUT = 255, 128
+MASK_ON, MASK_CUT = np.uint8(255), 128
 FILL_ATTRIBUTES = ("cval", "pad_cval")
 
 
@@ -101,13 +101,15 @@ def _augment_by_imgaug(image, mask, augmentation, rng):
     hooks = imgaug.HooksImages(
         activator=lambda images, augmenter, parents, default: _moves_pixels(augmenter)
     )
+    # As a list of one: imgaug takes a single array of many channels for many images.
     slices = [
-        mask_twin.augment_image(
-            mask[..., start : start + MAX_CHANNELS].astype(np.uint8, order="C")
-            * np.uint8(MASK_ON),
-            hooks=hooks,
+        mask_twin.augment_images(
+            [part.astype(np.uint8, order="C") * MASK_ON], hooks=hooks
+        )[0]
+        for part in np.split(
+            mask, range(MAX_CHANNELS, mask.shape[-1], MAX_CHANNELS), axis=-1
         )
-        for start in range(0, mask.shape[-1], MAX_CHANNELS)
+        if part.size
     ]
     if not slices:
         return image, mask

@@ -60,6 +60,7 @@ def read_image(
         )
     try:
         with Image.open(path) as picture:
+            _refuse_stack(picture, path)
             if _must_turn(picture, annotated_size, exif):
                 picture = ImageOps.exif_transpose(picture)
             return _to_rgb(picture, path)
@@ -71,6 +72,23 @@ def read_image(
             f"read_image({str(path)!r}): the file is damaged ({error}); replace or "
             "remove it."
         ) from error
+
+
+def _refuse_stack(picture: Image.Image, path) -> None:
+    """Raises for a TIFF of several layers, of which one alone would be read.
+
+    Pages of another size are thumbnails, and animations start with their picture.
+    """
+    if picture.format != "TIFF" or picture.n_frames == 1:
+        return
+    size = picture.size
+    picture.seek(1)
+    if picture.size == size:
+        raise ValueError(
+            f"read_image({str(path)!r}): is a stack of {picture.n_frames} pictures; "
+            "override Dataset.load_image to pick or merge them."
+        )
+    picture.seek(0)
 
 
 def _must_turn(picture: Image.Image, annotated_size, exif: str) -> bool:

@@ -13,7 +13,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import Future, wait
 
 import numpy as np
 
@@ -106,14 +106,14 @@ class PooledLoader:
             TimeoutError: the batch was not ready in time; the loader closes.
             Exception: what making the batch raised, of the same type.
         """
-        if not self._stop.alive:
-            raise RuntimeError("PooledLoader.get(): the loader is closed.")
+        self._check_open()
         if not self._workers:
             return self.generator.make_batch(epoch, index)
         for process in self._processes:
             if not process.is_alive():
                 self._fail(process.obituary(), process.key or (epoch, index))
         with self._lock:
+            self._check_open()
             future = self._plan((epoch, index))
         wait([future], self.timeout)
         if not future.done():
@@ -128,17 +128,19 @@ class PooledLoader:
         try:
             return future.result()
         except WorkerDiedError as error:
+            self._check_open()  # or another thread has closed, and ended it
             self._fail(str(error), (epoch, index))
-        except CancelledError:
-            raise RuntimeError("PooledLoader.get(): the loader was closed.") from None
 
     def close(self) -> None:
-        """Ends all workers at once, whatever they do. May be called again."""
+        """Ends all workers, whatever they do, and at once. May be called again.
+
+        A thread cannot be ended from outside: it ends after the batch it is at.
+        """
         with self._lock:
             for future in self._planned.values():
                 future.cancel()
             self._planned.clear()
-        self._stop()
+            self._stop()
 
     def __enter__(self) -> PooledLoader:
         """Returns the loader; leaving the block closes it."""
@@ -147,6 +149,11 @@ class PooledLoader:
     def __exit__(self, *_) -> None:
         """Closes the loader."""
         self.close()
+
+    def _check_open(self) -> None:
+        """Raises if the loader has been closed."""
+        if not self._stop.alive:
+            raise RuntimeError("PooledLoader.get(): the loader is closed.")
 
     def _plan(self, key: Key) -> Future:
         """Returns the future of a batch; hands out it and its followers."""

@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imgaug import augmenters as iaa
+
+from mrcnn.data import loaders
+from mrcnn.data.generator import DataGenerator
+from mrcnn.data.loaders import PooledLoader
+from tests.data.tiny import (
+    BrokenMaskDataset,
+    DeadlyDataset,
+    StuckDataset,
+    TinyConfig,
+    TinyDataset,
+    assert_same_batch,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = {
+    "in the caller": {"workers": 0},
+    "one thread": {"workers": 1},
+    "three threads": {"workers": 3},
+    "one process": {"workers": 1, "use_multiprocessing": True},
+    "two processes": {"workers": 2, "use_multiprocessing": True},
+}
+PROCESSES = {"workers": 2, "use_multiprocessing": True}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def make(dataset=None, **kwargs):
+    kwargs = {"shuffle": False, "batch_size": 3, **kwargs}
+    dataset = TinyDataset() if dataset is None else dataset
+    return DataGenerator(dataset, TinyConfig(), **kwargs)
+
+
+def wait_until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name.startswith("PooledLoader")]
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left():
+    yield
+    assert wait_until(lambda: not threads(), 5)
+
+
+@each_kind
+def test_batches_do_not_depend_on_who_makes_them(kind):
+    augmentation = iaa.Sequential([iaa.Fliplr(0.5), iaa.Affine(rotate=(-20, 20))])
+    generator = make(shuffle=True, augmentation=augmentation, seed=5)
+    keys = [(epoch, index) for epoch in range(2) for index in range(4)]
+    with PooledLoader(generator, **KINDS[kind]) as loader:
+        for key in keys:
+            assert_same_batch(loader.get(*key), generator.make_batch(*key))
+        for key in [(0, 0), (0, 1), (0, 0), (7, 3), (2, 2), (7, 3)]:  # any order
+            assert_same_batch(loader.get(*key), generator.make_batch(*key))
+
+
+class CountingGenerator:
+    """Stands in for a DataGenerator: says which batches were made, and when."""
+
+    def __init__(self, length=4, seconds=0.0):
+        self.length = length
+        self.seconds = seconds
+        self.made = []
+
+    def __len__(self):
+        return self.length
+
+    def make_batch(self, epoch, index):
+        time.sleep(self.seconds)
+        self.made.append((epoch, index))
+        return {"key": np.array([epoch, index])}
+
+
+def test_next_batches_are_made_ahead_in_order_and_into_the_next_epoch():
+    generator = CountingGenerator()
+    with PooledLoader(generator, workers=1, max_queue=3) as loader:
+        time.sleep(0.05)
+        assert generator.made == []  # nothing before it is known where to start
+        loader.get(0, 2)
+        ahead = [(0, 2), (0, 3), (1, 0), (1, 1)]
+        assert wait_until(lambda: len(generator.made) == 4)
+        time.sleep(0.05)
+        assert generator.made == ahead  # and no further
+        assert loader.get(0, 3)["key"].tolist() == [0, 3]
+        assert wait_until(lambda: len(generator.made) == 5)
+        assert generator.made[4] == (1, 2)  # each is made once
+
+
+def test_nothing_is_made_beyond_the_last_epoch():
+    generator = CountingGenerator()
+    with PooledLoader(generator, workers=2, max_queue=8, epochs=1) as loader:
+        for index in range(4):
+            loader.get(0, index)
+        time.sleep(0.05)
+    assert sorted(generator.made) == [(0, 0), (0, 1), (0, 2), (0, 3)]
+
+
+def test_window_moves_when_another_epoch_is_asked_for():
+    generator = CountingGenerator(length=50, seconds=0.005)
+    with PooledLoader(generator, workers=1, max_queue=20) as loader:
+        loader.get(0, 0)
+        loader.get(3, 10)
+        assert len(generator.made) < 15  # what was planned for epoch 0 is dropped
+
+
+def test_workers_work_at_the_same_time():
+    generator = CountingGenerator(length=8, seconds=0.1)
+    with PooledLoader(generator, workers=4, max_queue=7, epochs=1) as loader:
+        start = time.monotonic()
+        for index in range(8):
+            loader.get(0, index)
+        assert time.monotonic() - start < 0.6  # 0.8 one after the other
+
+
+def test_several_callers_share_a_loader():
+    generator = make()
+    results = {}
+    with PooledLoader(generator, workers=2) as loader:
+
+        def caller(index):
+            results[index] = loader.get(0, index)
+
+        callers = [threading.Thread(target=caller, args=(i,)) for i in range(4)]
+        for each in callers:
+            each.start()
+        for each in callers:
+            each.join()
+    for index in range(4):
+        assert_same_batch(results[index], generator.make_batch(0, index))
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "error", [LookupError("annotation broken"), KeyError("annotation broken")]
+)
+def test_error_keeps_its_type_and_names_the_image(kind, error):
+    dataset = BrokenMaskDataset()
+    dataset.error = error
+    with PooledLoader(make(dataset), **KINDS[kind]) as loader:
+        for index in range(2):
+            loader.get(0, index)  # the broken batch is being made ahead
+        with pytest.raises(type(error)) as caught:
+            loader.get(0, 2)
+        assert type(caught.value) is type(error)
+        message = str(caught.value)
+        assert "annotation broken (image id 7, path folder/7.png)" in message
+        assert loader.get(0, 3)["input_image"].shape[0] == 3  # others are not lost
+
+
+def test_error_from_a_process_shows_where_it_came_from():
+    with PooledLoader(make(BrokenMaskDataset()), **PROCESSES) as loader:
+        with pytest.raises(LookupError) as caught:
+            loader.get(0, 2)
+    assert "in load_mask" in str(caught.value.__cause__)
+
+
+class TwoArgumentsError(Exception):
+    def __init__(self, what, where):
+        super().__init__(f"{what} at {where}")
+
+
+def test_error_that_cannot_travel_arrives_as_runtime_error():
+    dataset = BrokenMaskDataset()
+    dataset.error = TwoArgumentsError("broken", "line 3")
+    with PooledLoader(make(dataset), **PROCESSES) as loader:
+        with pytest.raises(RuntimeError, match="TwoArgumentsError: broken at line 3"):
+            loader.get(0, 2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_worker_ends_with_an_error_that_names_the_images(workers):
+    generator = make(DeadlyDataset())
+    loader = PooledLoader(generator, workers, use_multiprocessing=True, timeout=30)
+    start = time.monotonic()
+    with pytest.raises(
+        RuntimeError, match=r"signal 9.*batch 2 of epoch 0.*image id 7, path folder/7"
+    ):
+        for index in range(4):
+            loader.get(0, index)
+    assert time.monotonic() - start < 5
+    with pytest.raises(RuntimeError, match="closed"):
+        loader.get(0, 0)
+
+
+def test_worker_killed_while_it_is_idle_is_noticed():
+    with PooledLoader(make(), **PROCESSES, epochs=1) as loader:
+        for index in range(4):
+            loader.get(0, index)
+        process = loader._processes[0].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(5)
+        with pytest.raises(RuntimeError, match=r"signal 9"):
+            loader.get(0, 0)
+
+
+@pytest.mark.parametrize("kind", ["one thread", "two processes"])
+def test_silence_ends_with_a_timeout_that_names_the_images(kind):
+    dataset = StuckDataset()
+    stuck = threading.Event()
+    if kind == "one thread":  # a thread cannot be ended: let it out afterwards
+
+        def load_mask(image_id):
+            if image_id == 7:
+                stuck.wait(30)
+            return TinyDataset.load_mask(dataset, image_id)
+
+        dataset.load_mask = load_mask
+    loader = PooledLoader(make(dataset), timeout=0.7, **KINDS[kind])
+    loader.get(0, 0)
+    start = time.monotonic()
+    with pytest.raises(
+        TimeoutError, match=r"batch 2 of epoch 0.*after 0\.7 s.*image id 7, path"
+    ):
+        loader.get(0, 2)
+    assert time.monotonic() - start < 4
+    stuck.set()
+
+
+@pytest.mark.parametrize("kind", ["in the caller", "one thread", "two processes"])
+def test_close_is_prompt_and_may_be_repeated(kind):
+    loader = PooledLoader(make(), max_queue=20, **KINDS[kind])
+    loader.get(0, 0)
+    processes = [p.process for p in loader._processes]
+    start = time.monotonic()
+    loader.close()
+    loader.close()
+    assert time.monotonic() - start < 2
+    assert all(p.exitcode is not None for p in processes)
+    with pytest.raises(RuntimeError, match="closed"):
+        loader.get(0, 0)
+
+
+def test_close_ends_a_caller_that_waits():
+    generator = CountingGenerator(seconds=0.3)
+    loader = PooledLoader(generator, workers=1, max_queue=3)
+    loader.get(0, 0)
+    caught = []
+
+    def caller():
+        try:
+            loader.get(2, 0)
+        except RuntimeError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=caller)
+    thread.start()
+    time.sleep(0.05)
+    loader.close()
+    thread.join(5)
+    # Closed before the batch was begun, or while it was made and then delivered.
+    assert not thread.is_alive()
+    assert all("closed" in message for message in caught)
+
+
+def test_forgotten_loader_ends_its_workers():
+    loader = PooledLoader(make(), **PROCESSES)
+    loader.get(0, 0)
+    processes = [p.process for p in loader._processes]
+    del loader
+    assert wait_until(lambda: all(p.exitcode is not None for p in processes))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({"workers": -1}, "workers=-1"),
+        ({"max_queue": 0}, "max_queue=0"),
+        ({"timeout": 0}, "timeout=0"),
+    ],
+)
+def test_impossible_numbers_are_refused(kwargs, said):
+    with pytest.raises(ValueError, match=said):
+        PooledLoader(make(), **kwargs)
+
+
+def run(code, **kwargs):
+    """Runs a script as a user would; it must end by itself."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        **kwargs,
+    )
+
+
+@pytest.mark.parametrize("kind", ["one thread", "three threads", "two processes"])
+@pytest.mark.parametrize("dataset", ["BrokenMaskDataset", "StuckDataset"])
+def test_interpreter_ends_after_an_error(kind, dataset):
+    start = time.monotonic()
+    result = run(
+        f"""
+        from mrcnn.data.generator import DataGenerator
+        from mrcnn.data.loaders import PooledLoader
+        from tests.data import tiny
+
+        generator = DataGenerator(
+            tiny.{dataset}(), tiny.TinyConfig(), shuffle=False, batch_size=3
+        )
+        loader = PooledLoader(generator, timeout=1, **{KINDS[kind]!r})
+        for index in range(4):
+            loader.get(0, index)  # never closed
+        """
+    )
+    error = "LookupError" if dataset == "BrokenMaskDataset" else "TimeoutError"
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith(error), result.stderr
+    assert time.monotonic() - start < 15
+
+
+def test_workers_end_when_the_program_is_killed():
+    result = run(
+        """
+        import os, signal
+        from mrcnn.data.generator import DataGenerator
+        from mrcnn.data.loaders import PooledLoader
+        from tests.data import tiny
+
+        generator = DataGenerator(tiny.TinyDataset(), tiny.TinyConfig())
+        loader = PooledLoader(generator, workers=2, use_multiprocessing=True)
+        loader.get(0, 0)
+        print(*(p.process.pid for p in loader._processes), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    assert result.returncode == -signal.SIGKILL
+
+    def alive(pid):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        # An orphan that ended but was not yet collected is as good as gone.
+        state = Path(f"/proc/{pid}/stat")
+        return not (state.exists() and state.read_text().split()[2] == "Z")
+
+    pids = [int(pid) for pid in result.stdout.split()]
+    assert len(pids) == 2
+    assert wait_until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_spawned_workers_give_the_same_batches(monkeypatch):
+    monkeypatch.setattr(loaders.sys, "platform", "darwin")
+    generator = make()
+    with PooledLoader(generator, workers=1, use_multiprocessing=True) as loader:
+        assert_same_batch(loader.get(0, 1), generator.make_batch(0, 1))
+
+
+def test_data_set_that_cannot_be_spawned_is_refused(monkeypatch):
+    class Local(TinyDataset):
+        pass
+
+    monkeypatch.setattr(loaders.sys, "platform", "darwin")
+    with pytest.raises(TypeError, match="use_multiprocessing=True.*top of a module"):
+        PooledLoader(make(Local()), **PROCESSES)
+
+
+def test_generator_is_picklable_with_its_anchors():
+    generator = make()
+    expected = generator.make_batch(0, 0)
+    assert_same_batch(pickle.loads(pickle.dumps(generator)).make_batch(0, 0), expected)
