@@ -244,7 +244,7 @@ def format_metrics(metrics: dict[str, dict[str, float]]) -> str:
 
     Example:
         >>> print(format_metrics({"bbox": {"AP": 0.5, "AP50": 0.75, "AP75": 0.25}}))
-                AP    AP50   AP75
+                AP     AP50   AP75
         boxes   0.500  0.750  0.250
     """
     lines = ["        AP     AP50   AP75"]

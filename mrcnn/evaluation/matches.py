@@ -253,8 +253,8 @@ def _trim(name, boxes, class_ids, masks):
 
 
 def _rows(values, keep):
-    """Rows that aren't padding; values shorter than `keep` come without padding."""
-    return values[keep] if len(values) == len(keep) else values[: int(keep.sum())]
+    """Rows that aren't padding; shorter values come without any."""
+    return values[keep] if len(values) == len(keep) else values
 
 
 def _covered(mask, crowds):
