@@ -328,8 +328,9 @@ def _check(image, boxes, masks, **rows):
                 "give one a box."
             )
     expected = (*np.shape(image)[:2], len(boxes))
-    if masks is not None and np.shape(masks) != expected:
+    received = getattr(masks, "shape", f"of a {type(masks).__name__}")
+    if masks is not None and received != expected:
         raise ValueError(
-            f"display_instances(masks): shape {np.shape(masks)}, expected [H, W, N] = "
-            f"{expected}; expand mini masks to the image first."
+            f"display_instances(masks): shape {received}, expected bool [H, W, N] = "
+            f"{expected}; expand mini masks to the image, or detect with masks='full'."
         )

@@ -1,0 +1,78 @@
+"""A function over the frames of a film."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from mrcnn.viz.video import map_video
+
+cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
+HEIGHT, WIDTH, COUNT = 48, 64, 5
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Five frames, red in the left half, ever brighter."""
+    path = tmp_path / "film.avi"
+    codec = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 10.0, (WIDTH, HEIGHT))
+    for i in range(COUNT):
+        frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        frame[:, : WIDTH // 2, 2] = 120 + 20 * i  # BGR
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def frames_of(path):
+    reader = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := reader.read())[0]:
+        frames.append(read[1])
+    return frames, reader.get(cv2.CAP_PROP_FPS)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_each_frame_goes_through_the_function_as_rgb(film, tmp_path, suffix):
+    seen = []
+
+    def swap_sides(image):
+        seen.append(image)
+        return image[:, ::-1]
+
+    target = tmp_path / f"result{suffix}"
+    assert map_video(swap_sides, film, target) == COUNT
+    assert seen[0].shape == (HEIGHT, WIDTH, 3) and seen[0].dtype == np.uint8
+    brightness = [image[:, :20, 0].mean() for image in seen]  # red comes first
+    np.testing.assert_allclose(brightness, [120, 140, 160, 180, 200], atol=12)
+    frames, rate = frames_of(target)
+    assert len(frames) == COUNT and rate == pytest.approx(10)
+    assert frames[-1][:, -20:, 2].mean() > 150 > 50 > frames[-1][:, :20, 2].mean()
+
+
+def test_progress_is_shown_when_named(film, tmp_path, capsys):
+    map_video(lambda image: image, film, tmp_path / "a.avi")
+    assert capsys.readouterr().err == ""
+    map_video(lambda image: image, film, tmp_path / "b.avi", desc="splash")
+    assert "splash" in capsys.readouterr().err
+
+
+def test_what_is_no_film_is_an_error(tmp_path):
+    path = tmp_path / "text.avi"
+    path.write_text("no film")
+    with pytest.raises(ValueError, match=r"text\.avi"):
+        map_video(lambda image: image, path, tmp_path / "a.avi")
+
+
+def test_a_target_that_cannot_be_written_is_an_error(film, tmp_path):
+    with pytest.raises(ValueError, match="nowhere"):
+        map_video(lambda image: image, film, tmp_path / "nowhere" / "a.avi")
+
+
+def test_without_opencv_the_remedy_is_named(film, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match="pip install"):
+        map_video(lambda image: image, film, tmp_path / "a.avi")
