@@ -83,7 +83,9 @@ def test_outputs_are_float32_under_mixed_precision():
         image = keras.Input([None, None, 4])
         joined = keras.Model(image, apply_rpn(model, [image, image]))
     assert model.get_layer("rpn_conv_shared").compute_dtype == "bfloat16"
-    outputs = joined(maps_of(32, 48)[0])
+    feature_map = maps_of(32, 48)[0]
+    assert {x.dtype.name for x in model(feature_map)} == {"float32"}
+    outputs = joined(feature_map)
     assert {x.dtype.name for x in outputs} == {"float32"}
     np.testing.assert_allclose(outputs[1].numpy().sum(-1), 1, atol=1e-6)
 
