@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 
 import numpy as np
@@ -271,14 +270,10 @@ class DataGenerator:
 def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
     """Returns (height, width) of P2, P3, ... for an image: int [levels, 2].
 
-    `config.COMPUTE_BACKBONE_SHAPE(config, image_shape)` decides where it is set; as a
-    plain function in a class body it becomes a method, which is understood too.
+    `config.COMPUTE_BACKBONE_SHAPE(config, image_shape)` decides where it is set.
     """
-    function = config.COMPUTE_BACKBONE_SHAPE
-    if function is not None:
-        if len(inspect.signature(function).parameters) == 1:
-            return np.asarray(function(image_shape))
-        return np.asarray(function(config, image_shape))
+    if config.COMPUTE_BACKBONE_SHAPE is not None:
+        return np.asarray(config.COMPUTE_BACKBONE_SHAPE(config, image_shape))
     return np.array(
         [
             [math.ceil(side / stride) for side in image_shape[:2]]

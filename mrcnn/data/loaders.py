@@ -25,7 +25,7 @@ GRACE = 1.0
 
 
 class WorkerDiedError(RuntimeError):
-    """A worker process ended without an answer."""
+    """A worker process ended without an answer; `args` is how, and at which batch."""
 
 
 class PooledLoader:
@@ -129,7 +129,7 @@ class PooledLoader:
             return future.result()
         except WorkerDiedError as error:
             self._check_open()  # or another thread has closed, and ended it
-            self._fail(str(error), (epoch, index))
+            self._fail(*error.args)
 
     def close(self) -> None:
         """Ends all workers, whatever they do, and at once. May be called again.
@@ -227,7 +227,9 @@ class _WorkerProcess:
     def __init__(self, generator, others: list[_WorkerProcess]):
         forked = sys.platform.startswith("linux")
         context = multiprocessing.get_context("fork" if forked else "spawn")
+        # The batch it is at; stays, when it dies, the one that it died of.
         self.key: Key | None = None
+        self.died = False
         self.connection, remote = context.Pipe()
         # A fork inherits our ends of all lines. It has to close them, or it would not
         # notice that we are gone.
@@ -250,6 +252,8 @@ class _WorkerProcess:
 
     def make_batch(self, epoch: int, index: int) -> dict[str, np.ndarray]:
         """Returns a batch made by the process, or raises what it raised."""
+        if self.died:
+            raise WorkerDiedError(self.obituary(), self.key)
         self.key = (epoch, index)
         try:
             self.connection.send(self.key)
@@ -259,10 +263,11 @@ class _WorkerProcess:
             batch, error, remote_traceback = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(GRACE)
-            raise WorkerDiedError(self.obituary()) from None
+            self.died = True
+            raise WorkerDiedError(self.obituary(), self.key) from None
+        self.key = None
         if error is not None:
             raise error from _RemoteTracebackError(remote_traceback)
-        self.key = None
         return batch
 
     def is_alive(self) -> bool:

@@ -272,7 +272,7 @@ def own_shapes(config, image_shape):
 
 
 def test_own_backbone_shapes_are_respected():
-    class AsMethod(TinyConfig):
+    class AsFunction(TinyConfig):
         COMPUTE_BACKBONE_SHAPE = own_shapes
 
     class AsStatic(TinyConfig):
@@ -280,7 +280,7 @@ def test_own_backbone_shapes_are_respected():
 
     on_instance = TinyConfig()
     on_instance.COMPUTE_BACKBONE_SHAPE = own_shapes
-    for config in (AsMethod(), AsStatic(), on_instance):
+    for config in (AsFunction(), AsStatic(), on_instance):
         assert feature_shapes(config, (64, 96, 3)).tolist() == [[32, 32]]
     assert feature_shapes(TinyConfig(), (65, 96, 3))[0].tolist() == [17, 24]
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import functools
+import http.server
+import threading
+
 import numpy as np
 import pytest
 import skimage.io
@@ -126,6 +130,36 @@ def test_stack_of_layers_is_refused_but_a_thumbnail_is_not(tmp_path):
         tmp_path, pages[0], name="thumb.tif", save_all=True, append_images=small
     )
     assert_reads(path, as_rgb(GREY))
+
+
+@pytest.fixture
+def address(tmp_path):
+    """A web server over tmp_path."""
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_picture_at_an_address_is_read(tmp_path, address):
+    saved(tmp_path, RGB, name="color.png")
+    assert_reads(f"{address}/color.png", RGB)
+    tifffile.imwrite(tmp_path / "bits.tif", GREY > 120, photometric="minisblack")
+    assert_reads(f"{address}/bits.tif", as_rgb(np.uint8(255) * (GREY > 120)))
+    with pytest.raises(OSError, match=r"http://.*/gone\.png"):
+        read_image(f"{address}/gone.png")
+
+
+def test_values_beyond_16_bits_are_refused(tmp_path):
+    path = saved(tmp_path, GREY.astype(np.int32) * 1000, name="counts.tif")
+    with pytest.raises(ValueError, match=r"counts\.tif.*255000"):
+        read_image(path)
 
 
 def turned_file(tmp_path, orientation):

@@ -115,20 +115,19 @@ def test_nothing_is_made_beyond_the_last_epoch():
 
 
 def test_window_moves_when_another_epoch_is_asked_for():
-    generator = CountingGenerator(length=50, seconds=0.005)
+    generator = CountingGenerator(length=50, seconds=0.02)
     with PooledLoader(generator, workers=1, max_queue=20) as loader:
         loader.get(0, 0)
         loader.get(3, 10)
-        assert len(generator.made) < 15  # what was planned for epoch 0 is dropped
+        assert (0, 20) not in generator.made  # was planned, and is dropped
 
 
 def test_workers_work_at_the_same_time():
-    generator = CountingGenerator(length=8, seconds=0.1)
-    with PooledLoader(generator, workers=4, max_queue=7, epochs=1) as loader:
-        start = time.monotonic()
-        for index in range(8):
-            loader.get(0, index)
-        assert time.monotonic() - start < 0.6  # 0.8 one after the other
+    generator = CountingGenerator()
+    barrier = threading.Barrier(4)  # opens when four batches are being made at once
+    generator.make_batch = lambda epoch, index: barrier.wait(20)
+    with PooledLoader(generator, workers=4, max_queue=3, epochs=1) as loader:
+        assert {loader.get(0, index) for index in range(4)} == {0, 1, 2, 3}
 
 
 def test_several_callers_share_a_loader():
@@ -224,14 +223,14 @@ def test_silence_ends_with_a_timeout_that_names_the_images(kind):
             return TinyDataset.load_mask(dataset, image_id)
 
         dataset.load_mask = load_mask
-    loader = PooledLoader(make(dataset), timeout=0.7, **KINDS[kind])
+    loader = PooledLoader(make(dataset), timeout=2, **KINDS[kind])
     loader.get(0, 0)
     start = time.monotonic()
     with pytest.raises(
-        TimeoutError, match=r"batch 2 of epoch 0.*after 0\.7 s.*image id 7, path"
+        TimeoutError, match=r"batch 2 of epoch 0.*after 2 s.*image id 7, path"
     ):
         loader.get(0, 2)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 8
     stuck.set()
 
 
@@ -307,7 +306,7 @@ def run(code, **kwargs):
 @pytest.mark.parametrize("kind", ["one thread", "three threads", "two processes"])
 @pytest.mark.parametrize("dataset", ["BrokenMaskDataset", "StuckDataset"])
 def test_interpreter_ends_after_an_error(kind, dataset):
-    start = time.monotonic()
+    timeout = 1 if dataset == "StuckDataset" else 20
     result = run(
         f"""
         from mrcnn.data.generator import DataGenerator
@@ -317,7 +316,7 @@ def test_interpreter_ends_after_an_error(kind, dataset):
         generator = DataGenerator(
             tiny.{dataset}(), tiny.TinyConfig(), shuffle=False, batch_size=3
         )
-        loader = PooledLoader(generator, timeout=1, **{KINDS[kind]!r})
+        loader = PooledLoader(generator, timeout={timeout}, **{KINDS[kind]!r})
         for index in range(4):
             loader.get(0, index)  # never closed
         """
@@ -325,7 +324,6 @@ def test_interpreter_ends_after_an_error(kind, dataset):
     error = "LookupError" if dataset == "BrokenMaskDataset" else "TimeoutError"
     assert result.returncode == 1
     assert result.stderr.strip().splitlines()[-1].startswith(error), result.stderr
-    assert time.monotonic() - start < 15
 
 
 def test_workers_end_when_the_program_is_killed():

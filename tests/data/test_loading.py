@@ -95,6 +95,12 @@ def test_masks_of_numbers_count_where_they_are_not_zero(dtype, one):
         np.testing.assert_array_equal(a, b)
 
 
+def test_whole_floats_are_class_ids():
+    masks, class_ids = TinyDataset().load_mask(2)
+    result = load(dataset_with(masks, class_ids.astype(np.float64)))[2]
+    assert result.tolist() == [1, 2] and result.dtype == np.int32
+
+
 def test_crowds_keep_their_negative_class_id():
     masks, _ = TinyDataset().load_mask(2)
     class_ids = load(dataset_with(masks, np.array([-2, 1])))[2]
