@@ -164,6 +164,10 @@ def test_adding_the_mean_undoes_subtracting_it(batch):
     np.testing.assert_array_equal(add_mean(molded, MEAN), image)
 
 
+def test_colors_are_rounded_not_cut():
+    np.testing.assert_array_equal(add_mean([9.6, 9.4], [0, 0]), [10, 9])
+
+
 def test_colors_outside_the_range_are_cut():
     np.testing.assert_array_equal(
         add_mean([-300.0, 0.4, 300.0], [0, 0, 0]), [0, 0, 255]

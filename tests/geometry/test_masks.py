@@ -162,6 +162,24 @@ def test_mini_masks_of_nothing():
     assert M.expand_mask([], np.zeros((56, 56, 0), bool), (10, 20)).shape == (10, 20, 0)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_numbers_make_the_same_mini_masks_as_booleans(dtype):
+    masks = np.random.default_rng(0).random((30, 50, 2)) > 0.5
+    boxes = M.extract_bboxes(masks)
+    mini = M.minimize_mask(boxes, masks, (20, 20))
+    numbers = masks.astype(dtype) * 200
+    np.testing.assert_array_equal(M.minimize_mask(boxes, numbers, (20, 20)), mini)
+    np.testing.assert_array_equal(
+        M.expand_mask(boxes, mini.astype(dtype) * 200, masks.shape),
+        M.expand_mask(boxes, mini, masks.shape),
+    )
+
+
+def test_boxes_between_pixels_are_rounded():
+    full = M.unmold_mask(np.ones((4, 4)), [1.6, 0.4, 3.6, 5.9], (8, 8))
+    np.testing.assert_array_equal(M.extract_bboxes(full[..., None]), [[2, 0, 4, 6]])
+
+
 def test_boxes_may_carry_more_columns():
     masks = rectangles([[0, 0, 4, 4]], 8, 8)
     assert M.minimize_mask([[0, 0, 4, 4, 1]], masks, (4, 4)).all()

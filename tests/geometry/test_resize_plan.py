@@ -99,13 +99,17 @@ def test_crop_cuts_a_square_out_of_the_enlarged_image():
     assert plan.padding == NO_PADDING
 
 
-def test_crop_is_placed_by_its_rng_and_reaches_both_ends():
-    def place(rng):
-        return plan_resize((64, 66), min_dim=64, mode="crop", rng=rng).crop[1]
+def test_crop_is_placed_by_its_rng():
+    arguments = ((90, 200), 64, None, None, "crop")
+    placed = plan_resize(*arguments, rng=3)
+    assert placed == plan_resize(*arguments, rng=np.random.default_rng(3))
 
-    assert place(3) == place(np.random.default_rng(3))
+
+def test_crop_reaches_all_ends():
     rng = np.random.default_rng(0)
-    assert {place(rng) for _ in range(40)} == {0, 1, 2}
+    plans = [plan_resize((66, 65), 64, mode="crop", rng=rng) for _ in range(80)]
+    places = {plan.crop[:2] for plan in plans}
+    assert places == {(y, x) for y in (0, 1, 2) for x in (0, 1)}
 
 
 # --- laws ---------------------------------------------------------------------------
