@@ -1,4 +1,4 @@
-"""What hypothesis draws: boxes, deltas, shapes and masks."""
+"""What the tests draw, by hypothesis or by hand: boxes, deltas, shapes, masks."""
 
 from __future__ import annotations
 
@@ -80,3 +80,11 @@ def mask_stacks(draw, max_side=24, max_count=4, min_count=0):
     )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return rng.random((height, width, count)) < np.array(densities)
+
+
+def rectangles(boxes, height, width) -> np.ndarray:
+    """bool [height, width, N] with one filled box each."""
+    masks = np.zeros((height, width, len(boxes)), bool)
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        masks[y1:y2, x1:x2, i] = True
+    return masks
