@@ -16,7 +16,7 @@ HUE_STEP = 0.618033988749895
 EQUAL_CONTRAST = 0.179
 
 
-def random_colors(N: int, bright: bool = True) -> list[Color]:  # noqa: N803
+def random_colors(N: int, bright: bool = True) -> list[Color]:
     """N colors that are easy to tell apart, the same ones in every call.
 
     Deviation: in the old package they were shuffled; here instance i keeps its color
@@ -113,11 +113,16 @@ def draw_box(image: np.ndarray, box: np.ndarray, color: Any) -> np.ndarray:
     """
     height, width = image.shape[:2]
     y1, x1, y2, x2 = (round(float(side)) for side in box)
-    rows, columns = np.mgrid[:height, :width]
-    inside = (rows >= y1) & (rows < y2) & (columns >= x1) & (columns < x2)
-    core = (rows >= y1 + 2) & (rows < y2 - 2)
-    core &= (columns >= x1 + 2) & (columns < x2 - 2)
-    image[inside & ~core] = color
+
+    def part(start, stop, size):
+        return slice(max(start, 0), max(min(stop, size), 0))
+
+    rows, columns = part(y1, y2, height), part(x1, x2, width)
+    # Two lines of pixels at each side, or what fits between the sides.
+    image[part(y1, min(y1 + 2, y2), height), columns] = color
+    image[part(max(y2 - 2, y1), y2, height), columns] = color
+    image[rows, part(x1, min(x1 + 2, x2), width)] = color
+    image[rows, part(max(x2 - 2, x1), x2, width)] = color
     return image
 
 

@@ -12,7 +12,7 @@ from mrcnn.viz.instances import caption_of
 
 
 def plot_precision_recall(
-    AP: float,  # noqa: N803
+    AP: float,
     precisions: np.ndarray,
     recalls: np.ndarray,
     ax: Any = None,

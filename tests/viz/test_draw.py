@@ -75,6 +75,19 @@ def test_box_is_a_frame_of_two_pixels_inside_the_box():
     assert (image[1, 2] == [9, 8, 7]).all()
 
 
+@pytest.mark.parametrize(
+    "box", [(1, 1, 4, 11), (-1, 3, 6, 20), (2, 2, 3, 3), (6, 6, 2, 2), (-9, 0, -2, 5)]
+)
+def test_box_is_what_its_definition_says(box):
+    y1, x1, y2, x2 = box
+    rows, columns = np.mgrid[:10, :12]
+    inside = (rows >= y1) & (rows < y2) & (columns >= x1) & (columns < x2)
+    core = (rows >= y1 + 2) & (rows < y2 - 2)
+    core &= (columns >= x1 + 2) & (columns < x2 - 2)
+    image = draw_box(np.zeros((10, 12, 1)), box, 1)
+    np.testing.assert_array_equal(image[:, :, 0] == 1, inside & ~core)
+
+
 @pytest.mark.parametrize("box", [(-5, -5, 20, 30), (0, 0, 2, 2), (5, 5, 5, 5)])
 def test_box_across_the_border_or_without_room_is_no_error(box):
     image = draw_box(np.zeros((10, 12, 1)), box, 1)

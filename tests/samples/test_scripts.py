@@ -1,0 +1,39 @@
+"""What holds for every sample script."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = [
+    path for path in (ROOT / "samples").glob("*/*.py") if path.stem != "__init__"
+]
+IDS = [path.stem for path in SCRIPTS]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=IDS)
+def test_script_runs_from_anywhere_and_without_tensorflow_so_far(path, tmp_path):
+    # A module that raises when it is imported stands in for TensorFlow.
+    (tmp_path / "tensorflow.py").write_text("raise RuntimeError('too early')")
+    folders = [str(tmp_path), str(ROOT)]
+    result = subprocess.run(
+        [sys.executable, str(path), "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "train" in result.stdout
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=IDS)
+def test_script_stays_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 300
