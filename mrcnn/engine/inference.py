@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.data.image_files import read_image
-from mrcnn.geometry.coordinates import denorm_boxes, norm_boxes
+from mrcnn.geometry.coordinates import norm_to_orig
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image, subtract_mean
 from mrcnn.geometry.masks import paste_crop, unmold_mask
@@ -124,12 +124,7 @@ def unmold_detections(
     class_ids = detections[:count, 4].astype(np.int32)
     scores = detections[:count, 5]
 
-    # The window in norm becomes the unit square, and that the original image.
-    wy1, wx1, wy2, wx2 = norm_boxes(np.asarray(window), image_shape[:2])
-    shift = np.array([wy1, wx1, wy1, wx1], np.float32)
-    size = np.array([wy2 - wy1, wx2 - wx1] * 2, np.float32)
-    boxes = denorm_boxes((boxes_norm - shift) / size, original_shape[:2])
-    boxes = boxes.reshape(-1, 4).astype(np.int32)
+    boxes = norm_to_orig(boxes_norm, window, image_shape, original_shape)
     heights, widths = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     keep = np.flatnonzero((heights > 0) & (widths > 0))
     boxes = boxes[keep]

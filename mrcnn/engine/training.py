@@ -98,12 +98,12 @@ def run_training(
     if state_file is not None:
         checkpoints.restore_state(model, state_file)
 
-    loaders = [PooledLoader(generator, workers, use_multiprocessing)]
+    loaders = [PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)]
     train_source = BatchSource(loaders[0], len(generator), epoch=mrcnn.epoch)
     val_source = None
     if val_dataset is not None:
         val_generator = _validation_generator(val_dataset, config)
-        loaders.append(PooledLoader(val_generator, 1, False))
+        loaders.append(PooledLoader(val_generator, epochs=1))
         val_source = BatchSource(loaders[1], len(val_generator))
     tracker = EpochTracker(train_source, val_source)
     run_dir = mrcnn.log_dir
