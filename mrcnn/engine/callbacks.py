@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
 
 from mrcnn.engine.checkpoints import (
     RunState,
@@ -13,31 +14,42 @@ from mrcnn.engine.checkpoints import (
 from mrcnn.engine.weights import save_weights
 
 
-class BatchSource(keras.utils.PyDataset):
-    """Gives Keras the batches of one epoch from a PooledLoader."""
+class BatchSource:
+    """Gives Keras the batches of the present epoch, in order, from a PooledLoader.
+
+    Not a `keras.utils.PyDataset`: `fit` takes the first two batches of one for the
+    shapes of all, and shuffles.
+    """
 
     def __init__(self, loader, steps: int, epoch: int = 0):
-        super().__init__(workers=1, use_multiprocessing=False)
         self.loader = loader
         self.steps = steps
         self.epoch = epoch
-        self.error = None
+        self.error: BaseException | None = None
 
-    def __len__(self):
-        """Returns the number of batches in an epoch."""
-        return self.steps
+    def dataset(self, model: keras.Model) -> tf.data.Dataset:
+        """Returns what `fit` reads: one epoch, the inputs of the model by name."""
+        signature = {t.name: tf.TensorSpec(t.shape, t.dtype) for t in model.inputs}
+        dataset = tf.data.Dataset.from_generator(
+            self._batches, output_signature=signature
+        )
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
+        return dataset.prefetch(1)
 
-    def __getitem__(self, index):
-        """Returns the inputs of batch `index` of the present epoch, by name.
+    def _batches(self):
+        """Yields the batches of the epoch that is on when the first one is wanted.
 
-        Keras wraps what is raised here in an error of its own; the original is kept
-        in `self.error`.
+        TensorFlow wraps what is raised here in an error of its own; the original is
+        kept in `self.error`.
         """
-        try:
-            return self.loader.get(self.epoch, index)
-        except BaseException as error:
-            self.error = error
-            raise
+        epoch = self.epoch
+        for index in range(self.steps):
+            try:
+                batch = self.loader.get(epoch, index)
+            except BaseException as error:
+                self.error = error
+                raise
+            yield batch
 
 
 class EpochTracker(keras.callbacks.Callback):
@@ -66,24 +78,28 @@ class EpochTracker(keras.callbacks.Callback):
 class CheckpointWriter(keras.callbacks.Callback):
     """Writes the weights after each epoch, before custom callbacks run."""
 
-    def __init__(self, mrcnn, run_dir, name: str, keep: int | None):
+    def __init__(self, mrcnn, run_dir, name: str):
         super().__init__()
-        self.mrcnn, self.run_dir, self.name, self.keep = mrcnn, run_dir, name, keep
+        self.mrcnn, self.run_dir, self.name = mrcnn, run_dir, name
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the checkpoint of `epoch + 1` epochs and removes the oldest."""
+        """Writes the checkpoint of `epoch + 1` epochs."""
         save_weights(self.model, checkpoint_path(self.run_dir, self.name, epoch + 1))
-        prune_checkpoints(self.run_dir, self.keep)
         self.mrcnn.epoch = epoch + 1
 
 
 class StateWriter(keras.callbacks.Callback):
-    """Writes the training state after each epoch, after custom callbacks ran."""
+    """Writes the training state after each epoch, after custom callbacks ran.
 
-    def __init__(self, run_dir, state: RunState):
+    Old checkpoints go only then: until the new state is there, a run that is killed
+    resumes from the checkpoint before.
+    """
+
+    def __init__(self, run_dir, state: RunState, keep: int | None):
         super().__init__()
-        self.run_dir, self.state = run_dir, state
+        self.run_dir, self.state, self.keep = run_dir, state, keep
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the state that goes with the checkpoint just written."""
+        """Writes the state of the checkpoint just written, removes old checkpoints."""
         save_state(self.model, self.run_dir, self.state._replace(epoch=epoch + 1))
+        prune_checkpoints(self.run_dir, self.keep)

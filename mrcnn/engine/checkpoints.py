@@ -148,29 +148,40 @@ def read_run_state(path: str | os.PathLike) -> RunState:
         )
 
 
-def restore_state(model: keras.Model, path: str | os.PathLike) -> None:
-    """Loads the optimizer and the random generators of a compiled model.
+def restore_state(
+    model: keras.Model, path: str | os.PathLike, with_optimizer: bool = True
+) -> None:
+    """Loads the random generators and the optimizer of a compiled model.
+
+    Args:
+        model: a compiled model; unchanged when an error is raised.
+        path: a training state file.
+        with_optimizer: False leaves the optimizer as it is.
 
     Raises:
         ValueError: the state belongs to another optimizer or other trainable layers.
     """
     groups = _state_variables(model)
+    if not with_optimizer:
+        del groups["optimizer"]
     with h5py.File(path, "r") as file:
         values = {
             group: {key: np.asarray(file[group][key]) for key in file.get(group, ())}
             for group in groups
         }
         kind = str(file.attrs["optimizer"])
+    is_same_kind = not with_optimizer or kind == type(model.optimizer).__name__
     for group, variables in groups.items():
         stored = {key: value.shape for key, value in values[group].items()}
         wanted = {key: tuple(v.shape) for key, v in variables.items()}
-        if stored != wanted or kind != type(model.optimizer).__name__:
+        if stored != wanted or not is_same_kind:
             raise ValueError(
                 f"train(resume=True): {path} was written by {kind} with "
                 f"{len(stored)} {group} variables, this run has "
                 f"{type(model.optimizer).__name__} with {len(wanted)}; resume with the "
                 "same optimizer, layers and BACKBONE, or start with resume=False."
             )
+    for group, variables in groups.items():
         for key, variable in variables.items():
             variable.assign(values[group][key])
 

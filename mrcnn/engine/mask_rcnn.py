@@ -52,8 +52,8 @@ class MaskRCNN:
         self.epoch = 0
         self._lock = threading.Lock()
         self._made_detector: inference.Detector | None = None
-        self.set_log_dir()
         self.keras_model = self.build(mode=mode, config=config)
+        self.set_log_dir()
 
     def build(self, mode: str, config) -> keras.Model:
         """Returns the Keras model of a mode; see `engine.graph.build_model`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
+import numbers
 import re
 
 import keras
@@ -86,17 +87,15 @@ def run_training(
         initial_epoch=mrcnn.epoch,
         epochs=epochs,
         layers=layers,
-        learning_rate=(
-            float(learning_rate) if isinstance(learning_rate, int | float) else math.nan
-        ),
+        learning_rate=(float(learning_rate) if _is_number(learning_rate) else math.nan),
     )
-    state_file, state = _continued_state(state_file, state)
+    is_same_call, state = _continued_state(state_file, state)
     if optimizer is None:
         total_steps = (epochs - state.initial_epoch) * len(generator)
         optimizer = default_optimizer(config, learning_rate, total_steps)
     model.compile(optimizer=optimizer, jit_compile=False)
     if state_file is not None:
-        checkpoints.restore_state(model, state_file)
+        checkpoints.restore_state(model, state_file, with_optimizer=is_same_call)
 
     loaders = [PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)]
     train_source = BatchSource(loaders[0], len(generator), epoch=mrcnn.epoch)
@@ -109,18 +108,19 @@ def run_training(
     run_dir = mrcnn.log_dir
     callbacks = [
         tracker,
-        CheckpointWriter(mrcnn, run_dir, config.NAME, config.KEEP_CHECKPOINTS),
+        CheckpointWriter(mrcnn, run_dir, config.NAME),
         *_tensorboard(run_dir),
         *(custom_callbacks or ()),
-        StateWriter(run_dir, state),
+        StateWriter(run_dir, state, config.KEEP_CHECKPOINTS),
     ]
     try:
         return model.fit(
-            train_source,
+            train_source.dataset(model),
             initial_epoch=mrcnn.epoch,
             epochs=epochs,
-            validation_data=val_source,
+            validation_data=None if val_source is None else val_source.dataset(model),
             callbacks=callbacks,
+            shuffle=False,
             verbose=verbose,
         )
     except tf.errors.OpError as error:
@@ -136,7 +136,9 @@ def run_training(
 
 
 def default_optimizer(config, learning_rate, total_steps: int):
-    """Returns SGD with momentum, clipping by the global norm, and Config's schedule.
+    """Returns the optimizer that Config names, with its clipping and schedule.
+
+    Gradients are clipped by their global norm.
 
     Args:
         config: a Config.
@@ -146,13 +148,25 @@ def default_optimizer(config, learning_rate, total_steps: int):
     """
     if learning_rate is None:
         learning_rate = config.LEARNING_RATE
-    if isinstance(learning_rate, int | float):
+    if _is_number(learning_rate):
         learning_rate = make_schedule(config, float(learning_rate), total_steps)
+    clipping = config.GRADIENT_CLIP_NORM or None
+    if config.OPTIMIZER == "adamw":
+        optimizer = keras.optimizers.AdamW(
+            learning_rate,
+            weight_decay=config.WEIGHT_DECAY,
+            global_clipnorm=clipping,
+        )
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        return optimizer
     return keras.optimizers.SGD(
-        learning_rate=learning_rate,
-        momentum=config.LEARNING_MOMENTUM,
-        global_clipnorm=config.GRADIENT_CLIP_NORM or None,
+        learning_rate, momentum=config.LEARNING_MOMENTUM, global_clipnorm=clipping
     )
+
+
+def _is_number(value) -> bool:
+    """Tells numbers, those of NumPy included, from schedules."""
+    return isinstance(value, numbers.Real)
 
 
 def _check_dataset(dataset, config) -> None:
@@ -191,16 +205,17 @@ def _load_newest(mrcnn):
 
 
 def _continued_state(state_file, state):
-    """Returns (state file to restore or None, the state of this call).
+    """Returns (whether this goes on with the interrupted call, the state of this call).
 
-    A state is restored when it belongs to the same unfinished call. After a finished
-    call, or with other layers or another rate, this one starts with a new optimizer.
+    The optimizer is restored when it belongs to the same unfinished call. After a
+    finished call, or with other layers or another rate, this one starts with a new
+    optimizer.
     """
     if state_file is None:
-        return None, state
+        return False, state
     old = checkpoints.read_run_state(state_file)
     if old.is_finished:
-        return None, state
+        return False, state
     same_rate = old.learning_rate == state.learning_rate or (
         math.isnan(old.learning_rate) and math.isnan(state.learning_rate)
     )
@@ -212,8 +227,8 @@ def _continued_state(state_file, state):
             old.epochs,
             old.layers,
         )
-        return None, state
-    return state_file, state._replace(initial_epoch=old.initial_epoch)
+        return False, state
+    return True, state._replace(initial_epoch=old.initial_epoch)
 
 
 def _tensorboard(run_dir) -> list[keras.callbacks.Callback]:

@@ -85,15 +85,37 @@ class TrainingModel(keras.Model):
             + [part for name in LOSS_NAMES for part in (name, y_pred[name])],
         )
         with tf.control_dependencies([is_finite] if is_finite is not None else []):
-            total = tf.identity(total)
+            one = tf.identity(1.0)
+        # A factor, so that the gradients too wait for the check.
+        total *= one
         # Replicas add their gradients; the mean over the global batch needs 1 / n.
         return total / tf.distribute.get_strategy().num_replicas_in_sync
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Returns the running means of `loss` and of the five losses by name."""
+        # As Keras weighs `loss`: the last batch of a pass may be smaller.
+        count = tf.shape(keras.tree.flatten(x)[0])[0]
         for mean in self._raw_means:
-            mean.update_state(y_pred[mean.name])
+            mean.update_state(y_pred[mean.name], sample_weight=count)
         for mean in self._weighted_means:
             name = mean.name.removeprefix("weighted_")
-            mean.update_state(self._loss_factors[name] * y_pred[name])
+            value = self._loss_factors[name] * y_pred[name]
+            mean.update_state(value, sample_weight=count)
         return self.get_metrics_result()
+
+    def get_config(self):
+        """Returns the graph, and the terms of the loss beside it."""
+        terms = {
+            "loss_weights": self._loss_factors,
+            "weight_decay": self._weight_decay,
+            "weight_decay_by_size": self._weight_decay_by_size,
+        }
+        return {**super().get_config(), "loss_terms": terms}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of a `get_config`."""
+        graph = {key: value for key, value in config.items() if key != "loss_terms"}
+        model = super().from_config(graph, custom_objects=custom_objects)
+        model.set_loss_terms(**config["loss_terms"])
+        return model

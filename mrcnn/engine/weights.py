@@ -94,12 +94,12 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
             if not is_seed(w)
         ]
     with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name in groups]
-        file.attrs["backend"] = b"tensorflow"
-        file.attrs["keras_version"] = keras.__version__.encode()
+        file.attrs["layer_names"] = _as_bytes(groups)
+        file.attrs["backend"] = np.bytes_("tensorflow")
+        file.attrs["keras_version"] = np.bytes_(keras.__version__)
         for name, tensors in groups.items():
             group = file.create_group(name)
-            group.attrs["weight_names"] = [tensor.encode() for tensor, _ in tensors]
+            group.attrs["weight_names"] = _as_bytes(tensor for tensor, _ in tensors)
             for tensor, value in tensors:
                 group.create_dataset(tensor, data=value)
 
@@ -148,7 +148,8 @@ def load_weights(
     Args:
         model: a Keras model; unchanged when an error is raised.
         path: a file in the old layout.
-        exclude: names of layers that keep their present weights.
+        exclude: names of layers, or of the models around them, that keep their present
+            weights.
         strict: whether a missing or mis-shaped tensor is an error.
 
     Returns:
@@ -162,15 +163,15 @@ def load_weights(
     tensors = read_weights(path)
     exclude = set([exclude] if isinstance(exclude, str) else exclude)
     variables = model_tensors(model)
-    layers = {name.split("/")[0] for name in variables}
-    if unknown := sorted(exclude - layers):
+    names_of = {layer.name: {layer.name, *above} for above, layer in leaf_layers(model)}
+    if unknown := sorted(exclude.difference(*names_of.values())):
         raise ValueError(
-            f"load_weights(exclude={unknown}): the model has no such layers with "
-            "weights; see model.get_trainable_layers() for the names."
+            f"load_weights(exclude={unknown}): the model has no such layers; see "
+            "model.get_trainable_layers() for those with weights."
         )
     report = WeightsReport([], [], [], [], [])
     for name, variable in variables.items():
-        if name.split("/")[0] in exclude:
+        if exclude & names_of[name.split("/")[0]]:
             report.excluded.append(name)
         elif name not in tensors:
             report.missing.append(name)
@@ -206,6 +207,11 @@ def _faults(report: WeightsReport) -> str:
     else:
         lines.append("It was written for another architecture: check BACKBONE.")
     return " ".join(lines)
+
+
+def _as_bytes(names: Iterable[str]) -> np.ndarray:
+    """Returns names as fixed-length bytes: old readers call `decode` on each."""
+    return np.array([name.encode() for name in names], dtype="S")
 
 
 def _texts(values) -> list[str]:

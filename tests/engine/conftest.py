@@ -1,0 +1,61 @@
+"""Models that several files look at: built, traced and trained once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mrcnn.data.loaders import PooledLoader
+from mrcnn.engine import training
+from mrcnn.model import MaskRCNN
+from tests.engine import tiny
+
+
+@pytest.fixture
+def eager():
+    """Training steps of this test are not traced."""
+    with tiny.eagerly():
+        yield
+
+
+@pytest.fixture(scope="session")
+def training_graph(tmp_path_factory):
+    """A MaskRCNN to look at; nobody trains it."""
+    config = tiny.TinyConfig()
+    return MaskRCNN("training", config, tmp_path_factory.mktemp("graph"))
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory):
+    """A MaskRCNN with weights, drawn at random, that detect in every picture."""
+    config = tiny.make_config(tiny.TinyConfig, DETECTION_MIN_CONFIDENCE=0.0)
+    model = MaskRCNN("inference", config, tmp_path_factory.mktemp("detector"))
+    rng = np.random.default_rng(0)
+    for name, spread in (("mrcnn_class_logits", 2), ("mrcnn_mask", 3)):
+        kernel, bias = model.keras_model.get_layer(name).weights
+        kernel.assign(rng.normal(0, spread, kernel.shape))
+        bias.assign(np.linspace(-1, 1, bias.shape[0]))
+    return model
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """Two epochs with validation, traced as in real life, and all that was noted."""
+    asked = []
+
+    class NotingLoader(PooledLoader):
+        def get(self, epoch, index):
+            asked.append((self.generator.dataset, epoch, index))
+            return super().get(epoch, index)
+
+    trainer = tiny.make_trainer(tmp_path_factory.mktemp("run"))
+    data, val = tiny.TinyDataset(), tiny.TinyDataset(5, first=20)
+    spy = tiny.Spy(trainer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "PooledLoader", NotingLoader)
+        history = tiny.train(trainer, data, val, epochs=2, custom_callbacks=[spy])
+    return SimpleNamespace(
+        trainer=trainer, history=history, spy=spy, asked=asked, data=data, val=val
+    )

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import datetime
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.engine import checkpoints
+from mrcnn.engine.checkpoints import RunState
+from mrcnn.engine.graph import build_model
+from mrcnn.engine.layers import set_trainable
+from tests.engine.tiny import StubConfig
+
+NOON = datetime.datetime(2031, 4, 5, 12, 0)
+STATE = RunState(epoch=3, initial_epoch=1, epochs=9, layers="all", learning_rate=0.5)
+
+
+def touch(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_are_named_as_ever(tmp_path):
+    run_dir = checkpoints.new_run_dir(tmp_path, "Balloon", NOON)
+    assert run_dir == tmp_path / "balloon20310405T1200"
+    assert not run_dir.exists()  # until something is written
+    path = checkpoints.checkpoint_path(run_dir, "Balloon", 7)
+    assert path == run_dir / "mask_rcnn_balloon_0007.h5"
+    assert checkpoints.parse_checkpoint(path) == (run_dir, 7)
+    assert checkpoints.parse_checkpoint(str(path)) == (run_dir, 7)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "mask_rcnn_coco.h5",
+        "logs/shapes20310405T1200/weights.h5",
+        "logs/shapes/mask_rcnn_shapes_0003.h5",  # no stamp
+        "logs/shapes20310405T1200/mask_rcnn_shapes_0003.keras",
+        "logs/shapes20310405T1200/.mask_rcnn_shapes_0003.h5.77.tmp",
+    ],
+)
+def test_other_paths_are_no_checkpoints(path):
+    assert checkpoints.parse_checkpoint(path) is None
+
+
+def test_names_with_underscores_digits_and_dashes_are_parsed(tmp_path):
+    run_dir = checkpoints.new_run_dir(tmp_path, "my_cells-2", NOON)
+    path = checkpoints.checkpoint_path(run_dir, "my_cells-2", 12)
+    assert checkpoints.parse_checkpoint(path) == (run_dir, 12)
+
+
+def test_epochs_are_ordered_by_number_not_by_letter(tmp_path):
+    names = [f"mask_rcnn_a_{n}.h5" for n in ("10000", "9999", "0010", "0002")]
+    touch(tmp_path, *names, "mask_rcnn_a_last.h5", "training_state_9999.h5")
+    found = checkpoints.list_checkpoints(tmp_path)
+    assert [path.name for path in found] == names[::-1]
+
+
+def test_runs_of_another_name_are_not_listed(tmp_path):
+    touch(tmp_path / "shapes20310405T1200")
+    touch(tmp_path / "shapes20310301T0000")
+    touch(tmp_path / "shapes220310405T1300")  # a config called "shapes2"
+    touch(tmp_path / "shapes")
+    touch(tmp_path, "shapes20310405T1400")  # a file
+    runs = checkpoints.list_runs(tmp_path, "Shapes")
+    assert [run.name for run in runs] == ["shapes20310301T0000", "shapes20310405T1200"]
+
+
+def test_find_last_takes_the_newest_run_that_has_a_checkpoint(tmp_path):
+    touch(tmp_path / "a20310401T0000", "mask_rcnn_a_0009.h5")
+    touch(tmp_path / "a20310402T0000", "mask_rcnn_a_0002.h5", "mask_rcnn_a_0003.h5")
+    touch(tmp_path / "a20310403T0000", "events.out", ".mask_rcnn_a_0001.h5.7.tmp")
+    last = checkpoints.find_last(tmp_path, "A")
+    assert last == tmp_path / "a20310402T0000" / "mask_rcnn_a_0003.h5"
+
+
+@pytest.mark.parametrize("folder", ["", "absent"])
+def test_find_last_without_checkpoints_is_an_error(tmp_path, folder):
+    with pytest.raises(FileNotFoundError, match="no checkpoint of 'a'"):
+        checkpoints.find_last(tmp_path / folder, "a")
+
+
+def test_resuming_needs_a_checkpoint_and_the_state_of_its_epoch(tmp_path):
+    older, newer = tmp_path / "a20310401T0000", tmp_path / "a20310402T0000"
+    assert checkpoints.find_resumable(tmp_path, "a") is None
+    touch(older, "mask_rcnn_a_0008.h5", "training_state_0008.h5")
+    touch(newer, "mask_rcnn_a_0001.h5")
+    assert checkpoints.find_resumable(tmp_path, "a")[0].name == "mask_rcnn_a_0008.h5"
+    # killed after the third checkpoint, before the third state
+    touch(newer, *(f"mask_rcnn_a_000{i}.h5" for i in (2, 3)), "training_state_0002.h5")
+    assert checkpoints.find_resumable(tmp_path, "a") == (
+        newer / "mask_rcnn_a_0002.h5",
+        newer / "training_state_0002.h5",
+    )
+
+
+@pytest.mark.parametrize(("keep", "left"), [(None, 4), (3, 3), (1, 1), (9, 4)])
+def test_pruning_keeps_the_newest(tmp_path, keep, left):
+    names = [f"mask_rcnn_a_{n:04d}.h5" for n in (1, 2, 3, 10)]
+    touch(tmp_path, *names, "notes.txt")
+    checkpoints.prune_checkpoints(tmp_path, keep)
+    assert names_in(tmp_path) == [*names[-left:], "notes.txt"]
+
+
+def compiled_model(optimizer, layers="all"):
+    model = build_model("training", StubConfig())
+    set_trainable(model, layers)
+    model.compile(optimizer=optimizer)
+    return model
+
+
+def numbers(model):
+    """Returns the optimizer's variables and the random seeds, all as arrays."""
+    groups = checkpoints._state_variables(model)
+    return [np.asarray(v) for group in groups.values() for v in group.values()]
+
+
+def test_state_round_trips_with_optimizer_and_seeds(tmp_path):
+    model = compiled_model(keras.optimizers.Adam(0.25))
+    seeds = checkpoints._state_variables(model)["seeds"]
+    assert len(seeds) == 1  # of the sampling of RoIs
+    for variable in seeds.values():
+        variable.assign([7, 8])
+    for i, variable in enumerate(model.optimizer.variables):
+        variable.assign(np.full(variable.shape, i + 1))
+    checkpoints.save_state(model, tmp_path, STATE)
+    path = checkpoints.state_path(tmp_path, 3)
+    assert names_in(tmp_path) == ["training_state_0003.h5"]
+    assert checkpoints.read_run_state(path) == STATE
+
+    other = compiled_model(keras.optimizers.Adam(0.1))
+    checkpoints.restore_state(other, path)
+    assert len(numbers(other)) > 10
+    for value, expected in zip(numbers(other), numbers(model), strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_only_the_newest_state_is_kept(tmp_path):
+    model = compiled_model(keras.optimizers.SGD(0.1))
+    for epoch in (1, 2):
+        checkpoints.save_state(model, tmp_path, STATE._replace(epoch=epoch))
+    assert names_in(tmp_path) == ["training_state_0002.h5"]
+
+
+def test_a_rate_that_is_no_number_round_trips(tmp_path):
+    model = compiled_model(keras.optimizers.SGD(0.1))
+    checkpoints.save_state(model, tmp_path, STATE._replace(learning_rate=math.nan))
+    state = checkpoints.read_run_state(checkpoints.state_path(tmp_path, 3))
+    assert math.isnan(state.learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "layers"),
+    [(keras.optimizers.Adam, "all"), (keras.optimizers.SGD, "rpn_class_raw")],
+)
+def test_a_state_of_another_training_is_an_error(tmp_path, optimizer, layers):
+    model = compiled_model(keras.optimizers.SGD(0.1, momentum=0.9))
+    checkpoints.save_state(model, tmp_path, STATE)
+    other = compiled_model(optimizer(0.1), layers)
+    before = numbers(other)
+    with pytest.raises(ValueError, match=r"training_state_0003.*was written by SGD"):
+        checkpoints.restore_state(other, checkpoints.state_path(tmp_path, 3))
+    for value, expected in zip(numbers(other), before, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_a_call_is_finished_at_its_last_epoch():
+    assert not STATE.is_finished
+    assert STATE._replace(epoch=9).is_finished
