@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.data.augmentation import augment as augment_image_and_mask
+from mrcnn.data.augmentation import augment as augment_image
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image
 from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
@@ -57,7 +57,7 @@ def load_image_gt(
         # 1. Load, and check what the user's class has returned.
         image = _checked_image(dataset.load_image(image_id), config, image_id)
         mask, class_ids = dataset.load_mask(image_id)
-        mask, class_ids = _checked_objects(mask, class_ids, image, dataset, image_id)
+        mask, class_ids = checked_objects(mask, class_ids, image, dataset, image_id)
         original_shape = image.shape
 
         # 2. Resize.
@@ -88,7 +88,12 @@ def load_image_gt(
                 width = image.shape[1]
                 window = (y1, width - x2, y2, width - x1)
         if augmentation is not None:
-            image, mask = augment_image_and_mask(image, mask, augmentation, rng)
+            image, mask, class_ids = augment_image(
+                image, mask, class_ids, augmentation, rng
+            )
+            class_ids = _checked_class_ids(
+                class_ids, dataset, f"augmentation={augmentation!r}"
+            )
 
         # 4. Keep the objects that are still seen.
         bbox = extract_bboxes(mask)
@@ -165,24 +170,21 @@ def with_text(error: Exception, text: str) -> Exception:
     return new
 
 
-def _checked_image(image, config, image_id: int) -> np.ndarray:
-    """Returns the image as [H, W, channels] with the channels that config tells."""
-    image = np.asarray(image)
-    if image.ndim == 2:
-        image = image[..., np.newaxis]
-    channels = config.IMAGE_CHANNEL_COUNT
-    if image.ndim != 3 or 0 in image.shape or image.shape[-1] != channels:
-        raise ValueError(
-            f"load_image(image_id={image_id}): must return [H, W, {channels}] "
-            f"(config.IMAGE_CHANNEL_COUNT = {channels}); received {image.dtype} "
-            f"{image.shape}. Override load_image, or change IMAGE_CHANNEL_COUNT and "
-            "MEAN_PIXEL."
-        )
-    return image
+def checked_objects(
+    mask, class_ids, image: np.ndarray, dataset, image_id: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what `load_mask` gave, bool [H, W, N] and int32 [N], or raises.
 
+    Args:
+        mask: masks, bool or numbers.
+        class_ids: one a mask.
+        image: [H, W, ...], that the masks have to fit.
+        dataset: a prepared Dataset, for the number of its classes.
+        image_id: for the text of an error.
 
-def _checked_objects(mask, class_ids, image, dataset, image_id: int):
-    """Returns bool masks [H, W, N] and int32 class ids [N] that fit, or raises."""
+    Raises:
+        ValueError, TypeError: image, masks or class ids do not fit each other.
+    """
     mask = np.asarray(mask)
     class_ids = np.asarray(class_ids)
     height, width = image.shape[:2]
@@ -203,6 +205,28 @@ def _checked_objects(mask, class_ids, image, dataset, image_id: int):
             f"{where}: {mask.shape[-1]} masks came with class ids of the shape "
             f"{class_ids.shape}; return one class id a mask."
         )
+    class_ids = _checked_class_ids(class_ids, dataset, where)
+    return mask.astype(bool, copy=False), class_ids
+
+
+def _checked_image(image, config, image_id: int) -> np.ndarray:
+    """Returns the image as [H, W, channels] with the channels that config tells."""
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    channels = config.IMAGE_CHANNEL_COUNT
+    if image.ndim != 3 or 0 in image.shape or image.shape[-1] != channels:
+        raise ValueError(
+            f"load_image(image_id={image_id}): must return [H, W, {channels}] "
+            f"(config.IMAGE_CHANNEL_COUNT = {channels}); received {image.dtype} "
+            f"{image.shape}. Override load_image, or change IMAGE_CHANNEL_COUNT and "
+            "MEAN_PIXEL."
+        )
+    return image
+
+
+def _checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
+    """Returns class ids as int32 if the data set has such classes, or raises."""
     if class_ids.size and class_ids.dtype.kind not in "uib":
         whole = class_ids.dtype.kind == "f" and np.all(class_ids == class_ids // 1)
         if not whole:
@@ -220,7 +244,7 @@ def _checked_objects(mask, class_ids, image, dataset, image_id: int):
             "classes anew: return self.map_source_class_id('source.id') or "
             "self.class_names.index(name), not the ids given to add_class()."
         )
-    return mask.astype(bool, copy=False), class_ids
+    return class_ids
 
 
 def _shape_remedy(shape: tuple, height: int, width: int) -> str:

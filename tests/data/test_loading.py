@@ -197,6 +197,31 @@ def test_object_moved_out_by_augmentation_is_dropped():
     assert class_ids.tolist() == [1]  # the right one of [1, 2, 1]
 
 
+def with_class_ids(new):
+    """A function that changes objects: two of them, of the given classes."""
+
+    def two(image, mask, class_ids, rng):
+        assert class_ids.tolist() == [1, 2, 1]
+        return image, mask[..., :2], new
+
+    two.changes_objects = True
+    return two
+
+
+def test_augmentation_may_change_the_objects():
+    plain = load(TinyDataset(), 3)
+    changed = load(TinyDataset(), 3, augmentation=with_class_ids([2, -1]))
+    assert changed[2].tolist() == [2, -1] and changed[2].dtype == np.int32
+    np.testing.assert_array_equal(changed[3], plain[3][:2])
+    np.testing.assert_array_equal(changed[4], plain[4][..., :2])
+
+
+@pytest.mark.parametrize("class_ids", [[1, 3], [0, 1], [-3, 1]])
+def test_unknown_classes_of_an_augmentation_are_refused(class_ids):
+    with pytest.raises(ValueError, match=r"augmentation=.*two.*are outside 1\.\.2"):
+        load(TinyDataset(), 3, augmentation=with_class_ids(class_ids))
+
+
 def test_active_classes_are_those_of_the_source():
     dataset = TinyDataset()
     dataset.add_class("other", 1, "ship")
