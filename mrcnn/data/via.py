@@ -10,6 +10,8 @@ import numpy as np
 
 ROUND_SHAPES = ("circle", "ellipse")
 SHAPES = ("polygon", "rect", *ROUND_SHAPES)
+# px; pycocotools walks along the outline, and its integers end at 4e8.
+MAX_COORDINATE = 1e6
 
 
 def read_via(source: str | Path | Mapping) -> list[dict]:
@@ -67,7 +69,12 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
 def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndarray:
     """Returns one mask a region; parts outside the image are cut off.
 
-    Annotators click on and beyond the border (x == width); such vertices are legal.
+    A region has the pixels whose centers lie in it; pixel (0, 0) covers 0 to 1, so the
+    polygon around a rect is that rect. Polygons are drawn by pycocotools, on its grid
+    of a fifth of a pixel: masks are those that COCO makes of the same points.
+
+    Annotators click on and beyond the border (x == width); such vertices are legal. A
+    polygon of less than three points has no pixel.
 
     Args:
         regions: `regions` of `read_via`, or plain shape attributes. Known shapes:
@@ -79,7 +86,8 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
         bool [height, width, N], orig frame.
 
     Raises:
-        ValueError: a region has no area (point, polyline) or lacks a coordinate.
+        ValueError: a region has no area (point, polyline), lacks a coordinate, or lies
+            beyond a million px.
     """
     # Instance axis first while drawing: every mask is then one block of memory.
     masks = np.zeros([len(regions), height, width], dtype=bool)
@@ -123,35 +131,30 @@ def _read_json(path) -> Mapping:
 
 
 def _draw_polygon(mask: np.ndarray, shape: Mapping) -> None:
-    """Fills a polygon by the even-odd rule, a hundred times faster than skimage.
+    """Fills a polygon by the even-odd rule, with the rasterizer of COCO."""
+    from pycocotools import mask as coco_mask
 
-    A pixel belongs to it when its corner (x, y) lies inside; of the outline, left and
-    top count and right and bottom do not, so that a polygon around a rect is that rect.
-    """
-    x1 = np.asarray(shape["all_points_x"], dtype=np.float64)
-    y1 = np.asarray(shape["all_points_y"], dtype=np.float64)
-    if x1.shape != y1.shape or x1.ndim != 1:
+    x = np.asarray(shape["all_points_x"], dtype=np.float64)
+    y = np.asarray(shape["all_points_y"], dtype=np.float64)
+    if x.shape != y.shape or x.ndim != 1:
         raise ValueError(
-            f"polygon_mask(): a polygon has {x1.size} x and {y1.size} y coordinates; "
+            f"polygon_mask(): a polygon has {x.size} x and {y.size} y coordinates; "
             "the file is damaged."
         )
-    if not x1.size:
+    if not np.all(np.abs([x, y]) <= MAX_COORDINATE):
+        raise ValueError(
+            f"polygon_mask(): a polygon has coordinates from {min(x.min(), y.min()):g} "
+            f"to {max(x.max(), y.max()):g} px; the file is damaged."
+        )
+    if len(x) < 3:
         return
-    x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
-    top, bottom = np.clip(np.ceil([y1.min(), y1.max()]).astype(int), 0, mask.shape[0])
-    left, right = np.clip(np.ceil([x1.min(), x1.max()]).astype(int), 0, mask.shape[1])
-    rows = np.arange(top, bottom)[:, np.newaxis]
-    # 1. Where the edges cross the rows: horizontal edges never do.
-    row, edge = np.nonzero((y1 <= rows) != (y2 <= rows))
-    slope = (x2 - x1)[edge] / (y2 - y1)[edge]
-    crossing_x = x1[edge] + (rows[row, 0] - y1[edge]) * slope
-    # 2. Every crossing flips all that is right of it (one more column takes those
-    #    beyond the border); adding bytes may wrap, odd stays odd.
-    column = np.clip(np.ceil(crossing_x).astype(int), left, right) - left
-    flips = np.zeros([bottom - top, right - left + 1], dtype=np.uint8)
-    np.add.at(flips, (row, column), 1)
-    inside = np.cumsum(flips[:, :-1], axis=1, dtype=np.uint8) & 1
-    mask[top:bottom, left:right] = inside
+    # Its own box only: most of a photograph is not this polygon.
+    x1, x2 = np.clip([x.min(), np.ceil(x.max())], 0, mask.shape[1]).astype(int).tolist()
+    y1, y2 = np.clip([y.min(), np.ceil(y.max())], 0, mask.shape[0]).astype(int).tolist()
+    if x1 < x2 and y1 < y2:
+        points = np.stack([x - x1, y - y1], axis=1).ravel().tolist()
+        rles = coco_mask.frPyObjects([points], y2 - y1, x2 - x1)
+        mask[y1:y2, x1:x2] = coco_mask.decode(rles)[..., 0]
 
 
 def _draw_rect(mask: np.ndarray, shape: Mapping) -> None:
@@ -162,14 +165,20 @@ def _draw_rect(mask: np.ndarray, shape: Mapping) -> None:
 
 
 def _draw_ellipse(mask: np.ndarray, shape: Mapping) -> None:
-    """Fills the pixels whose centers lie in an ellipse; a circle is one."""
-    radius_x = shape["r"] if shape["name"] == "circle" else shape["rx"]
-    radius_y = shape["r"] if shape["name"] == "circle" else shape["ry"]
+    """Fills an ellipse; a circle is one."""
+    from skimage.draw import ellipse
+
+    is_circle = shape["name"] == "circle"
+    radius_x, radius_y = (shape["r" if is_circle else key] for key in ("rx", "ry"))
     if radius_x <= 0 or radius_y <= 0:
         return
-    theta = float(shape.get("theta", 0.0))
-    x = np.arange(mask.shape[1]) - shape["cx"]
-    y = (np.arange(mask.shape[0]) - shape["cy"])[:, np.newaxis]
-    along = (x * np.cos(theta) + y * np.sin(theta)) / radius_x
-    across = (y * np.cos(theta) - x * np.sin(theta)) / radius_y
-    mask[along**2 + across**2 <= 1] = True
+    # scikit-image has pixel centers at whole numbers, and turns the other way.
+    rows, columns = ellipse(
+        shape["cy"] - 0.5,
+        shape["cx"] - 0.5,
+        radius_y,
+        radius_x,
+        shape=mask.shape,
+        rotation=-float(shape.get("theta", 0.0)),
+    )
+    mask[rows, columns] = True
