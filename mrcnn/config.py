@@ -189,8 +189,15 @@ class Config:
     # Old package: 0.7 and 0.3, for pictures. Papers: 0.05 and 0.5, for AP.
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
+    # Which classes a roi may be detected as. "best" = the old package: its likeliest
+    # one; "all" = the papers (Fast R-CNN, arXiv:1504.08083, sec. 3.1): each that
+    # reaches the confidence, which AP needs to see the whole ranking.
+    DETECTION_CLASS_RULE = "best"
 
     # --- Training --------------------------------------------------------------
+    # "sgd" with momentum, as the papers; "adamw" (arXiv:1711.05101), which gets small
+    # networks started from scratch sooner, with WEIGHT_DECAY decoupled from the loss.
+    OPTIMIZER = "sgd"
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
     # "constant" (old package), "steps" (papers: x 0.1 at each drop) or "cosine".
@@ -357,3 +364,4 @@ class PaperConfig(Config):
     WEIGHT_DECAY_BY_SIZE = False
     DETECTION_MIN_CONFIDENCE = 0.05
     DETECTION_NMS_THRESHOLD = 0.5
+    DETECTION_CLASS_RULE = "all"

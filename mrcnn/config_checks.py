@@ -26,6 +26,8 @@ _CHOICES = {
     "ROI_OP": ("crop", "align", "pool"),
     "ROI_REDUCE": ("average", "max"),
     "ROI_LEVEL_ROUNDING": ("round", "floor"),
+    "DETECTION_CLASS_RULE": ("best", "all"),
+    "OPTIMIZER": ("sgd", "adamw"),
     "LEARNING_RATE_SCHEDULE": ("constant", "steps", "cosine"),
     "TRAIN_BN": (None, False, True),
 }

@@ -113,7 +113,9 @@ class TestDefaults:
         config = Config()
         assert config.ROI_OP == "crop"
         assert config.ROI_LEVEL_ROUNDING == "round"
+        assert config.DETECTION_CLASS_RULE == "best"
         assert config.WEIGHT_DECAY_BY_SIZE is True
+        assert config.OPTIMIZER == "sgd"
         assert config.LEARNING_RATE_SCHEDULE == "constant"
         assert config.LEARNING_RATE_BATCH is None
 
@@ -131,6 +133,7 @@ class TestDefaults:
             "WEIGHT_DECAY_BY_SIZE": False,
             "DETECTION_MIN_CONFIDENCE": 0.05,
             "DETECTION_NMS_THRESHOLD": 0.5,
+            "DETECTION_CLASS_RULE": "all",
         }
 
     @pytest.mark.parametrize("base", [Config, PaperConfig])
@@ -486,11 +489,14 @@ class TestValidate:
             ("MASK_SHAPE", 28, "(height, width)"),
             ("MINI_MASK_SHAPE", (0, 56), "(height, width)"),
             ("DETECTION_MIN_CONFIDENCE", 70, "from 0 to 1"),
+            ("DETECTION_CLASS_RULE", "argmax", "'best', 'all'"),
+            ("DETECTION_CLASS_RULE", None, "'best', 'all'"),
             ("LEARNING_RATE", -0.1, "0 or more"),
             ("LEARNING_RATE", float("nan"), "0 or more"),
             ("LEARNING_RATE_DROPS", (0.9, 0.5), "rising"),
             ("LEARNING_RATE_DROPS", (60000, 80000), "fractions"),
             ("LEARNING_RATE_SCHEDULE", "linear", "'cosine'"),
+            ("OPTIMIZER", "adam", "'sgd', 'adamw'"),
             ("GRADIENT_CLIP_NORM", 0, "None means no clipping"),
             ("SEED", -1, "0 or more"),
             ("SEED", 1.5, "whole number"),

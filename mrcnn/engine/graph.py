@@ -92,8 +92,10 @@ def build_model(mode: str, config) -> keras.Model:
         if mode == "training":
             inputs, losses = training_tail(base, config)
             model = TrainingModel(inputs=inputs, outputs=losses, name="mask_rcnn")
+            # AdamW decays the weights itself.
+            decay = 0.0 if config.OPTIMIZER == "adamw" else config.WEIGHT_DECAY
             model.set_loss_terms(
-                config.LOSS_WEIGHTS, config.WEIGHT_DECAY, config.WEIGHT_DECAY_BY_SIZE
+                config.LOSS_WEIGHTS, decay, config.WEIGHT_DECAY_BY_SIZE
             )
             return model
         outputs = inference_tail(base, config)
@@ -215,6 +217,7 @@ def inference_tail(base: Trunk, config) -> dict[str, keras.KerasTensor]:
         nms_threshold=config.DETECTION_NMS_THRESHOLD,
         max_instances=config.DETECTION_MAX_INSTANCES,
         bbox_std_dev=_floats(config.BBOX_STD_DEV),
+        class_rule=config.DETECTION_CLASS_RULE,
         name="mrcnn_detection",
     )([base.rois, probs, deltas, base.image_meta])
     boxes = TrimRois(name="detected_boxes")(detections)

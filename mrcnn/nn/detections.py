@@ -14,16 +14,22 @@ from mrcnn.geometry.image_meta import parse_image_meta_tensor
 from mrcnn.geometry.nms import non_max_suppression_tensor
 
 DEFAULT_STD_DEV = (0.1, 0.1, 0.2, 0.2)
+CLASS_RULES = ("best", "all")
+# With rule "all", so many (roi, class) pairs of an image enter NMS.
+MAX_CANDIDATES = 1000
 
 
 class Detections(NamedTuple):
     """Every step from proposals to detections.
 
+    K candidates an image: the R rois by rule "best"; (roi, class) pairs by falling
+    score by rule "all".
+
     Attributes:
-        class_ids: int32 [B, R], the likeliest class, 0 = background.
-        scores: float32 [B, R], its probability.
-        refined: float32 [B, R, 4], norm, after that class's deltas, inside the window.
-        keep: int32 [B, D], rows of the R that are detected, -1 is padding.
+        class_ids: int32 [B, K], class of each candidate, 0 = background.
+        scores: float32 [B, K], its probability.
+        refined: float32 [B, K, 4], norm, after that class's deltas, inside the window.
+        keep: int32 [B, D], rows of the K that are detected, -1 is padding.
         detections: float32 [B, D, (y1, x1, y2, x2, class_id, score)], norm, by falling
             score, zero rows are padding.
     """
@@ -45,13 +51,15 @@ def refine_detections(
     nms_threshold: float,
     max_instances: int,
     bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+    class_rule: str = "best",
 ) -> Detections:
     """Returns the detections of a batch and all that led to them.
 
-    Each roi may become one detection, of its likeliest class; NMS runs within a class.
-
-    Deviation: Fast R-CNN (arXiv:1504.08083) sec. 3.1 lets a roi be detected as several
-    classes.
+    With `class_rule="all"` a roi may be detected as each class that reaches the score
+    (Fast R-CNN, arXiv:1504.08083, sec. 3.1). With "best" it may become one detection,
+    of its likeliest class, as in the old package: where that is the background it is
+    never detected, which ends the precision-recall curve early. NMS runs within a
+    class.
 
     Args:
         rois: float32 [B, R, (y1, x1, y2, x2)], norm, zero rows are padding and are
@@ -63,19 +71,27 @@ def refine_detections(
         nms_threshold: ratio (IoU) above which the lower score of a class goes.
         max_instances: D, detections of an image.
         bbox_std_dev: the deltas are multiplied by these four numbers.
+        class_rule: one of CLASS_RULES.
 
     Returns:
         Detections(class_ids, scores, refined, keep, detections).
+
+    Raises:
+        ValueError: there is no such rule.
     """
+    _check_class_rule("refine_detections", class_rule)
     rois, probs, deltas, windows_norm = (
         tf.stop_gradient(tf.cast(x, tf.float32))
         for x in (rois, probs, deltas, windows_norm)
     )
 
-    # 1. The likeliest class of each roi, its score and its box.
-    class_ids = tf.argmax(probs, axis=-1, output_type=tf.int32)
-    scores = tf.gather(probs, class_ids, batch_dims=2)
-    deltas = tf.gather(deltas, class_ids, batch_dims=2)
+    # 1. The candidates: a class, a score and a box each.
+    if class_rule == "all":
+        rois, class_ids, scores, deltas = _every_class(rois, probs, deltas)
+    else:
+        class_ids = tf.argmax(probs, axis=-1, output_type=tf.int32)
+        scores = tf.gather(probs, class_ids, batch_dims=2)
+        deltas = tf.gather(deltas, class_ids, batch_dims=2)
     refined = apply_box_deltas_tensor(
         rois, deltas * tf.constant(bbox_std_dev, tf.float32)
     )
@@ -119,6 +135,34 @@ def refine_detections(
     return Detections(class_ids, scores, refined, keep, detections)
 
 
+def _check_class_rule(where: str, class_rule: str) -> None:
+    """Raises ValueError unless there is such a rule."""
+    if class_rule not in CLASS_RULES:
+        raise ValueError(
+            f"{where}(class_rule={class_rule!r}): no such rule; pass one of "
+            f"{CLASS_RULES}."
+        )
+
+
+def _every_class(rois, probs, deltas):
+    """Returns the (roi, class) pairs with the best scores, background left out.
+
+    Returns:
+        rois float32 [B, K, 4], class_ids int32 [B, K], scores float32 [B, K] and
+        deltas float32 [B, K, 4]; K = MAX_CANDIDATES, or all where these are fewer.
+        Pairs with a zero roi come last, with the score -1.
+    """
+    batch, num_rois, num_classes = tf.unstack(tf.shape(probs))
+    is_roi = tf.reduce_any(rois != 0.0, axis=-1, keepdims=True)
+    scores = tf.reshape(tf.where(is_roi, probs[..., 1:], -1.0), [batch, -1])
+    limit = tf.minimum(num_rois * (num_classes - 1), MAX_CANDIDATES)
+    scores, ix = tf.math.top_k(scores, k=limit)
+    roi_ix, class_ids = ix // (num_classes - 1), ix % (num_classes - 1) + 1
+    rois = tf.gather(rois, roi_ix, batch_dims=1)
+    deltas = tf.gather(tf.gather(deltas, roi_ix, batch_dims=1), class_ids, batch_dims=2)
+    return rois, class_ids, scores, deltas
+
+
 @keras.saving.register_keras_serializable("mrcnn")
 class DetectionLayer(keras.layers.Layer):
     """Turns the box head's output into detections, see `refine_detections`.
@@ -137,12 +181,15 @@ class DetectionLayer(keras.layers.Layer):
         nms_threshold: float = 0.3,
         max_instances: int = 100,
         bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+        class_rule: str = "best",
         **kwargs,
     ):
         """Sets the numbers of `refine_detections`; float32 under every policy."""
         kwargs.setdefault("dtype", "float32")
+        _check_class_rule("DetectionLayer", class_rule)
         super().__init__(**kwargs)
         self.supports_jit = False
+        self.class_rule = class_rule
         self.min_confidence = None if min_confidence is None else float(min_confidence)
         self.nms_threshold = float(nms_threshold)
         self.max_instances = int(max_instances)
@@ -167,6 +214,7 @@ class DetectionLayer(keras.layers.Layer):
             nms_threshold=self.nms_threshold,
             max_instances=self.max_instances,
             bbox_std_dev=self.bbox_std_dev,
+            class_rule=self.class_rule,
         )
 
     def compute_output_shape(self, input_shape):
@@ -181,4 +229,5 @@ class DetectionLayer(keras.layers.Layer):
             "nms_threshold": self.nms_threshold,
             "max_instances": self.max_instances,
             "bbox_std_dev": list(self.bbox_std_dev),
+            "class_rule": self.class_rule,
         }

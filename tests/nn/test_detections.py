@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.nms import non_max_suppression
-from mrcnn.nn.detections import DetectionLayer, refine_detections
+from mrcnn.nn import detections
+from mrcnn.nn.detections import (
+    CLASS_RULES,
+    MAX_CANDIDATES,
+    DetectionLayer,
+    refine_detections,
+)
 from tests.nn.layer_check import check_layer, dtype_policy
 
 STD_DEV = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
@@ -175,6 +181,141 @@ def test_old_rule_in_plain_numpy_gives_the_same(
         np.testing.assert_allclose(steps.detections[b], expected, atol=1e-5)
 
 
+def test_every_class_over_the_score_is_detected():
+    probs = np.array(
+        [
+            # background, class 1, class 2, class 3
+            [
+                0.60,
+                0.35,
+                0.04,
+                0.01,
+            ],  # the background is likeliest: class 1 all the same
+            [0.50, 0.02, 0.30, 0.18],  # two classes over the score, from one roi
+            [0.10, 0.25, 0.05, 0.60],  # class 3; class 1 is suppressed by the first row
+            [0.90, 0.05, 0.03, 0.02],  # nothing over the score
+            [0.00, 1.00, 0.00, 0.00],  # padding
+        ],
+        np.float32,
+    )[None]
+    rois = [ROIS[0], ROIS[3], ROIS[1], ROIS[4], ROIS[6]]
+    deltas = np.zeros((1, 5, 4, 4), np.float32)
+    deltas[0, 1, 3] = [-1, 0, 0, 0]  # a tenth of a height up, for class 3 alone
+    options = {"min_confidence": 0.15, "max_instances": 6}
+    steps = detect(rois, probs, deltas, class_rule="all", **options)
+    np.testing.assert_allclose(
+        steps.detections[0],
+        [
+            [*ROIS[1], 3, 0.60],
+            [*ROIS[0], 1, 0.35],
+            [*ROIS[3], 2, 0.30],
+            [0.57, 0.6, 0.87, 0.9, 3, 0.18],
+            [0] * 6,
+            [0] * 6,
+        ],
+        atol=1e-6,
+    )
+    best = detect(rois, probs, deltas, **options)
+    np.testing.assert_array_equal(best.keep[0, :2], [2, -1])  # class 3 of row 2 alone
+
+
+def fast_rcnn_rule(
+    rois, probs, deltas, window, *, min_confidence, nms_threshold, count
+):
+    """Fast R-CNN sec. 3.1 for one image: NMS over all rois, for each object class."""
+    found = []
+    real = (rois != 0).any(axis=1)
+    for class_id in range(1, probs.shape[1]):
+        ix = np.flatnonzero(real & (probs[:, class_id] >= min_confidence))
+        boxes = apply_box_deltas(rois[ix], deltas[ix, class_id] * STD_DEV)
+        boxes, scores = clip_boxes(boxes, window), probs[ix, class_id]
+        keep = non_max_suppression(boxes, scores, nms_threshold)
+        found += [[*boxes[i], class_id, scores[i]] for i in keep]
+    detections = np.zeros((count, 6), np.float32)
+    for row, detection in enumerate(sorted(found, key=lambda d: -d[5])[:count]):
+        detections[row] = detection
+    return detections
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 60),
+    min_confidence=st.sampled_from([0.0, 0.05, 0.4]),
+    threshold=st.sampled_from([0.1, 0.5]),
+)
+def test_fast_rcnn_rule_in_plain_numpy_gives_the_same(
+    batch, seed, count, min_confidence, threshold
+):
+    inputs = random_inputs(np.random.default_rng(seed), batch)
+    windows = np.tile(np.array([[0.05, 0.1, 0.9, 0.8]], np.float32), (batch, 1))
+    options = {"min_confidence": min_confidence, "nms_threshold": threshold}
+    steps = refine_detections(
+        *inputs, windows, max_instances=count, class_rule="all", **options
+    )
+    for b in range(batch):
+        expected = fast_rcnn_rule(
+            *(x[b] for x in inputs), windows[b], count=count, **options
+        )
+        np.testing.assert_allclose(steps.detections[b], expected, atol=1e-5)
+
+
+def test_with_two_classes_of_even_odds_all_detects_what_best_does():
+    inputs = random_inputs(np.random.default_rng(5), 3, num_classes=2)
+    windows = np.repeat(WHOLE, 3, axis=0)
+    # Above one half a class is the likeliest too.
+    steps = [
+        refine_detections(
+            *inputs, windows, class_rule=rule, **OPTIONS | {"min_confidence": 0.51}
+        )
+        for rule in CLASS_RULES
+    ]
+    np.testing.assert_array_equal(steps[0].detections, steps[1].detections)
+
+
+def test_no_more_than_the_best_candidates_enter_nms(monkeypatch):
+    monkeypatch.setattr(detections, "MAX_CANDIDATES", 20)
+    rois, probs, deltas = random_inputs(np.random.default_rng(2), 3)
+    # Zero rois with the best of scores take nobody's place.
+    probs[:, -3:] = [0, 1, 1, 1]
+    options = OPTIONS | {"min_confidence": 0.0, "max_instances": 30}
+    steps = refine_detections(
+        rois, probs, deltas, np.repeat(WHOLE, 3, axis=0), class_rule="all", **options
+    )
+    assert steps.refined.shape == (3, 20, 4) and steps.keep.shape == (3, 30)
+    for b in range(3):
+        best = np.sort(probs[b, :-3, 1:].ravel())[::-1][:20]
+        np.testing.assert_array_equal(steps.scores[b], best)
+        rows = steps.keep[b][steps.keep[b] >= 0]
+        np.testing.assert_array_equal(
+            steps.detections[b, : len(rows), 5], tf.gather(steps.scores[b], rows)
+        )
+
+
+def test_fewer_pairs_than_candidates_are_all_taken():
+    rois, probs, deltas = random_inputs(np.random.default_rng(2), 1)
+    steps = detect(rois[0], probs, deltas, class_rule="all")
+    assert MAX_CANDIDATES == 1000 and steps.scores.shape == (1, 30 * 3)
+
+
+def test_no_rois_give_zeros_by_the_rule_of_all_classes():
+    steps = refine_detections(
+        np.zeros((2, 0, 4)), np.zeros((2, 0, 3)), np.zeros((2, 0, 3, 4)),
+        np.repeat(WHOLE, 2, axis=0), class_rule="all", **OPTIONS,
+    )  # fmt: skip
+    np.testing.assert_array_equal(steps.detections, np.zeros((2, 5, 6)))
+
+
+@pytest.mark.parametrize("rule", ["argmax", None])
+def test_unknown_rule_is_refused(rule):
+    said = rf"class_rule={rule!r}\): no such rule; pass one of \('best', 'all'\)"
+    with pytest.raises(ValueError, match=rf"DetectionLayer\({said}"):
+        DetectionLayer(class_rule=rule)
+    with pytest.raises(ValueError, match=rf"refine_detections\({said}"):
+        detect(ROIS, probs_of(VERDICTS), class_rule=rule)
+
+
 def metas(batch, num_classes=4):
     """Meta rows of 48 x 80 images in a 64 x 96 model image, each at another place."""
     rows = [
@@ -199,18 +340,21 @@ def test_layer_takes_the_window_of_each_image_from_its_meta():
         )
 
 
-def test_layer_survives_serialization_and_a_symbolic_batch():
+@pytest.mark.parametrize("rule", CLASS_RULES)
+def test_layer_survives_serialization_and_a_symbolic_batch(rule):
     layer = DetectionLayer(
         min_confidence=0.2, nms_threshold=0.4, max_instances=6,
-        bbox_std_dev=(0.2, 0.2, 0.4, 0.4), name="mrcnn_detection",
+        bbox_std_dev=(0.2, 0.2, 0.4, 0.4), class_rule=rule, name="mrcnn_detection",
     )  # fmt: skip
     values = [*random_inputs(np.random.default_rng(3), 3), metas(3)]
-    check_layer(layer, values, dynamic_axes=2)
+    (found,) = check_layer(layer, values, dynamic_axes=2)
+    assert found[..., 5].any()
     inputs = [keras.Input(s) for s in ((None, 4), (None, 4), (None, 4, 4), (16,))]
     model = keras.Model(inputs, layer(inputs))
     copy = keras.models.model_from_json(model.to_json())
     assert model.output_shape == copy.output_shape == (None, 6, 6)
     assert copy.get_layer("mrcnn_detection").get_config() == layer.get_config()
+    assert copy.get_layer("mrcnn_detection").class_rule == rule
     for batch in (1, 3):
         values = [*random_inputs(np.random.default_rng(3), batch), metas(batch)]
         values = [tf.constant(x) for x in values]
