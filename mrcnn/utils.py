@@ -29,7 +29,12 @@ from mrcnn.geometry.masks import (
 )
 from mrcnn.geometry.nms import non_max_suppression
 
+COCO_MODEL_URL = (
+    "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
+)
+
 __all__ = [
+    "COCO_MODEL_URL",
     "Dataset",
     "apply_box_deltas",
     "box_refinement",

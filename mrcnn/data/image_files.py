@@ -15,6 +15,7 @@ TURNED_ORIENTATIONS = (5, 6, 7, 8)
 EXIF_CHOICES = ("apply", "auto", "ignore")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 MAX_16_BIT = 65535
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_image(
@@ -130,6 +131,14 @@ def _read_by_skimage(path) -> np.ndarray:
             f"scikit-image can read ({error}); convert it to png or jpg."
         ) from error
     return _from_array(array, path)
+
+
+def list_images(path: str | Path) -> list[Path]:
+    """Returns the image files of a folder, sorted; of a file, itself."""
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _from_array(array: np.ndarray, path) -> np.ndarray:

@@ -29,7 +29,7 @@ logger = logging.getLogger("mrcnn")
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became infinite or NaN; the weights are those before that step."""
+    """Loss or gradient became infinite or NaN; the weights are those before it."""
 
 
 def run_training(
@@ -127,8 +127,8 @@ def run_training(
         for source in (train_source, val_source):
             if source is not None and source.error is not None:
                 raise source.error from None
-        if "the loss is not finite" in str(error):
-            raise _non_finite_loss(error, tracker) from None
+        if found := re.search("the (loss|gradient) is not finite", str(error)):
+            raise _non_finite_loss(found[0], error, tracker) from None
         raise
     finally:
         for loader in loaders:
@@ -238,7 +238,7 @@ def _tensorboard(run_dir) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.TensorBoard(log_dir=str(run_dir), write_graph=False)]
 
 
-def _non_finite_loss(error: tf.errors.OpError, tracker: EpochTracker):
+def _non_finite_loss(what: str, error: tf.errors.OpError, tracker: EpochTracker):
     source = tracker.source
     generator = source.loader.generator
     values = []
@@ -249,8 +249,9 @@ def _non_finite_loss(error: tf.errors.OpError, tracker: EpochTracker):
         f"image id {image_id} ({generator.dataset.image_info[image_id].get('path')})"
         for image_id in generator.image_ids_of(source.epoch, tracker.batch)
     ]
+    when = "the validation after epoch" if source is tracker.val_source else "epoch"
     return NonFiniteLossError(
-        f"train(): the loss is not finite in epoch {source.epoch + 1}, step "
+        f"train(): {what} in {when} {tracker.train_source.epoch + 1}, step "
         f"{tracker.batch + 1} ({', '.join(values)}), on {'; '.join(images)}. The "
         "weights are those before this step. Check these images and their "
         "annotations, or lower the learning rate or GRADIENT_CLIP_NORM."

@@ -23,13 +23,27 @@ def decayed_weights(model: keras.Model) -> list:
     return [w for w in model.trainable_weights if w.name not in ("gamma", "beta")]
 
 
+def _batch_size(x) -> tf.Tensor:
+    return tf.shape(keras.tree.flatten(x)[0])[0]
+
+
+def _finite_or_error(what: str, value: tf.Tensor, losses: dict):
+    """Returns a context whose operations wait until `value` was found to be finite."""
+    named_losses = [part for name in LOSS_NAMES for part in (name, losses[name])]
+    check = tf.debugging.Assert(
+        tf.math.is_finite(value), [f"the {what} is not finite:", *named_losses]
+    )
+    # Executed eagerly it has raised, or returned None.
+    return tf.control_dependencies([] if check is None else [check])
+
+
 @keras.saving.register_keras_serializable("mrcnn")
 class TrainingModel(keras.Model):
     """A functional model whose outputs are its losses.
 
     The outputs are a dict of float32 scalars by loss name. `fit` minimises their
-    weighted sum plus the L2 term, and reports each of them. A sum that is not finite
-    raises InvalidArgumentError before any weight is changed.
+    weighted sum plus the L2 term, and reports each of them. A sum or a gradient that is
+    not finite raises InvalidArgumentError before any weight is changed.
     """
 
     def set_loss_terms(
@@ -79,22 +93,42 @@ class TrainingModel(keras.Model):
         factors = self._loss_factors
         total = tf.add_n([factors[name] * y_pred[name] for name in LOSS_NAMES])
         total += self._regularization()
-        is_finite = tf.debugging.Assert(
-            tf.math.is_finite(total),
-            ["the loss is not finite:"]
-            + [part for name in LOSS_NAMES for part in (name, y_pred[name])],
-        )
-        with tf.control_dependencies([is_finite] if is_finite is not None else []):
+        with _finite_or_error("loss", total, y_pred):
             one = tf.identity(1.0)
         # A factor, so that the gradients too wait for the check.
         total *= one
         # Replicas add their gradients; the mean over the global batch needs 1 / n.
         return total / tf.distribute.get_strategy().num_replicas_in_sync
 
+    def train_step(self, data):
+        """Returns the metrics after one step, which is that of Keras with a check.
+
+        A pixel that is no number need not show in the loss: ReLU on the CPU may make
+        0 of it. It shows in the gradient.
+        """
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x=x, y_pred=y_pred, training=True)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        self._loss_tracker.update_state(
+            loss * tf.distribute.get_strategy().num_replicas_in_sync,
+            sample_weight=_batch_size(x),
+        )
+        weights = self.trainable_weights
+        gradients = tape.gradient(scaled_loss, weights)
+        # With loss scaling (float16) infinite gradients are the optimizer's business.
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            norm = tf.linalg.global_norm(gradients)
+            with _finite_or_error("gradient", norm, y_pred):
+                gradients = [None if g is None else tf.identity(g) for g in gradients]
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return self.compute_metrics(x, None, y_pred)
+
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Returns the running means of `loss` and of the five losses by name."""
         # As Keras weighs `loss`: the last batch of a pass may be smaller.
-        count = tf.shape(keras.tree.flatten(x)[0])[0]
+        count = _batch_size(x)
         for mean in self._raw_means:
             mean.update_state(y_pred[mean.name], sample_weight=count)
         for mean in self._weighted_means:

@@ -254,7 +254,7 @@ def test_evaluate_command_prints_ap_with_uncut_scores(
     )
     assert straw[0].config.DETECTION_MIN_CONFIDENCE == 0
     out = capsys.readouterr().out
-    assert "2 photographs of val, scores from 0 up" in out
+    assert "2 photographs of val, all scores kept" in out
     assert "boxes   1.000  1.000  1.000" in out and "masks   1.000" in out
 
 
