@@ -78,6 +78,7 @@ def mold_image(image: np.ndarray, config) -> MoldedImage:
         max_dim=config.IMAGE_MAX_DIM,
         min_scale=config.IMAGE_MIN_SCALE,
         mode=config.IMAGE_RESIZE_MODE,
+        rng=config.SEED,  # of "crop": an image is cut in the same place each time
     )
     meta = compose_image_meta(
         0,
@@ -199,6 +200,13 @@ class Detector:
         if form not in MASK_FORMS:
             raise ValueError(
                 f"detect(masks={form!r}): no such form; pass one of {MASK_FORMS}."
+            )
+        if isinstance(images, str | os.PathLike) or getattr(images, "ndim", 4) in (
+            2,
+            3,
+        ):
+            raise ValueError(
+                "detect(images): one image; pass a list of images, detect([image])."
             )
         results = []
         for originals, molded in _batches(images, config):

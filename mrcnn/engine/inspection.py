@@ -36,13 +36,14 @@ def run_to(
     Raises:
         ValueError: a name that no layer has.
     """
-    tensors = [
-        keras_model.get_layer(tensor).output if isinstance(tensor, str) else tensor
-        for _, tensor in outputs
-    ]
+    tensors = {
+        name: keras_model.get_layer(tensor).output
+        if isinstance(tensor, str)
+        else tensor
+        for name, tensor in outputs
+    }
     probe = keras.Model(keras_model.inputs, tensors)
     values = probe(list(inputs), training=False)
     return OrderedDict(
-        (name, keras.tree.map_structure(np.asarray, value))
-        for (name, _), value in zip(outputs, values, strict=True)
+        (name, keras.tree.map_structure(np.asarray, values[name])) for name in tensors
     )

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from mrcnn.engine.inference import as_image, unmold_detections
+from tests.engine.tiny import make_config
+
+SIZES = [(48, 64), (100, 40), (64, 64), (30, 200), (7, 5)]
+
+
+def images_of(sizes=SIZES, channels=3):
+    rng = np.random.default_rng(2)
+    return [rng.integers(0, 256, [*size, channels]).astype(np.uint8) for size in sizes]
+
+
+def assert_same_results(results, others, atol=0.0):
+    assert len(results) == len(others)
+    for result, other in zip(results, others, strict=True):
+        assert result.keys() == other.keys()
+        for key in ("rois", "class_ids"):
+            np.testing.assert_array_equal(result[key], other[key])
+        np.testing.assert_allclose(result["scores"], other["scores"], atol=atol)
+        np.testing.assert_array_equal(result["masks"], other["masks"])
+
+
+def test_results_have_the_documented_types_and_lie_in_the_image(detector):
+    images = images_of()
+    for image, result in zip(images, detector.detect(images), strict=True):
+        count = len(result["rois"])
+        assert set(result) == {"rois", "class_ids", "scores", "masks"}
+        assert count > 0  # the fixture detects everywhere
+        assert result["rois"].dtype == result["class_ids"].dtype == np.int32
+        assert result["scores"].dtype == np.float32 and result["masks"].dtype == bool
+        assert result["rois"].shape == (count, 4)
+        assert result["class_ids"].shape == result["scores"].shape == (count,)
+        assert result["masks"].shape == (*image.shape[:2], count)
+        y1, x1, y2, x2 = result["rois"].T
+        assert np.all((0 <= y1) & (y1 < y2) & (y2 <= image.shape[0]))
+        assert np.all((0 <= x1) & (x1 < x2) & (x2 <= image.shape[1]))
+        assert np.all((1 <= result["class_ids"]) & (result["class_ids"] <= 2))
+        assert np.all(np.diff(result["scores"]) <= 0)
+
+
+def test_no_images_give_no_results(detector):
+    assert detector.detect([]) == []
+    assert detector.detect(np.zeros([0, 48, 64, 3], np.uint8)) == []
+
+
+def test_a_batch_of_any_sizes_equals_one_image_at_a_time(detector):
+    images = images_of()  # batches of 2, 2 and 1
+    singly = [detector.detect([image])[0] for image in images]
+    assert_same_results(detector.detect(images), singly, atol=1e-5)
+
+
+def test_batches_follow_the_batch_size_of_the_moment(detector, monkeypatch):
+    sizes, run = [], detector._detector().run
+
+    def noting(images, metas):
+        sizes.append(len(images))
+        return run(images, metas)
+
+    monkeypatch.setattr(detector._detector(), "run", noting)
+    detector.detect(images_of())
+    monkeypatch.setattr(detector.config, "BATCH_SIZE", 4, raising=False)
+    detector.detect(images_of())
+    assert sizes == [2, 2, 1, 4, 1]
+
+
+def test_images_that_keep_their_own_size_do_not_share_a_batch(detector, monkeypatch):
+    monkeypatch.setattr(detector.config, "IMAGE_RESIZE_MODE", "pad64")
+    monkeypatch.setattr(detector.config, "IMAGE_MIN_DIM", 0)
+    images = images_of([(64, 64), (60, 50), (64, 128), (128, 64)])
+    singly = [detector.detect([image])[0] for image in images]
+    assert_same_results(detector.detect(images), singly, atol=1e-5)
+
+
+def test_the_same_image_gives_the_same_result_again(detector):
+    first = detector.detect(images_of())
+    np.random.default_rng().random()
+    assert_same_results(detector.detect(images_of()), first)
+
+
+def test_a_crop_of_the_resize_mode_is_the_same_each_time(detector, monkeypatch):
+    monkeypatch.setattr(detector.config, "IMAGE_RESIZE_MODE", "crop")
+    monkeypatch.setattr(detector.config, "IMAGE_MIN_DIM", 64)
+    images = images_of([(200, 300)])
+    first = detector.detect(images)
+    for _ in range(3):
+        assert_same_results(detector.detect(images), first)
+
+
+def test_four_threads_at_once_equal_one_after_the_other(detector):
+    lists = [images_of([size, (50, 50)]) for size in SIZES[:4]]
+    serial = [detector.detect(images) for images in lists]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            together = list(pool.map(detector.detect, lists))
+            for results, others in zip(together, serial, strict=True):
+                assert_same_results(results, others)
+
+
+def test_the_four_forms_of_masks_say_the_same(detector):
+    images = images_of()
+    forms = {
+        form: detector.detect(images, masks=form) for form in ("crop", "rle", None)
+    }
+    for i, full in enumerate(detector.detect(images, masks="full")):
+        for results in forms.values():
+            for key in ("rois", "class_ids", "scores"):
+                np.testing.assert_array_equal(results[i][key], full[key])
+        assert forms[None][i]["masks"] is None
+        assert 0 < full["masks"].mean() < 1
+        crops, rles = forms["crop"][i]["masks"], forms["rle"][i]["masks"]
+        assert len(crops) == len(rles) == full["masks"].shape[-1]
+        for n, (y1, x1, y2, x2) in enumerate(full["rois"]):
+            mask = full["masks"][..., n]
+            assert crops[n].dtype == bool
+            np.testing.assert_array_equal(crops[n], mask[y1:y2, x1:x2])
+            assert crops[n].sum() == mask.sum()  # nothing outside the box
+            assert tuple(rles[n]["size"]) == mask.shape
+            np.testing.assert_array_equal(coco_mask.decode(rles[n]), mask)
+
+
+def test_an_unknown_form_of_masks_is_an_error_also_without_images(detector):
+    for images in (images_of(), []):
+        with pytest.raises(ValueError, match=r"masks='polygon'.*'full'"):
+            detector.detect(images, masks="polygon")
+
+
+def test_nothing_found_gives_empty_arrays_in_every_form(detector, monkeypatch):
+    monkeypatch.setattr(
+        type(detector._detector()),
+        "run",
+        lambda self, images, metas: (
+            np.zeros([len(images), 6, 6], np.float32),
+            np.zeros([len(images), 6, 28, 28], np.float32),
+        ),
+    )
+    for form, masks in (("full", None), ("crop", []), ("rle", []), (None, None)):
+        result = detector.detect(images_of([(50, 70)]), masks=form)[0]
+        assert result["rois"].shape == (0, 4) and result["rois"].dtype == np.int32
+        assert result["class_ids"].shape == result["scores"].shape == (0,)
+        if form == "full":
+            assert result["masks"].shape == (50, 70, 0)
+        else:
+            assert result["masks"] == masks
+
+
+def test_grey_rgba_and_color_images_are_understood(detector):
+    grey = images_of([(48, 64)], channels=1)[0]  # is not scaled
+    color = np.repeat(grey, 3, axis=2)
+    alpha = np.concatenate([color, np.full([48, 64, 1], 9, np.uint8)], axis=2)
+    expected = detector.detect([color])
+    for image in (grey, grey[..., 0], alpha, color.astype(np.float32)):
+        assert_same_results(detector.detect([image]), expected)
+
+
+def test_a_stack_of_images_is_a_list_of_images(detector):
+    images = images_of([(50, 70)] * 3)
+    assert_same_results(detector.detect(np.stack(images)), detector.detect(images))
+
+
+def test_images_are_left_as_they_are(detector):
+    images = images_of([(64, 64)])
+    before = images[0].copy()
+    images[0].setflags(write=False)
+    detector.detect(images)
+    np.testing.assert_array_equal(images[0], before)
+
+
+def test_paths_are_read_with_their_rotation_applied(detector, tmp_path):
+    seen = images_of([(40, 90)])[0]
+    stored = np.rot90(seen)  # orientation 6: turn the file clockwise to see it
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(seen).save(tmp_path / "plain.png")
+    expected = detector.detect([seen])
+    assert expected[0]["masks"].shape[:2] == (40, 90)
+    for path in (tmp_path / "turned.png", str(tmp_path / "plain.png")):
+        assert_same_results(detector.detect([path]), expected)
+    with pytest.raises(FileNotFoundError, match="absent.png"):
+        detector.detect([tmp_path / "absent.png"])
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 70, 2), (2, 50, 70, 3), (0, 70, 3)])
+def test_other_shapes_are_an_error_that_names_them(detector, shape):
+    with pytest.raises(ValueError, match=r"\[height, width, 3\]") as error:
+        detector.detect([np.zeros(shape, np.uint8)])
+    assert str(shape) in str(error.value)
+
+
+def test_one_image_instead_of_a_list_is_an_error(detector, tmp_path):
+    """Its rows would be taken for grey images, a path for a list of letters."""
+    image = images_of([(50, 70)])[0]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for one in (image, image[..., 0], str(tmp_path / "a.png"), tmp_path / "a.png"):
+        with pytest.raises(ValueError, match=r"detect\(images\).*list of images"):
+            detector.detect(one)
+
+
+def test_other_channel_counts_are_taken_as_they_are():
+    image = images_of([(5, 6)], channels=5)[0]
+    assert as_image(image, 5) is image
+    grey = images_of([(5, 6)], channels=1)[0]
+    np.testing.assert_array_equal(as_image(grey[..., 0], 1), grey)
+    with pytest.raises(ValueError, match=r"\[height, width, 5\]"):
+        as_image(grey, 5)
+
+
+# unmold_detections: a picture of 100 x 200 px was scaled to 32 x 64 and padded to
+# 64 x 64: 16 rows above and below.
+
+WINDOW, SHAPE, ORIGINAL = (16, 0, 48, 64), (64, 64, 3), (100, 200, 3)
+
+
+def norm(*box_px):
+    return [(v - d) / 63 for v, d in zip(box_px, (0, 0, 1, 1), strict=True)]
+
+
+def test_boxes_come_back_into_the_original_image():
+    detections = np.zeros([4, 6], np.float32)
+    detections[0] = [*norm(16, 0, 48, 64), 2, 0.9]  # the whole picture
+    detections[1] = [*norm(16, 32, 32, 64), 1, 0.8]  # its upper right quarter
+    result = unmold_detections(
+        detections, np.ones([4, 28, 28]), ORIGINAL, SHAPE, WINDOW
+    )
+    # Off by one where norm is no linear map of px (see DESIGN of coordinates).
+    np.testing.assert_allclose(
+        result["rois"], [[0, 0, 100, 200], [0, 100, 50, 200]], atol=2
+    )
+    np.testing.assert_array_equal(result["rois"][0], [0, 0, 100, 200])
+    np.testing.assert_array_equal(result["class_ids"], [2, 1])
+    np.testing.assert_allclose(result["scores"], [0.9, 0.8])
+    assert result["masks"].shape == (100, 200, 2)
+    assert result["masks"][..., 0].all()
+    assert not result["masks"][50:, :, 1].any()
+
+
+@pytest.mark.parametrize("form", ["full", "crop", "rle", None])
+def test_boxes_without_area_are_dropped_with_all_that_is_theirs(form):
+    detections = np.zeros([5, 6], np.float32)
+    detections[0] = [*norm(20, 10, 30, 20), 1, 0.9]
+    detections[1] = [*norm(30, 10, 30, 40), 2, 0.8]  # no height
+    detections[2] = [*norm(20, 30, 40, 30), 2, 0.7]  # no width
+    detections[3] = [*norm(20, 30, 40, 60), 2, 0.6]
+    masks = np.zeros([5, 28, 28])
+    masks[3] = 1
+    result = unmold_detections(detections, masks, ORIGINAL, SHAPE, WINDOW, form)
+    np.testing.assert_allclose(result["scores"], [0.9, 0.6])
+    np.testing.assert_array_equal(result["class_ids"], [1, 2])
+    assert len(result["rois"]) == 2
+    if form == "full":
+        np.testing.assert_array_equal(result["masks"].any(axis=(0, 1)), [False, True])
+    elif form is not None:
+        assert len(result["masks"]) == 2
+
+
+def test_a_full_list_of_detections_has_no_padding_row():
+    detections = np.tile(np.float32([*norm(20, 10, 30, 20), 1, 0.9]), [3, 1])
+    result = unmold_detections(detections, None, ORIGINAL, SHAPE, WINDOW, None)
+    assert len(result["rois"]) == 3
+
+
+def test_molding_says_where_the_pixels_are(detector):
+    config = make_config()
+    image = np.full([24, 64, 3], 200, np.uint8)  # needs no scaling
+    molded, metas, windows = detector.mold_inputs([image])
+    assert molded.shape == (1, 64, 64, 3) and molded.dtype == np.float32
+    np.testing.assert_array_equal(windows, [[20, 0, 44, 64]])
+    np.testing.assert_allclose(
+        molded[0, 20:44], np.tile(200 - config.MEAN_PIXEL, (24, 64, 1)), rtol=1e-6
+    )
+    np.testing.assert_allclose(molded[0, 0, 0], -config.MEAN_PIXEL, rtol=1e-6)
+    np.testing.assert_array_equal(
+        metas[0, :12], [0, 24, 64, 3, 64, 64, 3, 20, 0, 44, 64, 1]
+    )
