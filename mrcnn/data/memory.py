@@ -106,4 +106,4 @@ class InMemoryDataset(Dataset):
         if not masks.shape[-1]:
             masks = np.zeros([*image.shape[:2], 0], bool)
         # Copies: what is kept is neither the original's array nor part of a larger one.
-        return _Kept(image.copy(), np.packbits(masks), masks.shape, class_ids.copy())
+        return _Kept(image.copy(), np.packbits(masks), masks.shape, class_ids)

@@ -166,7 +166,7 @@ def test_memory_is_not_changed_from_outside(max_side):
     dataset.load_image = lambda image_id: image
     dataset.load_mask = lambda image_id: (masks, class_ids)
     memory = InMemoryDataset(dataset, max_side)
-    before = memory.load_image(2), *memory.load_mask(2)
+    before = [a.copy() for a in (memory.load_image(2), *memory.load_mask(2))]
     assert before[1].any() and not before[1].all()
     # By its caller, and by the original.
     for array in (memory.load_image(2), *memory.load_mask(2), image, masks, class_ids):

@@ -206,6 +206,7 @@ def test_circle_is_a_round_ellipse():
     "shape",
     [
         {"name": "circle", "cx": 9, "cy": 9, "r": 0},
+        {"name": "circle", "cx": 9, "cy": 9, "r": -5},
         {"name": "ellipse", "cx": 9, "cy": 9, "rx": 5, "ry": 0},
         {"name": "circle", "cx": -50, "cy": 9, "r": 20},
         {"name": "circle", "cx": 50, "cy": 9, "r": 20},
