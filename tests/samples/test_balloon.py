@@ -92,7 +92,7 @@ def test_foreign_images_have_no_balloons(balloon, folder):
     dataset.prepare()
     masks, class_ids = dataset.load_mask(2)
     assert masks.shape[-1] == len(class_ids) == 0
-    assert dataset.image_reference(2) == ""
+    assert dataset.image_reference(2) == "x.jpg"
 
 
 def test_unknown_subsets_are_an_error(balloon, folder):
@@ -129,15 +129,18 @@ def test_old_values_of_the_config(balloon):
     assert config.BACKBONE == "resnet101"
 
 
-def test_augmentation_moves_image_and_masks(balloon, folder):
+@pytest.mark.parametrize("preset", ["full", "small"])
+def test_augmentation_moves_image_and_masks(balloon, folder, preset):
     from mrcnn.data.augmentation import augment
 
     dataset = balloon.make_dataset(folder, "train")
-    image, mask = dataset.load_image(0), dataset.load_mask(0)[0]
-    augmentation = balloon.make_augmentation()
-    new, new_mask = augment(image, mask, augmentation, np.random.default_rng(1))
-    assert new.shape == image.shape and new_mask.shape == mask.shape
-    assert not np.array_equal(new_mask, mask)
+    image, objects = dataset.load_image(0), dataset.load_mask(0)
+    augmentation = balloon.make_augmentation(balloon.PRESETS[preset](), dataset)
+    new = augment(image, *objects, augmentation, np.random.default_rng(1))
+    assert new.image.shape == image.shape
+    assert new.mask.shape == (*image.shape[:2], len(new.class_ids))
+    assert not np.array_equal(new.image, image)
+    assert not np.array_equal(new.mask, objects[0])
 
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -224,6 +227,15 @@ def test_train_command(balloon, straw, folder, tmp_path):
     folders = [Path(data.image_info[0]["path"]).parent.name for data in (train, val)]
     assert folders == ["train", "val"]
     assert options["epochs"] == 7 and options["layers"] == "all"
+    assert options["resume"] is False
+    # Kept in memory, as large as the network takes them.
+    assert train.max_side == val.max_side == model.config.IMAGE_MAX_DIM
+
+
+def test_train_command_may_resume(balloon, straw, folder):
+    flags = ["--dataset", str(folder), "--preset", "small", "--resume"]
+    assert balloon.main(["train", *flags]) == 0
+    assert straw[0].trained[0][1]["resume"] is True
 
 
 def test_train_from_coco_leaves_the_class_layers_out(
