@@ -1,14 +1,15 @@
-"""Door: says what replaced the old ParallelModel."""
+"""Door: says what became of the old ParallelModel."""
 
 from __future__ import annotations
 
 
 class ParallelModel:
-    """Replaced: Keras 3 spreads a model over GPUs by itself."""
+    """Of the old package, which copied a model to several GPUs. Not supported."""
 
     def __init__(self, keras_model, gpu_count: int):
-        """Raises NotImplementedError with the present way."""
+        """Raises NotImplementedError with what to do instead."""
         raise NotImplementedError(
-            "ParallelModel is replaced by tf.distribute: build the MaskRCNN inside "
-            "`with tf.distribute.MirroredStrategy().scope():`."
+            f"ParallelModel(gpu_count={gpu_count}): training runs on one device; pass "
+            "the model itself on. A batch holds IMAGES_PER_GPU * GPU_COUNT images, "
+            "whatever the number of devices."
         )
