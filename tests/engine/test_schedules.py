@@ -117,6 +117,26 @@ def test_no_clip_norm_means_no_clipping():
     assert default_optimizer(config, 0.1, 100).global_clipnorm is None
 
 
+def test_adamw_decays_kernels_and_nothing_else():
+    config = make_config(
+        TinyConfig,
+        OPTIMIZER="adamw",
+        WEIGHT_DECAY=0.1,
+        LEARNING_RATE=0.5,
+        GRADIENT_CLIP_NORM=2.0,
+    )
+    optimizer = default_optimizer(config, None, 100)
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert optimizer.global_clipnorm == 2.0
+    names = ("kernel", "bias", "gamma", "beta")
+    variables = [keras.Variable([1.0, 2.0], name=name) for name in names]
+    optimizer.apply([np.zeros(2, np.float32)] * 4, variables)
+    # w - rate * decay * w, without a gradient
+    np.testing.assert_allclose(variables[0], [0.95, 1.9], rtol=1e-6)
+    for variable in variables[1:]:
+        np.testing.assert_array_equal(variable, [1.0, 2.0])
+
+
 @pytest.mark.parametrize("number", [0.25, 1, np.float32(0.25), np.int64(1)])
 def test_numbers_of_any_type_are_shaped_by_the_config(number):
     config = make_config(TinyConfig, LEARNING_RATE_SCHEDULE="cosine")

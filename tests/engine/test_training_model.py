@@ -59,6 +59,11 @@ def test_weight_decay_is_added_in_the_form_of_the_config(by_size):
     assert total(model, zeros) == pytest.approx(expected, rel=1e-5)
 
 
+def test_adamw_decays_weights_itself_and_not_in_the_loss():
+    config = make_config(WEIGHT_DECAY=0.01, OPTIMIZER="adamw")
+    assert total(build_model("training", config)) == 31
+
+
 def test_gradient_of_the_papers_form_is_decay_times_weight(model):
     model.set_loss_terms(weight_decay=0.01, weight_decay_by_size=False)
     kernel = model.get_layer("fpn_p2").kernel
