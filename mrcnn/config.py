@@ -39,8 +39,16 @@ class Derived:
 
 
 def _attribute_names(cls: type) -> list[str]:
-    """Returns the public names of a config class, methods of Config apart."""
-    return [name for name in dir(cls) if not name.startswith("_")]
+    """Returns the public names of a config class, methods apart.
+
+    A callable whose name is in capitals is a value (BACKBONE), not a method.
+    """
+    return [
+        name
+        for name in dir(cls)
+        if not name.startswith("_")
+        and (name.isupper() or not callable(getattr(cls, name)))
+    ]
 
 
 def _is_derived(cls: type, name: str) -> bool:

@@ -14,9 +14,17 @@ import numpy as np
 
 # Names at least this similar (difflib ratio) are taken for misspellings.
 NEAR_MATCH_CUTOFF = 0.85
-# P6, the coarsest level, has one cell for 64 px.
+# Sides of a model image: P6, the coarsest level, has one cell for 64 px.
 SIDE_MULTIPLE = 64
 BUILT_IN_STRIDES = [4, 8, 16, 32, 64]
+# The parts of the loss, in the order of the training model's outputs.
+LOSS_NAMES = (
+    "rpn_class_loss",
+    "rpn_bbox_loss",
+    "mrcnn_class_loss",
+    "mrcnn_bbox_loss",
+    "mrcnn_mask_loss",
+)
 
 _SEQUENCES = (list, tuple, np.ndarray)
 _CHOICES = {
@@ -72,13 +80,6 @@ _RATIOS = (
     "LEARNING_RATE_WARMUP_FACTOR",
 )
 _NOT_NEGATIVE = ("LEARNING_RATE", "LEARNING_RATE_WARMUP_STEPS", "WEIGHT_DECAY")
-_LOSSES = (
-    "rpn_class_loss",
-    "rpn_bbox_loss",
-    "mrcnn_class_loss",
-    "mrcnn_bbox_loss",
-    "mrcnn_mask_loss",
-)
 
 
 def find_near_match(name: str, known: Iterable[str]) -> str | None:
@@ -166,7 +167,12 @@ def _image_problems(config: Any) -> Iterator[str]:
         rule = f"has {shape[2]:g} channels, IMAGE_CHANNEL_COUNT says otherwise"
         yield _line(config, "IMAGE_SHAPE", f"{rule}; make them equal")
     mean = _numbers(config.MEAN_PIXEL)
-    if mean is None or mean.size != config.IMAGE_CHANNEL_COUNT:
+    if mean is not None and np.ndim(config.MEAN_PIXEL) == 0:
+        channels = config.IMAGE_CHANNEL_COUNT
+        listed = [float(mean[0])] * (channels if _is_count(channels) else 1)
+        rule = f"must be a list, one number for each channel; write {listed}"
+        yield _line(config, "MEAN_PIXEL", rule)
+    elif mean is None or mean.size != config.IMAGE_CHANNEL_COUNT:
         rule = (
             f"must hold one number for each of IMAGE_CHANNEL_COUNT="
             f"{config.IMAGE_CHANNEL_COUNT} channels; the mean of your training images "
@@ -206,6 +212,13 @@ def _backbone_problems(config: Any) -> Iterator[str]:
                 "because BACKBONE is a callable"
             )
             yield _line(config, "COMPUTE_BACKBONE_SHAPE", rule)
+        strides = _numbers(config.BACKBONE_STRIDES)
+        if strides is not None and not _is_pyramid(strides):
+            rule = (
+                "must be five strides, each twice the one before: the FPN makes P2..P6 "
+                f"of any backbone. {BUILT_IN_STRIDES} if C2 has a quarter of the sides"
+            )
+            yield _line(config, "BACKBONE_STRIDES", rule)
     elif not np.array_equal(config.BACKBONE_STRIDES, BUILT_IN_STRIDES):
         rule = f"{config.BACKBONE} has the strides {BUILT_IN_STRIDES}; leave them so"
         yield _line(config, "BACKBONE_STRIDES", rule)
@@ -213,7 +226,7 @@ def _backbone_problems(config: Any) -> Iterator[str]:
 
 def _anchor_problems(config: Any) -> Iterator[str]:
     for name in ("RPN_ANCHOR_SCALES", "BACKBONE_STRIDES"):
-        if not isinstance(getattr(config, name), _SEQUENCES):
+        if not _is_sequence(getattr(config, name)):
             yield _line(config, name, "must be a sequence, one item for each level")
             return
     scales, strides = list(config.RPN_ANCHOR_SCALES), list(config.BACKBONE_STRIDES)
@@ -230,7 +243,10 @@ def _anchor_problems(config: Any) -> Iterator[str]:
         rule = "must have equally many scales on every level: the RPN is shared"
         yield _line(config, "RPN_ANCHOR_SCALES", rule)
     ratios = _numbers(config.RPN_ANCHOR_RATIOS)
-    if ratios is None or not ratios.size or np.any(ratios <= 0):
+    if not _is_sequence(config.RPN_ANCHOR_RATIOS):
+        rule = "must be a list of width / height; write [1] for squares only"
+        yield _line(config, "RPN_ANCHOR_RATIOS", rule)
+    elif ratios is None or not ratios.size or np.any(ratios <= 0):
         rule = "must be one or more numbers above 0 (width / height)"
         yield _line(config, "RPN_ANCHOR_RATIOS", rule)
     if _comparable(config.RPN_NEGATIVE_IOU, config.RPN_POSITIVE_IOU):
@@ -260,17 +276,20 @@ def _training_problems(config: Any) -> Iterator[str]:
             rule = "must be a number above 0; None means no clipping"
             yield _line(config, "GRADIENT_CLIP_NORM", rule)
     drops = _numbers(config.LEARNING_RATE_DROPS)
-    if drops is None or np.any((drops < 0) | (drops > 1)) or np.any(np.diff(drops) < 0):
+    if not _is_sequence(config.LEARNING_RATE_DROPS):
+        rule = "must be a sequence of fractions; write (0.5,) for one drop"
+        yield _line(config, "LEARNING_RATE_DROPS", rule)
+    elif drops is None or np.any((drops < 0) | (drops > 1)) or np.any(np.diff(drops) < 0):
         rule = "must be rising fractions of all steps, from 0 to 1"
         yield _line(config, "LEARNING_RATE_DROPS", rule)
     weights = config.LOSS_WEIGHTS
     if not isinstance(weights, Mapping):
         yield _line(config, "LOSS_WEIGHTS", "must be a dict of loss name to weight")
         return
-    wrong = [name for name in weights if name not in _LOSSES]
+    wrong = ", ".join(repr(name) for name in weights if name not in LOSS_NAMES)
     if wrong:
-        rule = f"no loss is called {', '.join(map(repr, wrong))}; {', '.join(_LOSSES)}"
-        yield _line(config, "LOSS_WEIGHTS", f"{rule} are the names")
+        rule = f"no loss is called {wrong}; {', '.join(LOSS_NAMES)} are the names"
+        yield _line(config, "LOSS_WEIGHTS", rule)
     if not all(_is_number(weight, low=0) for weight in weights.values()):
         yield _line(config, "LOSS_WEIGHTS", "must be numbers, 0 or more")
 
@@ -289,6 +308,16 @@ def _numbers(value: Any) -> np.ndarray | None:
     except (TypeError, ValueError):
         return None
     return array if array.ndim == 1 and np.all(np.isfinite(array)) else None
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, _SEQUENCES) and np.ndim(np.asarray(value, object)) > 0
+
+
+def _is_pyramid(strides: np.ndarray) -> bool:
+    return len(strides) == 5 and strides[0] >= 1 and bool(
+        np.all(strides[1:] == 2 * strides[:-1])
+    )
 
 
 def _is_count(value: Any, low: int = 1) -> bool:

@@ -12,6 +12,7 @@ from mrcnn.data.augmentation import augment as augment_image
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image
 from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from mrcnn.geometry.resize_plan import check_model_sides
 
 # Set on an exception that names its image already.
 NAMED = "_mrcnn_names_image"
@@ -48,7 +49,8 @@ def load_image_gt(
         mask: bool [H, W, n], px, or [56, 56, n], box, as mini masks.
 
     Raises:
-        ValueError, TypeError: image, masks or class ids do not fit each other.
+        ValueError, TypeError: image, masks or class ids do not fit each other, or the
+            resized sides are no multiples of 64, which the network needs.
         Exception: what `load_image`, `load_mask` or the augmentation raised, of the
             same type, with the image's id and path added.
     """
@@ -69,6 +71,7 @@ def load_image_gt(
             mode=config.IMAGE_RESIZE_MODE,
             rng=rng,
         )
+        check_model_sides(image.shape, f"load_image_gt(image_id={image_id})")
         if mask.shape[-1]:
             mask = resize_mask(mask, scale, padding, crop)
         else:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.config_checks import SIDE_MULTIPLE
+
 RESIZE_MODES = ("none", "square", "pad64", "crop")
-# Every side must survive six halvings: P6 has stride 64.
-SIDE_MULTIPLE = 64
 
 
 class ResizePlan(NamedTuple):
@@ -128,8 +128,29 @@ def _check_plan(shape, min_dim, max_dim, mode) -> None:
             f"plan_resize(mode='crop', min_dim={min_dim}): the side of the crop is "
             f"needed; set min_dim (IMAGE_MIN_DIM)."
         )
-    if mode == "pad64" and min_dim and min_dim % SIDE_MULTIPLE:
+
+
+def check_model_sides(shape, where: str) -> None:
+    """Raises ValueError unless the network can take images of a shape.
+
+    The pyramid halves the sides and adds the doubled halves to them again (FPN,
+    arXiv:1612.03144, sec. 3), so no halving may have a remainder, whatever the
+    backbone.
+
+    Args:
+        shape: (height, width, ...) of the model image, px.
+        where: "function(argument)", named in the error.
+
+    >>> check_model_sides((375, 500, 3), "f()")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: f(): the resized image has 375 x 500 px (height x width), and ...
+    """
+    height, width = (int(side) for side in shape[:2])
+    if height % SIDE_MULTIPLE or width % SIDE_MULTIPLE:
         raise ValueError(
-            f"plan_resize(mode='pad64', min_dim={min_dim}): must be a multiple of "
-            f"{SIDE_MULTIPLE}."
+            f"{where}: the resized image has {height} x {width} px (height x width), "
+            f"and the network needs multiples of {SIDE_MULTIPLE}. Set "
+            "IMAGE_RESIZE_MODE = 'pad64' (pads to the next multiples) or 'square' "
+            "(with IMAGE_MAX_DIM a multiple)."
         )

@@ -64,14 +64,20 @@ def test_mini_masks_cover_their_boxes():
 def test_image_without_objects_has_empty_arrays(mode, use_mini_mask):
     class Mode(TinyConfig):
         IMAGE_RESIZE_MODE = mode
-        IMAGE_MIN_DIM = 0 if mode == "pad64" else 64
 
-    image, _, class_ids, bbox, mask = load(
-        TinyDataset(), 0, Mode, use_mini_mask=use_mini_mask
-    )
+    empty = dataset_with(np.zeros([64, 128, 0]), [], np.zeros([64, 128, 3], np.uint8))
+    image, _, class_ids, bbox, mask = load(empty, 0, Mode, use_mini_mask=use_mini_mask)
     shape = (14, 14) if use_mini_mask else image.shape[:2]
     assert mask.shape == (*shape, 0) and mask.dtype == bool
     assert bbox.shape == (0, 4) and class_ids.shape == (0,)
+
+
+def test_sides_the_network_cannot_take_are_refused_with_a_remedy():
+    class AsTheyAre(TinyConfig):
+        IMAGE_RESIZE_MODE = "none"
+
+    with pytest.raises(ValueError, match=r"image_id=3\).* 48 x 64 px.*'pad64'.*folder"):
+        load(TinyDataset(), 3, AsTheyAre)
 
 
 @pytest.mark.filterwarnings("ignore:.*not overridden")
