@@ -279,7 +279,9 @@ def _training_problems(config: Any) -> Iterator[str]:
     if not _is_sequence(config.LEARNING_RATE_DROPS):
         rule = "must be a sequence of fractions; write (0.5,) for one drop"
         yield _line(config, "LEARNING_RATE_DROPS", rule)
-    elif drops is None or np.any((drops < 0) | (drops > 1)) or np.any(np.diff(drops) < 0):
+    elif (
+        drops is None or np.any((drops < 0) | (drops > 1)) or np.any(np.diff(drops) < 0)
+    ):
         rule = "must be rising fractions of all steps, from 0 to 1"
         yield _line(config, "LEARNING_RATE_DROPS", rule)
     weights = config.LOSS_WEIGHTS
@@ -315,8 +317,10 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _is_pyramid(strides: np.ndarray) -> bool:
-    return len(strides) == 5 and strides[0] >= 1 and bool(
-        np.all(strides[1:] == 2 * strides[:-1])
+    return (
+        len(strides) == 5
+        and strides[0] >= 1
+        and bool(np.all(strides[1:] == 2 * strides[:-1]))
     )
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import subprocess
 import sys
@@ -9,11 +8,9 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mrcnn.config import Config, PaperConfig
-from mrcnn.config_checks import find_near_match
+from tests.toy_config import ToyConfig, small_backbone, small_shapes
 
 # The public surface of the old package: scripts in the wild read these.
 OLD_DEFAULTS = {
@@ -69,30 +66,6 @@ OLD_DEFAULTS = {
     "TRAIN_BN": False,
     "GRADIENT_CLIP_NORM": 5.0,
 }
-
-
-class ToyConfig(Config):
-    NAME = "toy"
-    NUM_CLASSES = 3
-    BACKBONE = "resnet50"
-
-
-def small_backbone(input_image, stage5=True, train_bn=None):
-    return input_image, stage5, train_bn
-
-
-def small_shapes(config, image_shape):
-    return [[image_shape[0] // stride] * 2 for stride in config.BACKBONE_STRIDES]
-
-
-def problems_of(**values):
-    """The error text of a ToyConfig with these values."""
-    config = ToyConfig()
-    for name, value in values.items():
-        setattr(config, name, value)
-    with pytest.raises(ValueError) as error:
-        config.validate()
-    return str(error.value)
 
 
 class TestDefaults:
@@ -270,10 +243,6 @@ class TestCallables:
         config.BACKBONE = small_backbone
         assert config.BACKBONE("image")[0] == "image"
 
-    def test_callable_backbone_needs_its_shapes(self):
-        text = problems_of(BACKBONE=small_backbone)
-        assert "COMPUTE_BACKBONE_SHAPE=None" in text
-
 
 class TestMisspelling:
     def test_class_attribute_draws_a_warning_with_the_near_match(self):
@@ -328,239 +297,6 @@ class TestMisspelling:
             config.FINE_TUNE_EPOCHS = 40
             config.validate()
         assert (config.HEAD_EPOCHS, config.FINE_TUNE_EPOCHS) == (20, 40)
-
-    @pytest.mark.parametrize(
-        ("name", "near"),
-        [
-            ("STEPS_PER_EPOC", "STEPS_PER_EPOCH"),
-            ("NUM_CLASES", "NUM_CLASSES"),
-            ("IMAGE_PER_GPU", "IMAGES_PER_GPU"),
-            ("LEARNIG_RATE", "LEARNING_RATE"),
-            ("COMPUTE_BACKBONE_SHAPES", "COMPUTE_BACKBONE_SHAPE"),
-            ("NUM_CLASSES", None),  # right
-            ("num_clases", None),  # the user's own style
-            ("EPOCHS", None),
-        ],
-    )
-    def test_near_match(self, name, near):
-        known = [name for name in vars(Config) if name.isupper()]
-        assert find_near_match(name, known) == near
-
-    def test_no_two_known_names_hide_each_other(self):
-        known = [name for name in vars(Config) if name.isupper()]
-        assert [name for name in known if find_near_match(name, known)] == []
-
-
-class TestDict:
-    def test_round_trip_through_json(self):
-        config = ToyConfig()
-        config.BATCH_SIZE = 7
-        config.MEAN_PIXEL = np.array([1.0, 2.0, 3.0])
-        config.HEAD_EPOCHS = np.int64(4)
-        again = ToyConfig.from_dict(json.loads(json.dumps(config.to_dict())))
-        assert again.to_dict() == config.to_dict()
-        assert isinstance(again.MEAN_PIXEL, np.ndarray)
-        assert isinstance(again.MINI_MASK_SHAPE, tuple)
-        again.validate()
-
-    @given(
-        st.fixed_dictionaries(
-            {
-                "NUM_CLASSES": st.integers(2, 100),
-                "IMAGES_PER_GPU": st.integers(1, 16),
-                "LEARNING_RATE": st.floats(0, 1),
-                "MEAN_PIXEL": st.lists(st.floats(0, 255), min_size=3, max_size=3),
-                "RPN_ANCHOR_SCALES": st.lists(
-                    st.integers(1, 512), min_size=5, max_size=5
-                ),
-                "HEAD_EPOCHS": st.none() | st.booleans() | st.text(),
-            },
-            optional={"BATCH_SIZE": st.integers(1, 64)},
-        )
-    )
-    def test_law_from_dict_of_to_dict(self, values):
-        config = Config.from_dict(values)
-        assert Config.from_dict(config.to_dict()).to_dict() == config.to_dict()
-
-    def test_derived_values_stay_derived(self):
-        config = ToyConfig.from_dict(ToyConfig().to_dict())
-        config.IMAGES_PER_GPU, config.NUM_CLASSES = 8, 5
-        assert (config.BATCH_SIZE, config.IMAGE_META_SIZE) == (8, 17)
-
-    def test_from_dict_does_not_share_with_its_source(self):
-        values = ToyConfig().to_dict()
-        values["LOSS_WEIGHTS"]["mrcnn_mask_loss"] = 3.0
-        config = ToyConfig.from_dict(values)
-        config.LOSS_WEIGHTS["mrcnn_mask_loss"] = 5.0
-        assert values["LOSS_WEIGHTS"]["mrcnn_mask_loss"] == 3.0
-
-    def test_callable_becomes_its_name_and_stays_the_one_of_the_class(self):
-        class Own(ToyConfig):
-            BACKBONE = small_backbone
-            COMPUTE_BACKBONE_SHAPE = small_shapes
-
-        values = Own().to_dict()
-        assert values["BACKBONE"] == "small_backbone"
-        assert Own.from_dict(values).BACKBONE is small_backbone
-
-    def test_methods_are_not_in_it_but_own_values_are(self):
-        class Own(ToyConfig):
-            note = "kept"
-
-            def helper(self):
-                return None
-
-        values = Own().to_dict()
-        assert values["note"] == "kept"
-        assert not {"helper", "validate", "display", "to_dict"} & set(values)
-
-    def test_values_json_does_not_know_become_text(self):
-        config = ToyConfig()
-        config.SOURCES = {"path", "other"}
-        config.SIZES = {1: (np.float32(0.5), np.bool_(True))}
-        values = config.to_dict()
-        json.dumps(values)
-        assert values["SIZES"] == {"1": [0.5, True]}
-
-    def test_config_of_the_old_package_is_read(self, shared):
-        values = json.loads((shared / "parity" / "config.json").read_text())
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            config = Config.from_dict(values)
-        assert config.NUM_CLASSES == 81
-        assert config.IMAGE_SHAPE.tolist() == [512, 512, 3]
-        config.validate()
-
-    def test_not_a_dict_is_refused_by_name(self):
-        with pytest.raises(TypeError, match=r"from_dict\(values\).*received list"):
-            Config.from_dict([("NAME", "toy")])
-
-
-class TestDisplay:
-    def test_table_is_sorted_and_whole(self, capsys):
-        config = ToyConfig()
-        config.HEAD_EPOCHS = 20
-        config.display()
-        rows = capsys.readouterr().out.strip().splitlines()[1:]
-        names = [row.split()[0] for row in rows]
-        assert names == sorted(config.to_dict())
-        assert any(row.split() == ["BATCH_SIZE", "2"] for row in rows)
-
-
-class TestValidate:
-    @pytest.mark.parametrize(
-        ("name", "value", "remedy"),
-        [
-            ("NAME", None, "must be set"),
-            ("NAME", " ", "must be set"),
-            ("NUM_CLASSES", 1, "count the background"),
-            ("IMAGE_MAX_DIM", 1000, "use 960 or 1024"),
-            ("IMAGE_MAX_DIM", 32, "use 64 or 128"),
-            ("IMAGE_SHAPE", [128, 100, 3], "use 64 or 128"),
-            ("IMAGE_SHAPE", [128, 128], "height, width, channels"),
-            ("IMAGE_SHAPE", [128, 128, 4], "IMAGE_CHANNEL_COUNT"),
-            ("IMAGE_MIN_DIM", -1, "0 or more"),
-            ("MEAN_PIXEL", [1.0], "IMAGE_CHANNEL_COUNT=3"),
-            ("MEAN_PIXEL", "grey", "IMAGE_CHANNEL_COUNT=3"),
-            ("MEAN_PIXEL", [1.0, 2.0, float("nan")], "IMAGE_CHANNEL_COUNT=3"),
-            ("RPN_ANCHOR_SCALES", (32, 64, 128, 256), "4 scales for 5 BACKBONE"),
-            ("RPN_ANCHOR_SCALES", (0, 64, 128, 256, 512), "above 0"),
-            ("RPN_ANCHOR_SCALES", ((8, 16), 32, 64, 128, 256), "equally many"),
-            ("RPN_ANCHOR_SCALES", 32, "one item for each level"),
-            ("RPN_ANCHOR_RATIOS", [], "one or more"),
-            ("RPN_ANCHOR_RATIOS", [1, -1], "above 0"),
-            ("RPN_BBOX_STD_DEV", [0.1, 0.1], "four numbers"),
-            ("BBOX_STD_DEV", [0.1, 0.1, 0.2, 0], "four numbers above 0"),
-            ("RPN_NEGATIVE_IOU", "0.3", "from 0 to 1"),
-            ("RPN_NEGATIVE_IOU", 0.8, "RPN_POSITIVE_IOU=0.7"),
-            ("BACKBONE_STRIDES", [4, 8, 16, 32, 128], "leave them so"),
-            ("BACKBONE", "resnet34", "'resnet18', 'resnet50', 'resnet101'"),
-            ("NORM", "layer", "'batch', 'group'"),
-            ("ROI_OP", "Align", "'crop', 'align', 'pool'"),
-            ("IMAGE_RESIZE_MODE", "pad", "'none', 'square', 'pad64', 'crop'"),
-            ("POOL_SIZE", 0, "1 or more"),
-            ("POOL_SIZE", 7.5, "whole number"),
-            ("GPU_COUNT", True, "whole number"),
-            ("BATCH_SIZE", 0, "1 or more"),
-            ("IMAGES_PER_GPU", None, "1 or more"),
-            ("STEPS_PER_EPOCH", 0, "None means one pass"),
-            ("KEEP_CHECKPOINTS", -1, "None means all"),
-            ("MASK_SHAPE", [56, 56], "twice MASK_POOL_SIZE=14, that is [28, 28]"),
-            ("MASK_SHAPE", 28, "(height, width)"),
-            ("MINI_MASK_SHAPE", (0, 56), "(height, width)"),
-            ("DETECTION_MIN_CONFIDENCE", 70, "from 0 to 1"),
-            ("DETECTION_CLASS_RULE", "argmax", "'best', 'all'"),
-            ("DETECTION_CLASS_RULE", None, "'best', 'all'"),
-            ("LEARNING_RATE", -0.1, "0 or more"),
-            ("LEARNING_RATE", float("nan"), "0 or more"),
-            ("LEARNING_RATE_DROPS", (0.9, 0.5), "rising"),
-            ("LEARNING_RATE_DROPS", (60000, 80000), "fractions"),
-            ("LEARNING_RATE_SCHEDULE", "linear", "'cosine'"),
-            ("OPTIMIZER", "adam", "'sgd', 'adamw'"),
-            ("GRADIENT_CLIP_NORM", 0, "None means no clipping"),
-            ("SEED", -1, "0 or more"),
-            ("SEED", 1.5, "whole number"),
-            ("LOSS_WEIGHTS", {"rpn_clas_loss": 1.0}, "'rpn_clas_loss'"),
-            ("LOSS_WEIGHTS", {"rpn_class_loss": "1"}, "must be numbers"),
-            ("LOSS_WEIGHTS", [1, 1, 1, 1, 1], "must be a dict"),
-        ],
-    )
-    def test_impossible_value_is_named_with_its_remedy(self, name, value, remedy):
-        text = problems_of(**{name: value})
-        assert f"{name}=" in text
-        assert remedy in text
-        assert text.startswith("ToyConfig.validate(): 1 impossible value")
-
-    def test_all_impossible_values_are_listed_at_once(self):
-        text = problems_of(POOL_SIZE=0, NUM_CLASSES=1, IMAGE_MAX_DIM=1000)
-        assert "3 impossible value" in text
-        assert text.count("\n") == 3
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("STEPS_PER_EPOCH", None),
-            ("VALIDATION_STEPS", None),
-            ("RPN_ANCHOR_SCALES", ((8, 12), (16, 24), (32, 48), (64, 96), (128, 256))),
-            ("RPN_ANCHOR_SCALES", np.array([8, 16, 32, 64, 128])),
-            ("BACKBONE_STRIDES", np.array([4, 8, 16, 32, 64])),
-            ("BACKBONE", "resnet18"),
-            ("TRAIN_BN", None),
-            ("GRADIENT_CLIP_NORM", None),
-            ("DETECTION_MIN_CONFIDENCE", 0),
-            ("LEARNING_RATE_DROPS", ()),
-            ("LOSS_WEIGHTS", {"rpn_class_loss": 2}),
-            ("IMAGE_MIN_DIM", None),
-            ("POOL_SIZE", np.int64(7)),
-        ],
-    )
-    def test_possible_value_passes(self, name, value):
-        config = ToyConfig()
-        setattr(config, name, value)
-        config.validate()
-
-    def test_side_is_checked_by_the_attribute_it_comes_from(self):
-        assert "IMAGE_MIN_DIM=800" in problems_of(IMAGE_RESIZE_MODE="crop")
-
-    def test_pad64_takes_any_side(self):
-        config = ToyConfig()
-        config.IMAGE_RESIZE_MODE, config.IMAGE_MAX_DIM = "pad64", 1333
-        config.validate()
-
-    def test_other_channels_with_their_mean_pass(self):
-        config = ToyConfig()
-        config.IMAGE_CHANNEL_COUNT, config.MEAN_PIXEL = 1, np.array([127.0])
-        config.validate()
-
-    def test_larger_masks_with_larger_pooling_pass(self):
-        config = ToyConfig()
-        config.MASK_POOL_SIZE, config.MASK_SHAPE = 28, [56, 56]
-        config.validate()
-
-    def test_number_of_classes_is_that_of_the_data_set(self):
-        ToyConfig().validate(num_dataset_classes=3)
-        with pytest.raises(ValueError, match="set NUM_CLASSES = 4"):
-            ToyConfig().validate(num_dataset_classes=4)
 
 
 def test_config_is_read_without_tensorflow():
