@@ -34,29 +34,23 @@ class DataGenerator:
         self,
         dataset,
         config,
+        *,
         shuffle: bool = True,
         augmentation=None,
         no_augmentation_sources: list[str] | None = None,
         seed: int = 0,
-        batch_size: int | None = None,
         steps: int | None = None,
-        anchors: np.ndarray | None = None,
-        initial_epoch: int = 0,
     ):
         """Checks that the data set can be trained on; loads nothing yet.
 
         Args:
             dataset: a prepared Dataset.
-            config: a Config.
+            config: a Config; BATCH_SIZE images make a batch.
             shuffle: False keeps the order of `dataset.image_ids` in every pass.
             augmentation: see `mrcnn.data.augmentation.augment`.
             no_augmentation_sources: sources whose images are left as they are.
             seed: 0 or more; order, crops, augmentation and sampling follow from it.
-            batch_size: images; None takes `config.BATCH_SIZE`.
             steps: batches an epoch; None is one pass.
-            anchors: float [A, (y1, x1, y2, x2)], px, for every image; None makes them
-                from `config`.
-            initial_epoch: the epoch that `generator[index]` starts with.
         """
         if not hasattr(dataset, "num_classes"):
             raise ValueError(
@@ -76,12 +70,9 @@ class DataGenerator:
                 f"NUM_CLASSES is {config.NUM_CLASSES}; set NUM_CLASSES = "
                 f"{dataset.num_classes}."
             )
-        self.batch_size = int(config.BATCH_SIZE if batch_size is None else batch_size)
         for name, value, least in (
-            ("batch_size", self.batch_size, 1),
             ("steps", 1 if steps is None else steps, 1),
             ("seed", seed, 0),
-            ("initial_epoch", initial_epoch, 0),
         ):
             if value < least:
                 raise ValueError(
@@ -89,13 +80,12 @@ class DataGenerator:
                 )
         self.dataset = dataset
         self.config = config
+        self.batch_size = int(config.BATCH_SIZE)
         self.shuffle = shuffle
         self.augmentation = augmentation
         self.no_augmentation_sources = tuple(no_augmentation_sources or ())
         self.seed = int(seed)
         self.steps = steps
-        self.epoch = int(initial_epoch)
-        self._anchors = anchors
         self._anchors_of_shape: dict[tuple, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -103,18 +93,6 @@ class DataGenerator:
         if self.steps is not None:
             return int(self.steps)
         return math.ceil(len(self.image_ids) / self.batch_size)
-
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """Returns batch `index` of the current epoch."""
-        return self.make_batch(self.epoch, index)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Makes `epoch` the one that `generator[index]` speaks of."""
-        self.epoch = int(epoch)
-
-    def on_epoch_end(self) -> None:
-        """Moves on to the next epoch."""
-        self.epoch += 1
 
     def image_ids_of(self, epoch: int, index: int) -> np.ndarray:
         """Returns the images of a batch: int [B], inside ids, in their order."""
@@ -235,8 +213,6 @@ class DataGenerator:
 
     def anchors_px(self, image_shape: tuple[int, ...]) -> np.ndarray:
         """Returns the anchors of an image shape: float [A, 4], px, read-only."""
-        if self._anchors is not None:
-            return self._anchors
         shape = tuple(int(side) for side in image_shape[:2])
         anchors = self._anchors_of_shape.get(shape)
         if anchors is None:
@@ -271,9 +247,29 @@ def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
     """Returns (height, width) of P2, P3, ... for an image: int [levels, 2].
 
     `config.COMPUTE_BACKBONE_SHAPE(config, image_shape)` decides where it is set.
+
+    Args:
+        config: a Config.
+        image_shape: (height, width, ...) of the model image, px.
+
+    Raises:
+        ValueError: COMPUTE_BACKBONE_SHAPE returned something else.
     """
     if config.COMPUTE_BACKBONE_SHAPE is not None:
-        return np.asarray(config.COMPUTE_BACKBONE_SHAPE(config, image_shape))
+        levels = len(config.BACKBONE_STRIDES)
+        shapes = config.COMPUTE_BACKBONE_SHAPE(config, image_shape)
+        try:
+            array = np.asarray(shapes, dtype=np.float64)
+        except (TypeError, ValueError):  # ragged, or no numbers
+            array = np.empty(0)
+        whole = array.astype(np.int64) if np.isfinite(array).all() else array
+        if array.shape != (levels, 2) or np.any(whole != array) or np.any(array < 1):
+            raise ValueError(
+                f"COMPUTE_BACKBONE_SHAPE(config, image_shape={tuple(image_shape)}): "
+                f"must return whole numbers [[height, width], ...] of P2, P3, ..., one "
+                f"pair for each of the {levels} BACKBONE_STRIDES; received {shapes!r}."
+            )
+        return whole
     return np.array(
         [
             [math.ceil(side / stride) for side in image_shape[:2]]

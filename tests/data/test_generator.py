@@ -20,12 +20,12 @@ from tests.data.tiny import (
 BUSY = iaa.Sequential([iaa.Fliplr(0.5), iaa.Affine(rotate=(-20, 20)), iaa.Add((-9, 9))])
 
 
-def make(dataset=None, config=None, **kwargs):
-    return DataGenerator(
-        TinyDataset() if dataset is None else dataset,
-        TinyConfig() if config is None else config,
-        **kwargs,
-    )
+def make(dataset=None, config=None, batch_size=None, **kwargs):
+    dataset = TinyDataset() if dataset is None else dataset
+    config = TinyConfig() if config is None else config
+    if batch_size is not None:
+        config.BATCH_SIZE = batch_size
+    return DataGenerator(dataset, config, **kwargs)
 
 
 def epoch_ids(generator, epoch):
@@ -81,13 +81,11 @@ def test_batch_is_a_pure_function_of_seed_epoch_and_index():
     first = make(augmentation=BUSY, seed=3)
     expected = first.make_batch(2, 1)
     assert_same_batch(first.make_batch(2, 1), expected)  # again
-    second = make(augmentation=BUSY, seed=3, initial_epoch=9)
+    second = make(augmentation=BUSY, seed=3)
     for index in (3, 0):
         second.make_batch(0, index)  # another history
     np.random.random(5)  # noqa: NPY002 - the global state plays no part
     assert_same_batch(second.make_batch(2, 1), expected)
-    second.set_epoch(2)
-    assert_same_batch(second[1], expected)
 
 
 def test_image_is_augmented_anew_in_every_epoch():
@@ -204,12 +202,8 @@ def test_sources_may_be_left_without_augmentation():
         assert (a == b).all() == same
 
 
-def test_indexing_walks_through_the_epochs():
-    generator = make(shuffle=True, initial_epoch=1)
-    assert len(list(generator)) == 4  # stops by itself
-    assert_same_batch(generator[2], generator.make_batch(1, 2))
-    generator.on_epoch_end()
-    assert_same_batch(generator[2], generator.make_batch(2, 2))
+def test_batches_outside_the_epoch_are_refused():
+    generator = make()
     with pytest.raises(IndexError, match="index=4.*0 to 3"):
         generator.make_batch(0, 4)
     with pytest.raises(IndexError, match="index=-1"):
@@ -261,14 +255,8 @@ def test_anchors_follow_the_image_and_are_kept():
     assert len(generator._anchors_of_shape) <= 4
 
 
-def test_given_anchors_are_used():
-    anchors = np.array([[0.0, 0, 32, 32], [32, 32, 64, 64]])
-    batch = make(anchors=anchors).make_batch(0, 0)
-    assert batch["input_rpn_match"].shape == (3, 2, 1)
-
-
 def own_shapes(config, image_shape):
-    return [[image_shape[0] // 2, image_shape[1] // config.NUM_CLASSES]]
+    return [[image_shape[0] // 2, image_shape[1] // config.NUM_CLASSES]] * 5
 
 
 def test_own_backbone_shapes_are_respected():
@@ -281,17 +269,38 @@ def test_own_backbone_shapes_are_respected():
     on_instance = TinyConfig()
     on_instance.COMPUTE_BACKBONE_SHAPE = own_shapes
     for config in (AsFunction(), AsStatic(), on_instance):
-        assert feature_shapes(config, (64, 96, 3)).tolist() == [[32, 32]]
+        assert feature_shapes(config, (64, 96, 3)).tolist() == [[32, 32]] * 5
     assert feature_shapes(TinyConfig(), (65, 96, 3))[0].tolist() == [17, 24]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        [[16, 16], [8, 8], [4, 4], [2, 2]],  # P6 was forgotten
+        [[16, 16, 3]] * 5,
+        [16, 8, 4, 2, 1],
+        [[16, 16], [8, 8], [4, 4], [2, 2], [1]],
+        [[16, 16], [8, 8], [4, 4], [2, 2], [0.5, 0.5]],
+        [[16, 16], [8, 8], [4, 4], [2, 2], [0, 1]],
+        [[None, None]] * 5,
+        None,
+    ],
+)
+def test_own_backbone_shapes_that_fit_no_pyramid_are_refused(returned):
+    config = TinyConfig()
+    config.COMPUTE_BACKBONE_SHAPE = lambda config, image_shape: returned
+    with pytest.raises(ValueError) as error:
+        feature_shapes(config, (64, 64, 3))
+    text = str(error.value)
+    assert "COMPUTE_BACKBONE_SHAPE(config, image_shape=(64, 64, 3))" in text
+    assert "5 BACKBONE_STRIDES" in text and repr(returned) in text
 
 
 @pytest.mark.parametrize(
     ("kwargs", "said"),
     [
-        ({"batch_size": 0}, "batch_size=0"),
         ({"steps": 0}, "steps=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"initial_epoch": -1}, "initial_epoch=-1"),
     ],
 )
 def test_impossible_numbers_are_refused(kwargs, said):

@@ -39,7 +39,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def make(dataset=None, **kwargs):
-    kwargs = {"shuffle": False, "batch_size": 3, **kwargs}
+    kwargs = {"shuffle": False, **kwargs}
     dataset = TinyDataset() if dataset is None else dataset
     return DataGenerator(dataset, TinyConfig(), **kwargs)
 
@@ -314,7 +314,7 @@ def test_interpreter_ends_after_an_error(kind, dataset):
         from tests.data import tiny
 
         generator = DataGenerator(
-            tiny.{dataset}(), tiny.TinyConfig(), shuffle=False, batch_size=3
+            tiny.{dataset}(), tiny.TinyConfig(), shuffle=False
         )
         loader = PooledLoader(generator, timeout={timeout}, **{KINDS[kind]!r})
         for index in range(4):

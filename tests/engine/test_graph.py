@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import random
 import subprocess
 import sys
@@ -56,7 +57,9 @@ IMPOSSIBLE = {
 
 
 def batch_of(dataset, config, size=2, index=0):
-    return DataGenerator(dataset, config, shuffle=False, batch_size=size)[index]
+    config = copy.copy(config)
+    config.BATCH_SIZE = size
+    return DataGenerator(dataset, config, shuffle=False).make_batch(0, index)
 
 
 def detection_inputs(model, count):
