@@ -11,6 +11,7 @@ from tests.engine.tiny import (
     Spy,
     TinyDataset,
     assert_same_weights,
+    eagerly,
     fail,
     make_trainer,
     train,
@@ -55,8 +56,6 @@ def run(folder, at=None, *, epochs=4, stages=(), **values):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The uninterrupted run."""
-    from tests.engine.tiny import eagerly
-
     with eagerly():
         return run(tmp_path_factory.mktemp("whole"))
 
@@ -72,25 +71,23 @@ def test_nothing_to_resume_starts_anew(whole):
     assert list(whole[0]) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("keep", [None, 1])
 @pytest.mark.parametrize(
-    ("at", "epochs"),
+    ("at", "keep"),
     [
-        (("batch", 2, 1), [2, 3]),  # in the midst of the third epoch
-        (("epoch end", 2, None), [2, 3]),  # its checkpoint written, its state not
+        (("batch", 2, 1), None),  # in the midst of the third epoch
+        (("epoch end", 2, None), 1),  # its checkpoint written, its state not
     ],
 )
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, whole, at, epochs, keep):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, whole, at, keep):
     assert run(tmp_path, at, KEEP_CHECKPOINTS=keep) is None
     resumed = run(tmp_path, KEEP_CHECKPOINTS=keep)
-    assert_continues(whole, resumed, epochs)
+    assert_continues(whole, resumed, [2, 3])
     runs = {path.parent for path in tmp_path.rglob("*.h5")}
     assert len(runs) == 1  # goes on in the folder of the run
 
 
 def test_a_run_interrupted_twice_and_in_its_first_epoch(tmp_path, whole):
     assert run(tmp_path, ("batch", 0, 1)) is None
-    assert run(tmp_path, ("batch", 1, 0)) is None
     assert run(tmp_path, ("batch", 3, 1)) is None
     assert_continues(whole, run(tmp_path), [3])
 
@@ -108,8 +105,6 @@ STAGES = [(2, "heads")]
 
 @pytest.fixture(scope="module")
 def whole_stages(tmp_path_factory):
-    from tests.engine.tiny import eagerly
-
     with eagerly():
         return run(tmp_path_factory.mktemp("stages"), stages=STAGES)
 
@@ -119,7 +114,6 @@ def whole_stages(tmp_path_factory):
     [
         (("batch", 1, 1), [1, 2, 3]),  # in the first stage
         (("batch", 2, 1), [2, 3]),  # in the first epoch of the second stage
-        (("batch", 3, 1), [3]),  # in its last epoch
     ],
 )
 def test_a_script_of_stages_resumes_in_the_right_one(
