@@ -29,7 +29,6 @@ setup(
     python_requires=">=3.10",
     install_requires=read_requirements(),
     extras_require={
-        "albumentations": ["albumentations"],
         "tensorboard": ["tensorboard"],
         "dev": [
             "hypothesis",

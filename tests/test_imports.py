@@ -41,7 +41,7 @@ WITHOUT_TENSORFLOW = ("config", "config_checks", "geometry", "targets", "evaluat
 WITHOUT_TENSORFLOW += ("data", "viz", "utils")
 HEAVY = {"tensorflow", "keras"}
 # Packages that cost seconds or are optional: imported by the function that needs them.
-LAZY = {"imgaug", "pycocotools", "matplotlib", "albumentations"}
+LAZY = {"imgaug", "pycocotools", "matplotlib"}
 # Subclasses of matplotlib's Artist need it; imported by the functions that draw.
 NEEDS_LAZY_AT_ITS_TOP = {"viz/labels.py"}
 # Used where it is there already: inside a notebook.

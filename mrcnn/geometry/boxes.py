@@ -172,17 +172,16 @@ def box_refinement_tensor(box, gt_box):
     )
 
 
-def apply_box_deltas(boxes, deltas, max_log_scale: float | None = None) -> np.ndarray:
+def apply_box_deltas(boxes, deltas) -> np.ndarray:
     """Returns boxes moved and resized by deltas ("decode").
 
     Inverse of `box_refinement`; deltas must be multiplied by the standard deviations
-    of the config before.
+    of the config before. As in the old package log dh and log dw have no limit, so
+    sides may become infinite; `clip_boxes` brings them back.
 
     Args:
         boxes: [..., (y1, x1, y2, x2)], any frame.
         deltas: [..., (dy, dx, log dh, log dw)].
-        max_log_scale: upper limit of log dh and log dw. None, as the old package: no
-            limit, so sides may become infinite; `clip_boxes` brings them back.
 
     Returns:
         float32 [..., (y1, x1, y2, x2)], same frame, not clipped.
@@ -194,15 +193,12 @@ def apply_box_deltas(boxes, deltas, max_log_scale: float | None = None) -> np.nd
     deltas = as_boxes(deltas, "apply_box_deltas(deltas)")
     size = boxes[..., 2:] - boxes[..., :2]
     center = boxes[..., :2] + 0.5 * size + deltas[..., :2] * size
-    log_scale = deltas[..., 2:]
-    if max_log_scale is not None:
-        log_scale = np.minimum(log_scale, np.float32(max_log_scale))
     with np.errstate(over="ignore"):
-        half = 0.5 * size * np.exp(log_scale)
+        half = 0.5 * size * np.exp(deltas[..., 2:])
     return np.concatenate([center - half, center + half], axis=-1)
 
 
-def apply_box_deltas_tensor(boxes, deltas, max_log_scale: float | None = None):
+def apply_box_deltas_tensor(boxes, deltas):
     """Tensor twin of `apply_box_deltas`: float32 [..., 4], [..., 4] -> boxes."""
     import tensorflow as tf
 
@@ -210,10 +206,7 @@ def apply_box_deltas_tensor(boxes, deltas, max_log_scale: float | None = None):
     deltas = tf.cast(deltas, tf.float32)
     size = boxes[..., 2:] - boxes[..., :2]
     center = boxes[..., :2] + 0.5 * size + deltas[..., :2] * size
-    log_scale = deltas[..., 2:]
-    if max_log_scale is not None:
-        log_scale = tf.minimum(log_scale, max_log_scale)
-    half = 0.5 * size * tf.exp(log_scale)
+    half = 0.5 * size * tf.exp(deltas[..., 2:])
     return tf.concat([center - half, center + half], axis=-1)
 
 

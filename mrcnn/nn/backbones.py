@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 from keras import layers
 
 from mrcnn.nn.norms import kernel_initializer, make_norm
@@ -258,25 +256,3 @@ def build_backbone(
             f"{len(maps)} feature maps; return the five maps [C1, C2, C3, C4, C5]."
         )
     return maps
-
-
-def compute_backbone_shapes(
-    image_shape: Sequence[int],
-    strides: Sequence[int],
-    backbone_shapes_fn: Callable | None = None,
-) -> np.ndarray:
-    """Returns the (height, width) of each feature map.
-
-    Args:
-        image_shape: (height, width, ..), px.
-        strides: px a cell, one a level.
-        backbone_shapes_fn: callable(image_shape) -> shapes, for a backbone whose maps
-            do not have the size ceil(side / stride).
-
-    Returns:
-        int64 [levels, (height, width)], cells.
-    """
-    if backbone_shapes_fn is not None:
-        return np.asarray(backbone_shapes_fn(image_shape))
-    height, width = (int(side) for side in image_shape[:2])
-    return np.array([[math.ceil(height / s), math.ceil(width / s)] for s in strides])

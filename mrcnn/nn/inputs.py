@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from mrcnn.geometry.coordinates import norm_boxes_tensor
-from mrcnn.geometry.image_meta import parse_image_meta_tensor
+from mrcnn.geometry.image_meta import META_SIZE, parse_image_meta_tensor
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -53,4 +53,4 @@ class ActiveClassIds(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """Returns (B, C)."""
-        return (input_shape[0], input_shape[1] - 12)
+        return (input_shape[0], input_shape[1] - META_SIZE)

@@ -9,7 +9,6 @@ import pytest
 from mrcnn.nn.backbones import (
     basic_block,
     build_backbone,
-    compute_backbone_shapes,
     conv_block,
     identity_block,
     resnet,
@@ -186,20 +185,3 @@ def test_build_backbone_counts_the_maps_of_the_users_function():
     image = keras.Input([64, 64, 3])
     with pytest.raises(ValueError, match="returned 4 feature maps"):
         build_backbone(lambda x, stage5, train_bn: [x] * 4, image)
-
-
-def test_backbone_shapes_are_rounded_up():
-    shapes = compute_backbone_shapes((100, 64, 3), [4, 8, 16, 32, 64])
-    assert shapes.tolist() == [[25, 16], [13, 8], [7, 4], [4, 2], [2, 1]]
-
-
-def test_backbone_shapes_equal_those_of_the_graph():
-    model = build("resnet18")
-    maps = model(np.zeros((1, 128, 64, 3), np.float32))[1:]
-    shapes = compute_backbone_shapes((128, 64, 3), [4, 8, 16, 32])
-    assert shapes.tolist() == [list(x.shape[1:3]) for x in maps]
-
-
-def test_backbone_shapes_of_the_users_function():
-    shapes = compute_backbone_shapes((64, 32, 3), [4, 8], lambda shape: [shape[:2]])
-    assert shapes.tolist() == [[64, 32]]
