@@ -122,8 +122,12 @@ class Config:
     NORM = "batch"
     NORM_GROUPS = 32
     TOP_DOWN_PYRAMID_SIZE = 256
-    # BatchNorm: False = frozen statistics, True = statistics of the batch,
-    # None = as Keras does by mode. False suits small batches on pretrained weights.
+    # Which statistics BatchNorm uses. False = the stored ones, which stay as loaded:
+    # suits small batches on pretrained weights. None = those of the batch in training,
+    # the stored ones in detection. True = those of the batch, also in detection, where
+    # results then depend on the other images of the batch (the old package says
+    # "don't use"). Stored ones move in training only, and layers that
+    # `train(layers=...)` leaves out use them in training under each setting.
     TRAIN_BN: bool | None = False
 
     # --- Region proposal network -----------------------------------------------

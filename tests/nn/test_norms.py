@@ -63,7 +63,7 @@ def test_batch_norm_none_and_true_learn_statistics_during_fit(train_bn):
 def test_batch_norm_frozen_layer_stays_frozen():
     norm = BatchNorm(train_bn=True, trainable=False)
     x = np.random.default_rng(0).normal(3, 2, (4, 4, 4, 3)).astype(np.float32)
-    norm(x)
+    norm(x, training=True)
     np.testing.assert_array_equal(norm.moving_mean.numpy(), np.zeros(3))
 
 
@@ -86,7 +86,58 @@ def test_batch_norm_mode(train_bn, training, uses_batch):
     )
 
 
-@pytest.mark.parametrize("train_bn", [None, False])
+@pytest.mark.parametrize("train_bn", [None, False, True])
+@pytest.mark.parametrize("how", ["call", "predict", "evaluate", "function"])
+def test_batch_norm_keeps_its_weights_outside_training(train_bn, how):
+    norm = BatchNorm(train_bn=train_bn)
+    image = keras.Input([4, 4, 3])
+    model = keras.Model(image, norm(image))
+    model.compile(loss="mse")
+    before = [w.numpy() for w in norm.weights]
+    x = np.random.default_rng(0).normal(3, 2, (4, 4, 4, 3)).astype(np.float32)
+    {
+        "call": lambda: (model(x), model(x, training=False), norm(x)),
+        "predict": lambda: model.predict(x, verbose=0),
+        "evaluate": lambda: model.evaluate(x, x, verbose=0),
+        "function": lambda: tf.function(lambda: model(x, training=False))(),
+    }[how]()
+    for was, weight in zip(before, norm.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), was)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (7, 3)])
+def test_batch_norm_in_training_equals_that_of_keras(shape):
+    x = np.random.default_rng(0).normal(3, 2, shape).astype(np.float32)
+    ours, keras_own = BatchNorm(), keras.layers.BatchNormalization()
+    for _ in range(2):
+        np.testing.assert_allclose(
+            ours(x, training=True), keras_own(x, training=True), rtol=1e-6
+        )
+    for weight, expected in zip(ours.weights, keras_own.weights, strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("train_bn", [None, True])
+def test_batch_norm_learns_nothing_from_an_empty_batch(train_bn):
+    # The mask head of images without objects: no RoI, and so no statistics.
+    norm = BatchNorm(train_bn=train_bn)
+    with tf.GradientTape() as tape:
+        out = norm(tf.zeros([0, 4, 4, 3]), training=True)
+        loss = tf.reduce_sum(out)
+    assert out.shape == (0, 4, 4, 3)
+    for gradient in tape.gradient(loss, [w.value for w in norm.trainable_weights]):
+        np.testing.assert_array_equal(gradient, np.zeros(3))
+    np.testing.assert_array_equal(norm.moving_mean, np.zeros(3))
+    np.testing.assert_array_equal(norm.moving_variance, np.ones(3))
+
+
+def test_batch_norm_frozen_uses_stored_statistics():
+    x = np.random.default_rng(0).normal(3, 2, (4, 4, 4, 3)).astype(np.float32)
+    norm = BatchNorm(train_bn=True, trainable=False)
+    np.testing.assert_allclose(norm(x, training=True), x / np.sqrt(1.001), rtol=1e-5)
+
+
+@pytest.mark.parametrize("train_bn", [None, False, True])
 def test_batch_norm_passes_the_layer_check(train_bn):
     x = np.random.default_rng(0).normal(size=(3, 4, 6, 5)).astype(np.float32)
     check_layer(BatchNorm(train_bn=train_bn, epsilon=1e-3), x)
@@ -167,5 +218,7 @@ def test_kernel_initializer_is_keras_own_unless_training_from_scratch():
 def test_impossible_arguments_are_named():
     with pytest.raises(ValueError, match="kind='layer'.*batch, group"):
         make_norm("layer", "x")
+    with pytest.raises(ValueError, match="renorm=True"):
+        BatchNorm(renorm=True)
     with pytest.raises(ValueError, match="groups=0"):
         GroupNorm(groups=0)
