@@ -44,6 +44,8 @@ def matmul_rate(side=1024, repeats=8):
 
 def train(seed, minutes, folder):
     """The path of the trained weights, the minutes it took and the steps done."""
+    from mrcnn.model import TimeBudget
+
     config = shapes.ShapesConfig()
     config.SEED = seed
     config.STEPS_PER_EPOCH = 50
@@ -57,7 +59,7 @@ def train(seed, minutes, folder):
         learning_rate=config.LEARNING_RATE,
         epochs=10_000,  # the clock ends it
         layers="all",
-        custom_callbacks=[shapes.time_budget(minutes)],
+        custom_callbacks=[TimeBudget(minutes)],
         verbose=0,
     )
     taken = (time.monotonic() - start) / 60

@@ -10,6 +10,7 @@ import numpy as np
 
 from mrcnn.data.generator import DataGenerator
 from mrcnn.data.loading import load_image_gt
+from mrcnn.engine.callbacks import TimeBudget
 from mrcnn.engine.inspection import log
 from mrcnn.engine.mask_rcnn import MaskRCNN
 from mrcnn.engine.training import NonFiniteLossError
@@ -27,6 +28,7 @@ __all__ = [
     "MaskRCNN",
     "NonFiniteLossError",
     "PyramidROIAlign",
+    "TimeBudget",
     "compose_image_meta",
     "load_image_gt",
     "log",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import keras
 import tensorflow as tf
 
@@ -95,11 +98,44 @@ class StateWriter(keras.callbacks.Callback):
     resumes from the checkpoint before.
     """
 
-    def __init__(self, run_dir, state: RunState, keep: int | None):
+    def __init__(self, run_dir, name: str, state: RunState, keep: int | None):
         super().__init__()
-        self.run_dir, self.state, self.keep = run_dir, state, keep
+        self.run_dir, self.name, self.state, self.keep = run_dir, name, state, keep
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the state of the checkpoint just written, removes old checkpoints."""
         save_state(self.model, self.run_dir, self.state._replace(epoch=epoch + 1))
-        prune_checkpoints(self.run_dir, self.keep)
+        prune_checkpoints(self.run_dir, self.name, self.keep)
+
+
+class TimeBudget(keras.callbacks.Callback):
+    """Ends a training by the clock, its learning rate then fallen to 0 (half a cosine).
+
+    For `custom_callbacks`, with a constant learning rate and more `epochs` than there
+    is time for. Prints a line at the end of each epoch; the last one may be cut short.
+    """
+
+    def __init__(self, minutes: float):
+        """Takes the minutes from the first step to the last; more than 0."""
+        super().__init__()
+        if not minutes > 0:
+            raise ValueError(f"TimeBudget(minutes={minutes}): must be more than 0.")
+        self.minutes = minutes
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self.start = time.monotonic()
+        self.base = float(self.model.optimizer.learning_rate)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Sets the learning rate for the time that has passed, or stops."""
+        self.used = min(1.0, (time.monotonic() - self.start) / (60 * self.minutes))
+        rate = self.base * 0.5 * (1 + math.cos(math.pi * self.used))
+        self.model.optimizer.learning_rate = rate
+        self.model.stop_training = self.used >= 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Prints how far it is."""
+        minutes = self.used * self.minutes
+        steps = int(self.model.optimizer.iterations)
+        print(f"{minutes:5.1f} min, {steps} steps, loss {logs['loss']:.3f}", flush=True)

@@ -20,7 +20,6 @@ import numpy as np
 from mrcnn.engine.weights import atomic_file, is_seed
 
 _STAMP = r"(\d{8}T\d{4})"
-_EPOCH = re.compile(r"mask_rcnn_.+_(\d{4,})\.h5")
 _STATE = re.compile(r"training_state_(\d{4,})\.h5")
 
 
@@ -48,9 +47,17 @@ class RunState(NamedTuple):
 
 
 def new_run_dir(model_dir, name: str, now: datetime.datetime | None = None) -> Path:
-    """Returns `{model_dir}/{name}{stamp}`, the folder of a run that starts now."""
+    """Returns `{model_dir}/{name}{stamp}`, the folder of a run that starts now.
+
+    The stamp has no seconds: where an earlier run of this minute has left checkpoints,
+    the next free minute is taken.
+    """
     now = now or datetime.datetime.now()
-    return Path(model_dir) / f"{name.lower()}{now:%Y%m%dT%H%M}"
+    while True:
+        run_dir = Path(model_dir) / f"{name.lower()}{now:%Y%m%dT%H%M}"
+        if not list_checkpoints(run_dir, name):
+            return run_dir
+        now += datetime.timedelta(minutes=1)
 
 
 def checkpoint_path(run_dir, name: str, epoch: int) -> Path:
@@ -58,19 +65,32 @@ def checkpoint_path(run_dir, name: str, epoch: int) -> Path:
     return Path(run_dir) / f"mask_rcnn_{name.lower()}_{epoch:04d}.h5"
 
 
-def parse_checkpoint(path) -> tuple[Path, int] | None:
-    """Returns (run folder, epoch) of a checkpoint's path, None for any other path."""
+def parse_checkpoint(path, name: str) -> tuple[Path, int] | None:
+    """Returns (run folder, epoch) of a checkpoint of the configuration `name`.
+
+    None for any other path: a run of another configuration is not continued, its
+    folder stays as it is.
+    """
     path = Path(path)
-    epoch = _EPOCH.fullmatch(path.name)
-    if epoch is None or re.fullmatch(rf".*{_STAMP}", path.parent.name) is None:
+    epoch = _epoch_of(path, name)
+    folder = rf"{re.escape(name.lower())}{_STAMP}"
+    if epoch is None or re.fullmatch(folder, path.parent.name) is None:
         return None
-    return path.parent, int(epoch[1])
+    return path.parent, epoch
 
 
-def list_checkpoints(run_dir) -> list[Path]:
-    """Returns the checkpoints of a run, oldest first."""
-    found = [p for p in Path(run_dir).glob("mask_rcnn_*.h5") if _EPOCH.match(p.name)]
-    return sorted(found, key=lambda p: int(_EPOCH.fullmatch(p.name)[1]))
+def list_checkpoints(run_dir, name: str) -> list[Path]:
+    """Returns the checkpoints of a configuration in a run folder, by epoch."""
+    found = (p for p in Path(run_dir).glob("mask_rcnn_*.h5"))
+    epochs = {p: _epoch_of(p, name) for p in found}
+    return sorted((p for p in epochs if epochs[p] is not None), key=epochs.get)
+
+
+def _epoch_of(path: Path, name: str) -> int | None:
+    found = re.fullmatch(
+        rf"mask_rcnn_{re.escape(name.lower())}_(\d{{4,}})\.h5", path.name
+    )
+    return None if found is None else int(found[1])
 
 
 def list_runs(model_dir, name: str) -> list[Path]:
@@ -87,7 +107,7 @@ def find_last(model_dir, name: str) -> Path:
         FileNotFoundError: there is none.
     """
     for run_dir in reversed(list_runs(model_dir, name)):
-        if checkpoints := list_checkpoints(run_dir):
+        if checkpoints := list_checkpoints(run_dir, name):
             return checkpoints[-1]
     raise FileNotFoundError(
         f"find_last(model_dir={str(model_dir)!r}): no checkpoint of {name!r} there; "
@@ -96,21 +116,34 @@ def find_last(model_dir, name: str) -> Path:
 
 
 def find_resumable(model_dir, name: str) -> tuple[Path, Path] | None:
-    """Returns (checkpoint, its training state) of the newest run that has both."""
-    for run_dir in reversed(list_runs(model_dir, name)):
-        for checkpoint in reversed(list_checkpoints(run_dir)):
-            epoch = int(_EPOCH.fullmatch(checkpoint.name)[1])
-            state = state_path(run_dir, epoch)
+    """Returns (checkpoint, its training state) of the newest run, None without both.
+
+    Only the newest run counts: one that was killed in its first epoch starts anew,
+    whatever runs came before it.
+    """
+    for run_dir in list_runs(model_dir, name)[-1:]:
+        for checkpoint in reversed(list_checkpoints(run_dir, name)):
+            state = state_path(run_dir, _epoch_of(checkpoint, name))
             if state.is_file():
                 return checkpoint, state
     return None
 
 
-def prune_checkpoints(run_dir, keep: int | None) -> None:
-    """Deletes all but the `keep` newest checkpoints; None keeps all."""
-    if keep is not None:
-        for path in list_checkpoints(run_dir)[: -max(int(keep), 1)]:
-            path.unlink(missing_ok=True)
+def prune_checkpoints(run_dir, name: str, keep: int | None) -> None:
+    """Deletes all but the `keep` checkpoints written last; None keeps all."""
+    if keep is None:
+        return
+    written = sorted(
+        list_checkpoints(run_dir, name), key=lambda path: path.stat().st_mtime_ns
+    )
+    for path in written[: -max(int(keep), 1)]:
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers(run_dir) -> None:
+    """Deletes the temporary files of a run that was killed while it wrote."""
+    for path in Path(run_dir).glob(".*.h5.*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def state_path(run_dir, epoch: int) -> Path:

@@ -92,11 +92,7 @@ def build_model(mode: str, config) -> keras.Model:
         if mode == "training":
             inputs, losses = training_tail(base, config)
             model = TrainingModel(inputs=inputs, outputs=losses, name="mask_rcnn")
-            # AdamW decays the weights itself.
-            decay = 0.0 if config.OPTIMIZER == "adamw" else config.WEIGHT_DECAY
-            model.set_loss_terms(
-                config.LOSS_WEIGHTS, decay, config.WEIGHT_DECAY_BY_SIZE
-            )
+            apply_loss_terms(model, config)
             return model
         outputs = inference_tail(base, config)
         return keras.Model(
@@ -104,6 +100,23 @@ def build_model(mode: str, config) -> keras.Model:
             [outputs[name] for name in INFERENCE_OUTPUTS],
             name="mask_rcnn",
         )
+
+
+def apply_loss_terms(model: TrainingModel, config, own_optimizer: bool = False) -> None:
+    """Gives a model the loss weights and the weight decay that a Config has now.
+
+    Args:
+        model: a training model, to be compiled after this.
+        config: a Config.
+        own_optimizer: whether an optimizer of the user's is in the place of
+            config.OPTIMIZER. AdamW decays the weights itself.
+    """
+    decays_itself = config.OPTIMIZER == "adamw" and not own_optimizer
+    model.set_loss_terms(
+        config.LOSS_WEIGHTS,
+        0.0 if decays_itself else config.WEIGHT_DECAY,
+        config.WEIGHT_DECAY_BY_SIZE,
+    )
 
 
 def trunk(mode: str, config) -> Trunk:
@@ -271,11 +284,8 @@ def _floats(values) -> tuple[float, ...]:
 
 
 @contextlib.contextmanager
-def _seeded_initialization(seed: int | None):
-    """Seeds Keras for the initial weights; the caller's generators stay untouched."""
-    if seed is None:
-        yield
-        return
+def _seeded_initialization(seed: int):
+    """Seeds Keras for the initial weights; Python's and NumPy's states are restored."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         keras.utils.set_random_seed(seed)

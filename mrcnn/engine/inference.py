@@ -10,8 +10,10 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from skimage.color import rgb2gray
 
 from mrcnn.data.image_files import read_image
+from mrcnn.evaluation.coco import masks_to_rles
 from mrcnn.geometry.coordinates import norm_to_orig
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image, subtract_mean
@@ -48,6 +50,8 @@ def as_image(image, channels: int) -> np.ndarray:
     """
     if isinstance(image, str | os.PathLike):
         image = read_image(image, exif="apply")
+        if channels == 1:
+            image = np.rint(rgb2gray(image) * 255).astype(np.uint8)
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[..., None]
@@ -71,14 +75,21 @@ def mold_image(image: np.ndarray, config) -> MoldedImage:
     Args:
         image: number type [H0, W0, channels], orig, 0..255.
         config: a Config.
+
+    Raises:
+        ValueError: IMAGE_RESIZE_MODE is "crop", which leaves out part of the image.
     """
+    if config.IMAGE_RESIZE_MODE == "crop":
+        raise ValueError(
+            'detect(): IMAGE_RESIZE_MODE="crop" leaves out part of an image, which is '
+            'for training; detect with a config that says "square" or "pad64".'
+        )
     molded, window, scale, _, _ = resize_image(
         image,
         min_dim=config.IMAGE_MIN_DIM,
         max_dim=config.IMAGE_MAX_DIM,
         min_scale=config.IMAGE_MIN_SCALE,
         mode=config.IMAGE_RESIZE_MODE,
-        rng=config.SEED,  # of "crop": an image is cut in the same place each time
     )
     meta = compose_image_meta(
         0,
@@ -146,13 +157,10 @@ def _unmold_masks(small: list, boxes: np.ndarray, shape: tuple, form: str | None
         return full
     if form == "crop":
         return [paste_crop(mask, box) for mask, box in zip(small, boxes, strict=True)]
-    from pycocotools import mask as coco_mask
-
-    rles = []
-    for mask, box in zip(small, boxes, strict=True):
-        full = np.asfortranarray(unmold_mask(mask, box, shape), np.uint8)
-        rles.append(coco_mask.encode(full))
-    return rles
+    return [
+        masks_to_rles(unmold_mask(mask, box, shape)[..., None])[0]
+        for mask, box in zip(small, boxes, strict=True)
+    ]
 
 
 class Detector:
@@ -165,35 +173,42 @@ class Detector:
     def __init__(self, keras_model: keras.Model):
         self.keras_model = keras_model
         self._lock = threading.Lock()
-        self._function = None
+        self._functions: dict[bool, tf.types.experimental.ConcreteFunction] = {}
 
-    def _concrete(self):
+    def _concrete(self, with_masks: bool):
         with self._lock:
-            if self._function is None:
+            if with_masks not in self._functions:
                 shapes = [(None, *t.shape[1:]) for t in self.keras_model.inputs]
                 signature = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
-                function = tf.function(self._run, input_signature=signature)
-                self._function = function.get_concrete_function()
-        return self._function
+                body = self._with_masks if with_masks else self._boxes_only
+                function = tf.function(body, input_signature=signature)
+                self._functions[with_masks] = function.get_concrete_function()
+        return self._functions[with_masks]
 
-    def _run(self, images, metas):
+    def _with_masks(self, images, metas):
         detections, _, _, masks, *_ = self.keras_model([images, metas], training=False)
         class_ids = tf.cast(detections[..., 4], tf.int32)
-        masks = tf.transpose(masks, [0, 1, 4, 2, 3])
-        return detections, tf.gather(masks, class_ids, axis=2, batch_dims=2)
+        own = tf.gather(masks, class_ids[..., None], axis=4, batch_dims=2)
+        return detections, own[..., 0]
 
-    def run(self, images: np.ndarray, metas: np.ndarray):
+    def _boxes_only(self, images, metas):
+        # What doesn't lead to an output of a function is pruned: no mask head runs.
+        detections, *_ = self.keras_model([images, metas], training=False)
+        return (detections,)
+
+    def run(self, images: np.ndarray, metas: np.ndarray, with_masks: bool = True):
         """Returns detections [B, D, 6], norm, and their masks [B, D, h, w], box.
 
         Args:
             images: float32 [B, H, W, channels], molded.
             metas: float32 [B, 12 + C].
+            with_masks: False leaves the mask head out; the masks are None then.
         """
-        detections, masks = self._concrete()(
+        detections, *masks = self._concrete(with_masks)(
             tf.convert_to_tensor(images, tf.float32),
             tf.convert_to_tensor(metas, tf.float32),
         )
-        return detections.numpy(), masks.numpy()
+        return detections.numpy(), masks[0].numpy() if masks else None
 
     def detect(self, images, config, form: str | None) -> list[dict]:
         """Returns one result dict per image; see `MaskRCNN.detect`."""
@@ -201,21 +216,20 @@ class Detector:
             raise ValueError(
                 f"detect(masks={form!r}): no such form; pass one of {MASK_FORMS}."
             )
-        if isinstance(images, str | os.PathLike) or getattr(images, "ndim", 4) in (
-            2,
-            3,
-        ):
+        is_one_array = isinstance(images, np.ndarray) and images.ndim < 4
+        if is_one_array or isinstance(images, str | os.PathLike):
             raise ValueError(
                 "detect(images): one image; pass a list of images, detect([image])."
             )
         results = []
         for originals, molded in _batches(images, config):
             batch = np.stack([m.image for m in molded])
-            detections, masks = self.run(batch, np.stack([m.meta for m in molded]))
+            metas = np.stack([m.meta for m in molded])
+            detections, masks = self.run(batch, metas, with_masks=form is not None)
             results += [
                 unmold_detections(
                     detections[i],
-                    masks[i],
+                    None if masks is None else masks[i],
                     original.shape,
                     batch.shape[1:],
                     molded[i].window,

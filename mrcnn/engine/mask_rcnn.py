@@ -65,11 +65,11 @@ class MaskRCNN:
         """Sets `log_dir`, `checkpoint_path` and `epoch`.
 
         Args:
-            model_path: a checkpoint of an earlier run, whose folder and epoch are
-                continued; any other path, or None, starts a new run.
+            model_path: a checkpoint of an earlier run of the same NAME, whose folder
+                and epoch are continued; any other path, or None, starts a new run.
         """
-        found = checkpoints.parse_checkpoint(model_path) if model_path else None
         name = self.config.NAME
+        found = checkpoints.parse_checkpoint(model_path or "", name)
         if found is None:
             run_dir, self.epoch = checkpoints.new_run_dir(self.model_dir, name), 0
         else:
@@ -127,14 +127,14 @@ class MaskRCNN:
         Args:
             layer_regex: "heads", "3+", "4+", "5+", "all" or a regular expression.
             keras_model: another model than this one's.
-            verbose: 1 logs the names.
+            verbose: 1 prints the names.
 
         Returns:
             The names of the layers that train from the next `train` on.
         """
         names = layers.set_trainable(keras_model or self.keras_model, layer_regex)
         if verbose:
-            logger.info("trainable layers: %s", ", ".join(names))
+            inspection.log(f"Trainable layers: {', '.join(names)}")
         return names
 
     def train(
@@ -175,9 +175,10 @@ class MaskRCNN:
             resume: continue the newest run in `model_dir` after its last complete
                 epoch, with optimizer, learning rate and data order; a new run where
                 there is none.
-            optimizer: any Keras optimizer; None is SGD with Config's momentum,
-                clipping and schedule. `learning_rate` is not used then.
-            workers: threads or processes that load batches.
+            optimizer: any Keras optimizer, which goes without `learning_rate`; None
+                is the one Config's OPTIMIZER names, with its clipping and schedule.
+            workers: threads or processes that load training batches; 0 loads each one
+                when it is wanted. Validation has one thread of its own.
             use_multiprocessing: whether the workers are processes.
             verbose: 0 silent, 1 progress bar, 2 a line an epoch.
 
@@ -216,9 +217,9 @@ class MaskRCNN:
         Args:
             images: a list of images (or [B, H, W, channels]), any sizes: arrays with
                 values in 0..255, or paths of image files.
-            verbose: 1 logs the shapes.
+            verbose: 1 prints the number of images and of detections.
             masks: "full": bool [H0, W0, n]; "crop": a list of bool [y2-y1, x2-x1];
-                "rle": a list of COCO run-length dicts; None: no masks.
+                "rle": a list of COCO run-length dicts, fit for json; None: no masks.
 
         Returns:
             A list of dicts: rois int32 [n, (y1, x1, y2, x2)], orig; class_ids int32
@@ -229,9 +230,11 @@ class MaskRCNN:
                 form of masks.
         """
         self._need("inference", "detect")
+        results = self._detector().detect(images, self.config, masks)
         if verbose:
-            logger.info("detecting in %d images", len(images))
-        return self._detector().detect(images, self.config, masks)
+            count = sum(len(result["rois"]) for result in results)
+            inspection.log(f"{len(results)} images, {count} detections")
+        return results
 
     def detect_molded(self, molded_images, image_metas, verbose: int = 0):
         """Returns the objects found in images that are molded already, in px.
@@ -239,14 +242,15 @@ class MaskRCNN:
         Args:
             molded_images: float32 [B, H, W, channels], see `mold_inputs`.
             image_metas: float32 [B, 12 + C].
-            verbose: 1 logs the shapes.
+            verbose: 1 prints shapes and ranges of the arrays.
 
         Returns:
             As `detect` does; boxes and masks in the frame of the molded images.
         """
         self._need("inference", "detect_molded")
         if verbose:
-            logger.info("detecting in %d molded images", len(molded_images))
+            inspection.log("molded_images", molded_images)
+            inspection.log("image_metas", image_metas)
         detections, masks = self._detector().run(molded_images, image_metas)
         shape = np.shape(molded_images)[1:]
         full_window = (0, 0, *shape[:2])

@@ -7,8 +7,11 @@ import logging
 import math
 import numbers
 import re
+import warnings
+from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mrcnn.data.generator import DataGenerator
@@ -20,10 +23,13 @@ from mrcnn.engine.callbacks import (
     EpochTracker,
     StateWriter,
 )
-from mrcnn.engine.layers import set_trainable
+from mrcnn.engine.graph import apply_loss_terms
+from mrcnn.engine.inspection import log
+from mrcnn.engine.layers import leaf_layers, set_trainable
 from mrcnn.engine.schedules import make_schedule
 from mrcnn.engine.training_model import LOSS_NAMES
-from mrcnn.engine.weights import load_weights
+from mrcnn.engine.weights import load_weights, model_tensors
+from mrcnn.nn.norms import BatchNorm
 
 logger = logging.getLogger("mrcnn")
 
@@ -54,7 +60,12 @@ def run_training(
     for dataset in (train_dataset, val_dataset):
         if dataset is not None:
             _check_dataset(dataset, config)
-    state_file = _load_newest(mrcnn) if resume else None
+    if not config.USE_RPN_ROIS:
+        raise ValueError(
+            "train(): USE_RPN_ROIS=False takes rois from the input input_rois, which "
+            "a Dataset doesn't give; set it to True, or feed keras_model yourself."
+        )
+    state_file = _load_newest(mrcnn, verbose) if resume else None
     if mrcnn.epoch >= epochs:
         logger.warning(
             "train(epochs=%d): %d epochs are done already, nothing to train; epochs "
@@ -67,9 +78,15 @@ def run_training(
         history.on_train_begin()
         return history
 
+    model_tensors(
+        model
+    )  # layers that can't be saved are refused before the first epoch
     chosen = set_trainable(model, layers)
     logger.info("training %d layers with weights", len(chosen))
-    if not tf.config.list_physical_devices("GPU"):
+    _warn_of_untrained_statistics(model)
+    # They may have been changed since the model was built.
+    apply_loss_terms(model, config, own_optimizer=optimizer is not None)
+    if not tf.config.get_visible_devices("GPU"):
         # On the CPU the gradient of crop_and_resize loses updates otherwise.
         tf.config.experimental.enable_op_determinism()
 
@@ -105,13 +122,16 @@ def run_training(
         loaders.append(PooledLoader(val_generator, epochs=1))
         val_source = BatchSource(loaders[1], len(val_generator))
     tracker = EpochTracker(train_source, val_source)
-    run_dir = mrcnn.log_dir
+    # From here on this is the newest run, also if it's killed before its first file.
+    run_dir = Path(mrcnn.log_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    checkpoints.remove_leftovers(run_dir)
     callbacks = [
         tracker,
         CheckpointWriter(mrcnn, run_dir, config.NAME),
         *_tensorboard(run_dir),
         *(custom_callbacks or ()),
-        StateWriter(run_dir, state, config.KEEP_CHECKPOINTS),
+        StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
     ]
     try:
         return model.fit(
@@ -191,17 +211,35 @@ def _validation_generator(dataset, config) -> DataGenerator:
     )
 
 
-def _load_newest(mrcnn):
+def _load_newest(mrcnn, verbose: int):
     """Loads the newest resumable checkpoint; returns its state file or None."""
     found = checkpoints.find_resumable(mrcnn.model_dir, mrcnn.config.NAME)
     if found is None:
-        logger.info("resume: nothing to resume in %s, starting anew", mrcnn.model_dir)
+        if verbose:
+            log(f"resume: the newest run in {mrcnn.model_dir} left no complete epoch")
         return None
     checkpoint, state_file = found
     load_weights(mrcnn.keras_model, checkpoint)
-    mrcnn.set_log_dir(str(checkpoint))
-    logger.info("resume: continuing after epoch %d of %s", mrcnn.epoch, checkpoint)
+    mrcnn.set_log_dir(checkpoint)
+    if verbose:
+        log(f"resume: continuing after epoch {mrcnn.epoch}, {checkpoint}")
     return state_file
+
+
+def _warn_of_untrained_statistics(model) -> None:
+    """Warns of frozen BatchNorm that would normalize by nothing: no weights loaded."""
+    for _, layer in leaf_layers(model):
+        if isinstance(layer, BatchNorm) and layer.train_bn is False:
+            if not np.any(layer.moving_mean) and np.all(
+                np.equal(layer.moving_variance, 1)
+            ):
+                warnings.warn(
+                    f"train(): TRAIN_BN=False keeps the statistics of {layer.name}, "
+                    "which are those of a new layer. Load weights first; or, to start "
+                    'from scratch, set NORM="group" or TRAIN_BN=None.',
+                    stacklevel=4,
+                )
+            return
 
 
 def _continued_state(state_file, state):

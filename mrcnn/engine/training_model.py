@@ -68,12 +68,17 @@ class TrainingModel(keras.Model):
         }
         self._weight_decay = float(weight_decay)
         self._weight_decay_by_size = bool(weight_decay_by_size)
-        is_weighted = any(f != 1.0 for f in self._loss_factors.values())
-        self._raw_means = [keras.metrics.Mean(name=name) for name in LOSS_NAMES]
-        self._weighted_means = [
-            keras.metrics.Mean(name=f"weighted_{name}")
-            for name in (LOSS_NAMES if is_weighted else ())
-        ]
+        if not hasattr(self, "_means"):
+            names = [*LOSS_NAMES, *(f"weighted_{name}" for name in LOSS_NAMES)]
+            self._means = {name: keras.metrics.Mean(name=name) for name in names}
+
+    @property
+    def metrics(self):
+        """Returns what is reported: weighted losses only where they differ."""
+        if all(factor == 1.0 for factor in self._loss_factors.values()):
+            hidden = {id(self._means[f"weighted_{name}"]) for name in LOSS_NAMES}
+            return [m for m in super().metrics if id(m) not in hidden]
+        return super().metrics
 
     def _regularization(self) -> tf.Tensor:
         if not self._weight_decay:
@@ -129,12 +134,10 @@ class TrainingModel(keras.Model):
         """Returns the running means of `loss` and of the five losses by name."""
         # As Keras weighs `loss`: the last batch of a pass may be smaller.
         count = _batch_size(x)
-        for mean in self._raw_means:
-            mean.update_state(y_pred[mean.name], sample_weight=count)
-        for mean in self._weighted_means:
-            name = mean.name.removeprefix("weighted_")
-            value = self._loss_factors[name] * y_pred[name]
-            mean.update_state(value, sample_weight=count)
+        for name in LOSS_NAMES:
+            self._means[name].update_state(y_pred[name], sample_weight=count)
+            weighted = self._loss_factors[name] * y_pred[name]
+            self._means[f"weighted_{name}"].update_state(weighted, sample_weight=count)
         return self.get_metrics_result()
 
     def get_config(self):

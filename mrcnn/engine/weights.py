@@ -47,13 +47,26 @@ class WeightsReport(NamedTuple):
 
 
 def model_tensors(model: keras.Model) -> dict[str, keras.Variable]:
-    """Returns the variables of all layers by "layer/variable", seeds left out."""
-    return {
-        f"{layer.name}/{weight.name}": weight
-        for _, layer in leaf_layers(model)
-        for weight in layer.weights
-        if not is_seed(weight)
-    }
+    """Returns the variables of all layers by "layer/variable", seeds left out.
+
+    Raises:
+        ValueError: two variables have one name (a layer made of layers, or two layers
+            of one name), which the file layout can't hold.
+    """
+    tensors: dict[str, keras.Variable] = {}
+    for _, layer in leaf_layers(model):
+        for weight in layer.weights:
+            name = f"{layer.name}/{weight.name}"
+            if is_seed(weight):
+                continue
+            if name in tensors:
+                raise ValueError(
+                    f"model_tensors(): two variables are called {name}; weight files "
+                    "know a variable by layer and name. Give the layers different "
+                    "names; instead of a layer made of layers use a keras.Model."
+                )
+            tensors[name] = weight
+    return tensors
 
 
 def is_seed(weight: keras.Variable) -> bool:

@@ -43,9 +43,7 @@ class BalloonConfig(Config):
     IMAGES_PER_GPU = 2
     STEPS_PER_EPOCH = 100
     DETECTION_MIN_CONFIDENCE = 0.9
-
-    # This sample's own, read by train().
-    EPOCHS = 30
+    EPOCHS = 30  # this and what follows is the sample's own, read by train()
     LAYERS = "heads"
     WEIGHTS = None  # must be named
     FROM_SCRATCH = False
@@ -72,7 +70,6 @@ class SmallBalloonConfig(BalloonConfig):
     TRAIN_ROIS_PER_IMAGE = 64
     MAX_GT_INSTANCES = 50
     STEPS_PER_EPOCH = 100
-    VALIDATION_STEPS = None  # each photograph once
     KEEP_CHECKPOINTS = 2
     OPTIMIZER = "adamw"
     WEIGHT_DECAY = 0.05
@@ -149,8 +146,7 @@ def train(model, dataset_dir, epochs=None, resume=False):
     if config.FROM_SCRATCH:  # many epochs: decode each photograph once
         train_set = InMemoryDataset(train_set, max_side=config.IMAGE_MAX_DIM)
         val_set = InMemoryDataset(val_set, max_side=config.IMAGE_MAX_DIM)
-    print(f"Weights go to {model.log_dir}")
-    return model.train(
+    history = model.train(
         train_set,
         val_set,
         learning_rate=config.LEARNING_RATE,
@@ -159,6 +155,8 @@ def train(model, dataset_dir, epochs=None, resume=False):
         augmentation=make_augmentation(config, train_set),
         resume=resume,
     )
+    print(f"Weights are in {model.log_dir}")
+    return history
 
 
 def evaluate(model, dataset_dir, subset="val"):
@@ -276,7 +274,8 @@ def main(argv=None):
     if training:
         config.SEED = args.seed
     elif args.command == "evaluate":
-        config.DETECTION_MIN_CONFIDENCE = 0.0  # AP needs the scores uncut
+        config.DETECTION_MIN_CONFIDENCE = 0.0  # AP needs the whole ranking
+        config.DETECTION_CLASS_RULE = "all"
 
     from mrcnn.model import MaskRCNN
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -218,26 +217,10 @@ def print_ap(model, dataset):
     print(coco.format_metrics(metrics))
 
 
-def time_budget(minutes):
-    """A callback that lets the learning rate fall to 0 by the clock, then stops."""
-    import keras
-
-    class TimeBudget(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.start = time.monotonic()
-            self.base = float(self.model.optimizer.learning_rate)
-
-        def on_train_batch_end(self, batch, logs=None):
-            used = min(1.0, (time.monotonic() - self.start) / (60 * minutes))
-            rate = self.base * (1 + np.cos(np.pi * used)) / 2
-            self.model.optimizer.learning_rate = rate
-            self.model.stop_training = used >= 1
-
-    return TimeBudget()
-
-
 def demo(args):
     """Train by the clock, detect in six unseen images, draw truth beside detections."""
+    from mrcnn.model import TimeBudget
+
     config = ShapesConfig()
     config.SEED = args.seed
     config.STEPS_PER_EPOCH = 50
@@ -250,7 +233,8 @@ def demo(args):
         learning_rate=config.LEARNING_RATE,
         epochs=10_000,  # the clock ends it
         layers="all",
-        custom_callbacks=[time_budget(args.minutes)],
+        custom_callbacks=[TimeBudget(args.minutes)],
+        verbose=0,
     )
     inference = ShapesInferenceConfig()
     model = make_model("inference", inference, args.logs)
@@ -291,7 +275,12 @@ def main(argv=None):
         parser.error(f"--weights {args.weights}: no such file; give a path or 'last'")
     if args.output and not args.output.resolve().parent.is_dir():
         parser.error(f"--output {args.output}: its folder doesn't exist; create it")
-    args.run(args)
+    if args.run is demo and args.minutes <= 0:
+        parser.error("--minutes: more than 0")
+    try:
+        args.run(args)
+    except FileNotFoundError as error:
+        parser.error(str(error))
     return 0
 
 

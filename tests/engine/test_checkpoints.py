@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 
 import keras
 import numpy as np
@@ -33,8 +34,8 @@ def test_files_are_named_as_ever(tmp_path):
     assert not run_dir.exists()  # until something is written
     path = checkpoints.checkpoint_path(run_dir, "Balloon", 7)
     assert path == run_dir / "mask_rcnn_balloon_0007.h5"
-    assert checkpoints.parse_checkpoint(path) == (run_dir, 7)
-    assert checkpoints.parse_checkpoint(str(path)) == (run_dir, 7)
+    assert checkpoints.parse_checkpoint(path, "Balloon") == (run_dir, 7)
+    assert checkpoints.parse_checkpoint(str(path), "balloon") == (run_dir, 7)
 
 
 @pytest.mark.parametrize(
@@ -48,19 +49,33 @@ def test_files_are_named_as_ever(tmp_path):
     ],
 )
 def test_other_paths_are_no_checkpoints(path):
-    assert checkpoints.parse_checkpoint(path) is None
+    assert checkpoints.parse_checkpoint(path, "shapes") is None
+
+
+def test_a_checkpoint_of_another_configuration_starts_a_run_of_its_own(tmp_path):
+    run_dir = checkpoints.new_run_dir(tmp_path, "coco", NOON)
+    path = checkpoints.checkpoint_path(run_dir, "coco", 4)
+    assert checkpoints.parse_checkpoint(path, "balloon") is None
+    assert checkpoints.parse_checkpoint(path, "co") is None
+
+
+def test_a_new_run_does_not_enter_the_folder_of_one_from_the_same_minute(tmp_path):
+    touch(tmp_path / "a20310405T1200", "mask_rcnn_a_0001.h5")
+    run_dir = checkpoints.new_run_dir(tmp_path, "a", NOON)
+    assert run_dir == tmp_path / "a20310405T1201"
 
 
 def test_names_with_underscores_digits_and_dashes_are_parsed(tmp_path):
     run_dir = checkpoints.new_run_dir(tmp_path, "my_cells-2", NOON)
     path = checkpoints.checkpoint_path(run_dir, "my_cells-2", 12)
-    assert checkpoints.parse_checkpoint(path) == (run_dir, 12)
+    assert checkpoints.parse_checkpoint(path, "my_cells-2") == (run_dir, 12)
 
 
 def test_epochs_are_ordered_by_number_not_by_letter(tmp_path):
     names = [f"mask_rcnn_a_{n}.h5" for n in ("10000", "9999", "0010", "0002")]
     touch(tmp_path, *names, "mask_rcnn_a_last.h5", "training_state_9999.h5")
-    found = checkpoints.list_checkpoints(tmp_path)
+    touch(tmp_path, "mask_rcnn_a_0001.h5.old.h5", "mask_rcnn_b_0001.h5")
+    found = checkpoints.list_checkpoints(tmp_path, "a")
     assert [path.name for path in found] == names[::-1]
 
 
@@ -92,8 +107,10 @@ def test_resuming_needs_a_checkpoint_and_the_state_of_its_epoch(tmp_path):
     older, newer = tmp_path / "a20310401T0000", tmp_path / "a20310402T0000"
     assert checkpoints.find_resumable(tmp_path, "a") is None
     touch(older, "mask_rcnn_a_0008.h5", "training_state_0008.h5")
-    touch(newer, "mask_rcnn_a_0001.h5")
     assert checkpoints.find_resumable(tmp_path, "a")[0].name == "mask_rcnn_a_0008.h5"
+    # killed in its first epoch: the run before it is another one
+    touch(newer, "mask_rcnn_a_0001.h5")
+    assert checkpoints.find_resumable(tmp_path, "a") is None
     # killed after the third checkpoint, before the third state
     touch(newer, *(f"mask_rcnn_a_000{i}.h5" for i in (2, 3)), "training_state_0002.h5")
     assert checkpoints.find_resumable(tmp_path, "a") == (
@@ -105,9 +122,27 @@ def test_resuming_needs_a_checkpoint_and_the_state_of_its_epoch(tmp_path):
 @pytest.mark.parametrize(("keep", "left"), [(None, 4), (3, 3), (1, 1), (9, 4)])
 def test_pruning_keeps_the_newest(tmp_path, keep, left):
     names = [f"mask_rcnn_a_{n:04d}.h5" for n in (1, 2, 3, 10)]
-    touch(tmp_path, *names, "notes.txt")
-    checkpoints.prune_checkpoints(tmp_path, keep)
-    assert names_in(tmp_path) == [*names[-left:], "notes.txt"]
+    for number, name in enumerate(names):
+        touch(tmp_path, name)
+        os.utime(tmp_path / name, (number, number))
+    touch(tmp_path, "notes.txt", "mask_rcnn_b_0001.h5")
+    checkpoints.prune_checkpoints(tmp_path, "a", keep)
+    kept = [*names[-left:], "mask_rcnn_b_0001.h5", "notes.txt"]
+    assert names_in(tmp_path) == kept
+
+
+def test_pruning_keeps_what_was_just_written_also_after_going_back(tmp_path):
+    for number, epoch in enumerate((9, 10, 8)):  # epoch 7 was loaded and trained on
+        touch(tmp_path, f"mask_rcnn_a_{epoch:04d}.h5")
+        os.utime(tmp_path / f"mask_rcnn_a_{epoch:04d}.h5", (number, number))
+    checkpoints.prune_checkpoints(tmp_path, "a", 1)
+    assert names_in(tmp_path) == ["mask_rcnn_a_0008.h5"]
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
+    touch(tmp_path, ".mask_rcnn_a_0003.h5.77.tmp", "mask_rcnn_a_0002.h5", ".notes.tmp")
+    checkpoints.remove_leftovers(tmp_path)
+    assert names_in(tmp_path) == [".notes.tmp", "mask_rcnn_a_0002.h5"]
 
 
 def compiled_model(optimizer, layers="all"):

@@ -81,6 +81,7 @@ def straw(monkeypatch):
     """mrcnn.model with a MaskRCNN of straw; returns the list of those made."""
     module = types.ModuleType("mrcnn.model")
     module.MaskRCNN = StrawModel
+    module.TimeBudget = lambda minutes: types.SimpleNamespace(minutes=minutes)
     monkeypatch.setitem(sys.modules, "mrcnn.model", module)
     monkeypatch.setattr(StrawModel, "made", [])
     return StrawModel.made

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -163,36 +161,16 @@ def test_demo_writes_a_picture_of_unseen_images(
     shapes, straw, monkeypatch, capsys, tmp_path
 ):
     monkeypatch.setattr(shapes, "make_model", KnowingModel(shapes, straw))
-    monkeypatch.setattr(shapes, "time_budget", lambda minutes: ("clock", minutes))
     output = tmp_path / "demo.png"
     flags = ["--count", "8", "--minutes", "3", "--output", str(output)]
     assert shapes.main(["demo", *flags]) == 0
     trainer, model = straw
     (_, options) = trainer.trained[0]
-    assert options["custom_callbacks"] == [("clock", 3)]
+    assert [clock.minutes for clock in options["custom_callbacks"]] == [3]
     assert model.loaded == [("last.h5", {})]
     assert Image.open(output).width > 1000
     out = capsys.readouterr().out
     assert "masks   1.000" in out and str(output) in out
-
-
-def test_the_clock_lowers_the_rate_and_stops(shapes, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(shapes.time, "monotonic", lambda: now[0])
-    clock = shapes.time_budget(minutes=2)
-    optimizer = types.SimpleNamespace(learning_rate=0.1)
-    model = types.SimpleNamespace(optimizer=optimizer, stop_training=False)
-    clock.set_model(model)
-    clock.on_train_begin()
-    rates = []
-    for now[0] in (100, 160, 219):  # of 120 seconds
-        clock.on_train_batch_end(0)
-        rates.append(optimizer.learning_rate)
-        assert not model.stop_training
-    assert rates == pytest.approx([0.1, 0.05, 0.0], abs=1e-3)
-    now[0] = 221
-    clock.on_train_batch_end(0)
-    assert model.stop_training
 
 
 @pytest.mark.parametrize(
@@ -201,6 +179,7 @@ def test_the_clock_lowers_the_rate_and_stops(shapes, monkeypatch):
         ([], "required"),
         (["evaluate", "--weights", "nowhere.h5"], "nowhere.h5: no such file"),
         (["demo", "--output", "nowhere/a.png"], "nowhere"),
+        (["demo", "--minutes", "0"], "more than 0"),
     ],
 )
 def test_wrong_arguments_end_before_any_work(shapes, straw, capsys, arguments, message):
