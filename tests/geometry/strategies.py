@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -32,7 +34,8 @@ def boxes_px(min_size=0, max_size=8, min_side=1, canvas=200) -> st.SearchStrateg
 
 
 def _floats(low, high) -> st.SearchStrategy:
-    return st.floats(low, high, width=32)
+    # TensorFlow takes subnormal numbers for zero.
+    return st.floats(low, high, width=32, allow_subnormal=False)
 
 
 def boxes_norm(min_size=0, max_size=8) -> st.SearchStrategy:
@@ -80,6 +83,19 @@ def mask_stacks(draw, max_side=24, max_count=4, min_count=0):
     )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return rng.random((height, width, count)) < np.array(densities)
+
+
+@cache
+def _graph(function, specs):
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec(shape, dtype) for shape, dtype in specs]
+    return tf.function(function, input_signature=signature)
+
+
+def in_graph(function, *specs):
+    """`function` as one tf.function for arguments of (shape, dtype), traced once."""
+    return _graph(function, tuple((tuple(shape), dtype) for shape, dtype in specs))
 
 
 def rectangles(boxes, height, width) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mrcnn.geometry import coordinates as C
 from mrcnn.geometry.resize_plan import plan_resize
 
-from .strategies import boxes_norm, boxes_px, shapes
+from .strategies import boxes_norm, boxes_px, in_graph, shapes
 
 TWINS = settings(max_examples=30, deadline=None)
 
@@ -53,14 +53,11 @@ def test_twins_are_equal_on_whole_pixels(boxes, shape):
 
 @TWINS
 @given(boxes_norm(), shapes)
-def test_denorm_twins_differ_only_at_one_half(boxes, shape):
+def test_denorm_twins_are_equal_at_one_half_too(boxes, shape):
     pixels = C.denorm_boxes(boxes, shape)
-    twin = np.asarray(C.denorm_boxes_tensor(boxes, shape))
-    sides = np.maximum(np.array([*shape, *shape]) - 1.0, 1)
-    exact = boxes.astype(np.float64) * sides + [0, 0, 1, 1]
-    near_half = np.abs(np.abs(exact - np.round(exact)) - 0.5) < 1e-3
-    np.testing.assert_array_equal(pixels[~near_half], twin[~near_half])
-    assert (np.abs(pixels - twin) <= 1).all()
+    np.testing.assert_array_equal(C.denorm_boxes_tensor(boxes, shape), pixels)
+    graph = in_graph(C.denorm_boxes_tensor, ([None, 4], "float32"), ([None], "int32"))
+    np.testing.assert_array_equal(graph(boxes, shape), pixels)
 
 
 def test_one_pixel_images_do_not_divide_by_zero():
@@ -131,6 +128,25 @@ def test_boxes_come_back_from_the_model_image(boxes, max_dim):
     original = C.norm_to_orig(normed, plan.window, (max_dim, max_dim), shape)
     # One model pixel, and what rounding to whole pixels costs.
     np.testing.assert_allclose(original, boxes, atol=1 + 1 / plan.scale)
+
+
+@TWINS
+@given(boxes_norm(), shapes, boxes_px(1, 1, min_side=0), st.sampled_from([64, 333]))
+def test_orig_twins_are_equal(boxes, original_shape, drawn, side):
+    image_shape = (side, 2 * side, 3)
+    plan = plan_resize(original_shape, max_dim=side)
+    graph = in_graph(
+        C.norm_to_orig_tensor,
+        ([None, 4], "float32"),
+        ([4], "int32"),
+        ([None], "int32"),
+        ([None], "int32"),
+    )
+    for window in (plan.window, drawn[0], (3, 0, 4, 8)):  # the last: one row high
+        arguments = (boxes, window, image_shape, original_shape)
+        expected = C.norm_to_orig(*arguments)
+        np.testing.assert_array_equal(C.norm_to_orig_tensor(*arguments), expected)
+        np.testing.assert_array_equal(graph(*arguments), expected)
 
 
 @pytest.mark.parity

@@ -6,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.transform import resize as skimage_resize
 
-from mrcnn.geometry.interpolation import nearest_pixels, resize_bilinear
+from mrcnn.geometry.interpolation import (
+    nearest_pixels,
+    nearest_pixels_tensor,
+    resize_bilinear,
+    resize_bilinear_tensor,
+)
 
-from .strategies import sides
+from .strategies import in_graph, sides
 
 
 @settings(max_examples=50, deadline=None)
@@ -36,6 +41,25 @@ def test_full_masks_stay_full():
     np.testing.assert_array_equal(resize_bilinear(np.ones((3, 4), bool), (50, 9)), 1)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(sides, sides), st.tuples(sides, sides), st.booleans())
+def test_bilinear_twins_are_equal(shape, wanted, is_bool):
+    mask = np.random.default_rng(sum(shape)).random(shape)
+    mask = mask > 0.4 if is_bool else mask
+    expected = resize_bilinear(mask, wanted)
+    # To the last bit: a threshold must not tell them apart.
+    np.testing.assert_array_equal(resize_bilinear_tensor(mask, wanted), expected)
+    graph = in_graph(resize_bilinear_tensor, ([None, None], "float64"), ([2], "int32"))
+    np.testing.assert_array_equal(graph(mask.astype("float64"), wanted), expected)
+
+
+def test_bilinear_twin_from_and_to_nothing():
+    assert resize_bilinear_tensor(np.ones((3, 4)), (0, 5)).shape == (0, 5)
+    assert (
+        not (resize_bilinear_tensor(np.ones((0, 4), bool), (2, 3)) > 0.5).numpy().any()
+    )
+
+
 @pytest.mark.parametrize(
     ("size_in", "size_out", "expected"),
     [
@@ -58,3 +82,4 @@ def test_nearest_is_within_half_a_pixel(size_in, size_out):
     centers = (np.arange(size_out) + 0.5) * size_in / size_out
     assert (np.abs(pixels + 0.5 - centers) <= 0.5 + 1e-9).all()
     assert 0 <= pixels[0] <= pixels[-1] < size_in
+    np.testing.assert_array_equal(nearest_pixels_tensor(size_in, size_out), pixels)

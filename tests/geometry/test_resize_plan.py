@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.geometry.resize_plan import check_model_sides, plan_resize, scaled_shape
+from mrcnn.geometry.resize_plan import (
+    check_model_sides,
+    plan_resize,
+    scaled_shape,
+    scaled_shape_tensor,
+)
 
-from .strategies import shapes
+from .strategies import in_graph, shapes
 
 NO_PADDING = [(0, 0), (0, 0), (0, 0)]
 MANY = settings(max_examples=50, deadline=None)
@@ -160,6 +165,16 @@ def test_scaled_shapes_have_pixels(shape, scale):
     scaled = scaled_shape(shape, scale)
     assert min(scaled) >= 1
     np.testing.assert_allclose(scaled, np.array(shape) * scale, atol=1)
+    np.testing.assert_array_equal(scaled_shape_tensor(shape, scale), scaled)
+    graph = in_graph(scaled_shape_tensor, ([None], "int32"), ([], "float64"))
+    np.testing.assert_array_equal(graph((*shape, 3), scale), scaled)
+
+
+def test_scaled_shape_twin_rounds_halves_to_even():
+    for scale in (0.5, 1.5, 0.1):
+        np.testing.assert_array_equal(
+            scaled_shape_tensor((5, 15), scale), scaled_shape((5, 15), scale)
+        )
 
 
 # --- errors -------------------------------------------------------------------------
