@@ -17,8 +17,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     do that in Keras 3: a functional model overrides the flag during `fit`.
 
     The stored statistics move in training only, whatever `train_bn` says: a layer
-    that detects, in any number of threads, never changes. An empty batch (the mask
-    head, where no RoI is positive) is normalized by them and leaves them alone.
+    that detects, in any number of threads, never changes.
 
     Args:
         train_bn: which statistics normalize. None: those of the batch in training and
@@ -27,54 +26,22 @@ class BatchNorm(keras.layers.BatchNormalization):
             `trainable` is False). True: those of the batch, in training, validation
             and detection, so that an output depends on what else is in its batch. A
             layer with `trainable=False` uses the stored ones under each of them.
-        **kwargs: arguments of `keras.layers.BatchNormalization`, without renorm.
-            Keras masks are not looked at.
+        **kwargs: arguments of `keras.layers.BatchNormalization`.
     """
 
     def __init__(self, *, train_bn: bool | None = None, **kwargs):
-        if kwargs.get("renorm"):
-            raise ValueError(
-                "BatchNorm(renorm=True): not supported; take GroupNorm instead."
-            )
         super().__init__(**kwargs)
         self.train_bn = train_bn
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, mask=None):
         """Returns the normalized inputs, same shape, compute dtype."""
-        by_batch = training if self.train_bn is None else self.train_bn
-        if not (by_batch and self.trainable):
-            return super().call(inputs, training=False)
-        x = ops.cast(inputs, "float32")
-        mean, variance = self._statistics(x)
-        if training:
-            for stored, now in (
-                (self.moving_mean, mean),
-                (self.moving_variance, variance),
-            ):
-                rest = self.momentum * ops.cast(stored, "float32")
-                stored.assign(rest + (1.0 - self.momentum) * now)
-        x = ops.batch_normalization(
-            x,
-            mean,
-            variance,
-            axis=self.axis,
-            offset=ops.cast(self.beta, "float32") if self.center else None,
-            scale=ops.cast(self.gamma, "float32") if self.scale else None,
-            epsilon=self.epsilon,
-        )
-        return ops.cast(x, self.compute_dtype)
-
-    def _statistics(self, x):
-        """Returns mean and variance of each channel; of an empty batch, the stored."""
-        channel_axis = self.axis % len(x.shape)
-        axes = [axis for axis in range(len(x.shape)) if axis != channel_axis]
-        now = ops.moments(x, axes=axes, synchronized=self.synchronized)
-        is_empty = ops.equal(ops.size(x), 0)
-        stored = (self.moving_mean, self.moving_variance)
-        return [
-            ops.where(is_empty, ops.cast(old, "float32"), new)
-            for old, new in zip(stored, now, strict=True)
-        ]
+        if self.train_bn is None:
+            return super().call(inputs, training=training, mask=mask)
+        if training or not self.train_bn:
+            return super().call(inputs, training=self.train_bn, mask=mask)
+        # What is assigned to a variable in this scope is forgotten at its end.
+        with keras.StatelessScope():
+            return super().call(inputs, training=True, mask=mask)
 
     def get_config(self):
         """Returns the constructor's arguments."""

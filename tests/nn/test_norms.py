@@ -105,32 +105,6 @@ def test_batch_norm_keeps_its_weights_outside_training(train_bn, how):
         np.testing.assert_array_equal(weight.numpy(), was)
 
 
-@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (7, 3)])
-def test_batch_norm_in_training_equals_that_of_keras(shape):
-    x = np.random.default_rng(0).normal(3, 2, shape).astype(np.float32)
-    ours, keras_own = BatchNorm(), keras.layers.BatchNormalization()
-    for _ in range(2):
-        np.testing.assert_allclose(
-            ours(x, training=True), keras_own(x, training=True), rtol=1e-6
-        )
-    for weight, expected in zip(ours.weights, keras_own.weights, strict=True):
-        np.testing.assert_allclose(weight, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("train_bn", [None, True])
-def test_batch_norm_learns_nothing_from_an_empty_batch(train_bn):
-    # The mask head of images without objects: no RoI, and so no statistics.
-    norm = BatchNorm(train_bn=train_bn)
-    with tf.GradientTape() as tape:
-        out = norm(tf.zeros([0, 4, 4, 3]), training=True)
-        loss = tf.reduce_sum(out)
-    assert out.shape == (0, 4, 4, 3)
-    for gradient in tape.gradient(loss, [w.value for w in norm.trainable_weights]):
-        np.testing.assert_array_equal(gradient, np.zeros(3))
-    np.testing.assert_array_equal(norm.moving_mean, np.zeros(3))
-    np.testing.assert_array_equal(norm.moving_variance, np.ones(3))
-
-
 def test_batch_norm_frozen_uses_stored_statistics():
     x = np.random.default_rng(0).normal(3, 2, (4, 4, 4, 3)).astype(np.float32)
     norm = BatchNorm(train_bn=True, trainable=False)
@@ -218,7 +192,5 @@ def test_kernel_initializer_is_keras_own_unless_training_from_scratch():
 def test_impossible_arguments_are_named():
     with pytest.raises(ValueError, match="kind='layer'.*batch, group"):
         make_norm("layer", "x")
-    with pytest.raises(ValueError, match="renorm=True"):
-        BatchNorm(renorm=True)
     with pytest.raises(ValueError, match="groups=0"):
         GroupNorm(groups=0)
