@@ -56,8 +56,8 @@ def read_image(
         return _read_by_skimage(path)
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"read_image({str(path)!r}): there is no such file; check the path that "
-            "was given to add_image()."
+            f"read_image({str(path)!r}): there is no such file; check the path "
+            f"(relative ones start at {Path.cwd()})."
         )
     try:
         with Image.open(path) as picture:

@@ -1,4 +1,10 @@
-"""PooledLoader: batches made ahead by threads or processes that cannot hang."""
+"""PooledLoader: batches made ahead by threads or processes that cannot hang.
+
+Why not the executors of concurrent.futures: ThreadPoolExecutor joins its threads when
+the interpreter ends, so one that is stuck in `load_image` keeps it from ending;
+ProcessPoolExecutor offers no way to kill one silent worker (before Python 3.14), and
+its workers are no daemons. Only their `Future` is used.
+"""
 
 from __future__ import annotations
 
@@ -120,10 +126,10 @@ class PooledLoader:
             self.close()
             raise TimeoutError(
                 f"PooledLoader: batch {index} of epoch {epoch} was not ready after "
-                f"{self.timeout} s ({self._images((epoch, index))}). If loading "
-                "is that slow, raise timeout; otherwise look for a dead lock in "
-                "load_image, load_mask or the augmentation (workers=0 runs them in "
-                "the main thread)."
+                f"{self.timeout} s ({self._images((epoch, index))}). Look at "
+                "load_image, load_mask and the augmentation for a dead lock, or for "
+                "work that is that slow. train(workers=0) runs them in the main "
+                "thread and waits for as long as they take."
             )
         try:
             return future.result()
@@ -188,9 +194,10 @@ class PooledLoader:
         self.close()
         raise RuntimeError(
             f"PooledLoader: {what} at batch {key[1]} of epoch {key[0]} "
-            f"({self._images(key)}). Out of memory, or killed from outside: use fewer "
-            "workers, a smaller max_queue, or use_multiprocessing=False. Where "
-            "processes are spawned, the script needs `if __name__ == '__main__':`."
+            f"({self._images(key)}). Out of memory, or killed from outside: pass "
+            "workers=1 or use_multiprocessing=False to train(), and look at how much "
+            "load_image and load_mask hold. Where processes are spawned, the script "
+            "needs `if __name__ == '__main__':`."
         )
 
 

@@ -213,7 +213,9 @@ def test_unknown_exif_choice_is_refused():
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"gone\.png.*no such file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"gone\.png.*no such file; check the path"
+    ):
         read_image(tmp_path / "gone.png")
 
 
