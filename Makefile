@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What TensorFlow is built for, see setup.py.
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Tests run on the CPU, so that they are the same everywhere; set it to use a GPU.
@@ -18,6 +20,9 @@ venv: $(INSTALLED)  ## Install the package and its tools into .venv
 
 # The stamp is as old as the last installation: a change of either file installs again.
 $(INSTALLED): setup.py requirements.txt
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -c "$(FITS)" 2> /dev/null || { \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.10 to 3.13 is needed;" \
+			"name one, as in: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (TensorFlow is large: some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
