@@ -153,7 +153,8 @@ class Config:
 
     # --- Images ----------------------------------------------------------------
     # "square" (resize, pad to max x max), "pad64" (pad sides to multiples of 64),
-    # "crop" (random min x min crops, for training) or "none".
+    # "crop" (random min x min crops, for training) or "none" (files whose sides are
+    # multiples of 64 already).
     IMAGE_RESIZE_MODE = "square"
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024

@@ -160,8 +160,8 @@ def _image_problems(config: Any) -> Iterator[str]:
     if shape is None or shape.shape != (3,):
         yield _line(config, "IMAGE_SHAPE", "must be [height, width, channels]")
         return
-    # With "pad64" the image is padded to multiples of 64, whatever IMAGE_MAX_DIM says.
-    if config.IMAGE_RESIZE_MODE != "pad64":
+    # "pad64" and "none" do not use IMAGE_MAX_DIM: the sides come from the files.
+    if config.IMAGE_RESIZE_MODE not in ("pad64", "none"):
         yield from _side_problems(config, shape[:2])
     if shape[2] != config.IMAGE_CHANNEL_COUNT:
         rule = f"has {shape[2]:g} channels, IMAGE_CHANNEL_COUNT says otherwise"

@@ -141,9 +141,10 @@ class TestValidate:
     def test_side_is_checked_by_the_attribute_it_comes_from(self):
         assert "IMAGE_MIN_DIM=800" in problems_of(IMAGE_RESIZE_MODE="crop")
 
-    def test_pad64_takes_any_side(self):
+    @pytest.mark.parametrize("mode", ["pad64", "none"])
+    def test_modes_without_a_maximum_take_any(self, mode):
         config = ToyConfig()
-        config.IMAGE_RESIZE_MODE, config.IMAGE_MAX_DIM = "pad64", 1333
+        config.IMAGE_RESIZE_MODE, config.IMAGE_MAX_DIM = mode, 1333
         config.validate()
 
     def test_grey_images_need_their_mean_in_a_list(self):
