@@ -15,7 +15,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from mrcnn.engine.training_model import LOSS_NAMES, TrainingModel
+from mrcnn.config_checks import LOSS_NAMES
+from mrcnn.engine.training_model import TrainingModel
 from mrcnn.geometry.anchors import anchors_per_location
 from mrcnn.nn.backbones import build_backbone
 from mrcnn.nn.detections import DetectionLayer

@@ -18,6 +18,7 @@ from mrcnn.geometry.coordinates import norm_to_orig
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image, subtract_mean
 from mrcnn.geometry.masks import paste_crop, unmold_mask
+from mrcnn.geometry.resize_plan import check_model_sides
 
 MASK_FORMS = ("full", "crop", "rle", None)
 
@@ -77,7 +78,8 @@ def mold_image(image: np.ndarray, config) -> MoldedImage:
         config: a Config.
 
     Raises:
-        ValueError: IMAGE_RESIZE_MODE is "crop", which leaves out part of the image.
+        ValueError: IMAGE_RESIZE_MODE is "crop", which leaves out part of the image; or
+            "none", and the sides of the image are no multiples of 64.
     """
     if config.IMAGE_RESIZE_MODE == "crop":
         raise ValueError(
@@ -91,6 +93,7 @@ def mold_image(image: np.ndarray, config) -> MoldedImage:
         min_scale=config.IMAGE_MIN_SCALE,
         mode=config.IMAGE_RESIZE_MODE,
     )
+    check_model_sides(molded.shape, "detect()")
     meta = compose_image_meta(
         0,
         image.shape,

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.data.generator import DataGenerator
 from mrcnn.data.loaders import PooledLoader
 from mrcnn.engine import checkpoints
@@ -27,7 +28,6 @@ from mrcnn.engine.graph import apply_loss_terms
 from mrcnn.engine.inspection import log
 from mrcnn.engine.layers import leaf_layers, set_trainable
 from mrcnn.engine.schedules import make_schedule
-from mrcnn.engine.training_model import LOSS_NAMES
 from mrcnn.engine.weights import load_weights, model_tensors
 from mrcnn.nn.norms import BatchNorm
 

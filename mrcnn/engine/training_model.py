@@ -5,13 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-LOSS_NAMES = (
-    "rpn_class_loss",
-    "rpn_bbox_loss",
-    "mrcnn_class_loss",
-    "mrcnn_bbox_loss",
-    "mrcnn_mask_loss",
-)
+from mrcnn.config_checks import LOSS_NAMES
 
 
 def decayed_weights(model: keras.Model) -> list:
