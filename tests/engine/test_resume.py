@@ -40,7 +40,6 @@ def run(folder, at=None, *, epochs=4, stages=(), **values):
             history = train(
                 trainer,
                 TinyDataset(),
-                TinyDataset(3, first=20),
                 epochs=total,
                 layers=layers,
                 custom_callbacks=[spy],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -227,7 +228,12 @@ def test_train_bn_decides_about_moving_statistics(tmp_path, train_bn):
         tmp_path, TinyConfig, NORM="batch", TRAIN_BN=train_bn, STEPS_PER_EPOCH=1
     )
     before = weights_of(trainer.keras_model)
-    train(trainer, TinyDataset(2, first=2))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(trainer, TinyDataset(2, first=2))
+    # Without weights loaded, False normalizes by nothing.
+    told = any("TRAIN_BN=False keeps" in str(warning.message) for warning in caught)
+    assert told == (train_bn is False)
     moved = changed(before, weights_of(trainer.keras_model))
     assert {"bn_conv1/gamma", "mrcnn_class_bn1/beta"} <= moved
     statistics = {path for path in before if "moving_" in path}

@@ -35,11 +35,10 @@ def step_of(dataset, image_id, epoch=0, **values):
     raise AssertionError("the image is not in this epoch")
 
 
-@pytest.mark.parametrize("clip_norm", [5.0, None])
-def test_a_loss_that_is_not_finite_names_step_and_images(tmp_path, clip_norm):
+def test_a_loss_that_is_not_finite_names_step_and_images(tmp_path):
     """Traced, as in real life; without clipping the update needs no joint norm."""
     data, values = NanDataset(), {"STEPS_PER_EPOCH": None, "SEED": 1}
-    trainer = make_trainer(tmp_path, GRADIENT_CLIP_NORM=clip_norm, **values)
+    trainer = make_trainer(tmp_path, GRADIENT_CLIP_NORM=None, **values)
     step, image_ids = step_of(data, 5, **values)
     spy = Spy()
     assert step > 0  # it happens in the midst of the epoch
