@@ -1,6 +1,6 @@
 """Does the sample learn shapes from scratch in less than five minutes on a CPU?
 
-    python benchmarks/learn_shapes.py                 # seeds 0, 1 and 2: 15 minutes
+    python benchmarks/learn_shapes.py                 # seeds 0, 1 and 2: 10 minutes
     python benchmarks/learn_shapes.py --seeds 0 --minutes 2
 
 Trains the network of samples/shapes by the clock, seed by seed, and measures AP50 on
@@ -81,7 +81,7 @@ def main(argv=None):
     """Train, measure, print a table; the return value is the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--minutes", type=float, default=4.5, help="of each training")
+    parser.add_argument("--minutes", type=float, default=3, help="of each training")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     print(COLUMNS, flush=True)
