@@ -12,7 +12,7 @@ from mrcnn.data.via import polygon_mask, read_via
 from mrcnn.evaluation import coco
 
 NUM_PHOTOS = 4
-STEPS = 300
+STEPS = 350
 
 
 class FitConfig(Config):
@@ -35,11 +35,13 @@ class FitConfig(Config):
     TRAIN_ROIS_PER_IMAGE = 64
     MAX_GT_INSTANCES = 20
     DETECTION_MAX_INSTANCES = 30
-    DETECTION_MIN_CONFIDENCE = 0.05
+    DETECTION_MIN_CONFIDENCE = 0
     STEPS_PER_EPOCH = STEPS
-    LEARNING_RATE = 0.02
+    DETECTION_CLASS_RULE = "all"
+    OPTIMIZER = "adamw"
+    LEARNING_RATE = 0.001
     LEARNING_RATE_SCHEDULE = "cosine"
-    LEARNING_RATE_WARMUP_STEPS = 50
+    LEARNING_RATE_WARMUP_STEPS = 30
     KEEP_CHECKPOINTS = 1
 
 
