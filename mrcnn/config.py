@@ -121,6 +121,10 @@ class Config:
     # He, arXiv:1803.08494), which learns from scratch at batch sizes of 1 or 2.
     NORM = "batch"
     NORM_GROUPS = 32
+    # Border of the max pooling after the first convolution: "same" = below and to the
+    # right only, as the old package (its weights expect it); "pad" = all around, as
+    # Detectron and as keras.applications, whose ImageNet weights expect that.
+    STEM_POOL = "same"
     TOP_DOWN_PYRAMID_SIZE = 256
     # Which statistics BatchNorm uses. False = the stored ones, which stay as loaded:
     # suits small batches on pretrained weights. None = those of the batch in training,
@@ -366,6 +370,7 @@ class PaperConfig(Config):
     Not for `mask_rcnn_coco.h5` and its kin: those were trained with `Config`.
     """
 
+    STEM_POOL = "pad"
     ROI_OP = "align"
     ROI_LEVEL_ROUNDING = "floor"
     TRAIN_ROIS_PER_IMAGE = 512

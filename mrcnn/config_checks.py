@@ -30,6 +30,7 @@ _SEQUENCES = (list, tuple, np.ndarray)
 _CHOICES = {
     "BACKBONE": ("resnet18", "resnet50", "resnet101"),
     "NORM": ("batch", "group"),
+    "STEM_POOL": ("same", "pad"),
     "IMAGE_RESIZE_MODE": ("none", "square", "pad64", "crop"),
     "ROI_OP": ("crop", "align", "pool"),
     "ROI_REDUCE": ("average", "max"),

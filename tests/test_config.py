@@ -95,6 +95,7 @@ class TestDefaults:
     def test_paper_config_differs_only_in_what_the_design_lists(self):
         config, paper = Config().to_dict(), PaperConfig().to_dict()
         assert {name: paper[name] for name in paper if paper[name] != config[name]} == {
+            "STEM_POOL": "pad",
             "ROI_OP": "align",
             "ROI_LEVEL_ROUNDING": "floor",
             "TRAIN_ROIS_PER_IMAGE": 512,

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from mrcnn.config_checks import LOSS_NAMES
+from mrcnn.engine.network import Network
 from mrcnn.engine.training_model import TrainingModel
 from mrcnn.geometry.anchors import anchors_per_location
 from mrcnn.nn.backbones import build_backbone
@@ -72,7 +73,7 @@ class Trunk(NamedTuple):
     rois: keras.KerasTensor
 
 
-def build_model(mode: str, config) -> keras.Model:
+def build_model(mode: str, config) -> Network:
     """Returns the Keras model "mask_rcnn" of one mode.
 
     Args:
@@ -96,7 +97,7 @@ def build_model(mode: str, config) -> keras.Model:
             apply_loss_terms(model, config)
             return model
         outputs = inference_tail(base, config)
-        return keras.Model(
+        return Network(
             [base.image, base.image_meta],
             [outputs[name] for name in INFERENCE_OUTPUTS],
             name="mask_rcnn",
@@ -131,6 +132,7 @@ def trunk(mode: str, config) -> Trunk:
         norm=config.NORM,
         norm_groups=config.NORM_GROUPS,
         width=config.BACKBONE_WIDTH,
+        stem_pool=config.STEM_POOL,
     )
     feature_maps = fpn(stages[1:], channels=config.TOP_DOWN_PYRAMID_SIZE)
 

@@ -16,6 +16,7 @@ STAGE_BLOCKS = {
     "resnet101": (3, 4, 23, 3),
 }
 BASIC_ARCHITECTURES = ("resnet18",)
+STEM_POOLS = ("same", "pad")
 
 
 class _Style(NamedTuple):
@@ -157,6 +158,7 @@ def resnet(
     norm: str = "batch",
     norm_groups: int = 32,
     width: int = 64,
+    stem_pool: str = "same",
 ) -> list:
     """Returns the feature maps [C1, C2, C3, C4, C5] of a ResNet.
 
@@ -168,14 +170,21 @@ def resnet(
         norm: "batch" or "group".
         norm_groups: see `norms.GroupNorm`.
         width: channels of C1; the other widths follow (64 in the paper).
+        stem_pool: "same" pads the input of the max pooling below and to the right,
+            as the old package; "pad" on all sides, as keras.applications.
 
     Raises:
-        ValueError: the architecture is unknown.
+        ValueError: the architecture or stem_pool is unknown.
     """
     if architecture not in STAGE_BLOCKS:
         raise ValueError(
             f"resnet(architecture={architecture!r}): no such backbone; "
             f"pass one of {', '.join(STAGE_BLOCKS)}."
+        )
+    if stem_pool not in STEM_POOLS:
+        raise ValueError(
+            f"resnet(stem_pool={stem_pool!r}): no such padding; "
+            f"pass one of {', '.join(STEM_POOLS)}."
         )
     is_basic = architecture in BASIC_ARCHITECTURES
     common = {"train_bn": train_bn, "norm": norm, "norm_groups": norm_groups}
@@ -192,7 +201,10 @@ def resnet(
     x = make_norm(norm, "bn_conv1", train_bn, norm_groups)(x)
     x = layers.Activation("relu", name="conv1_relu")(x)
     # C1 is taken after the pooling, as in the old package: its stride is 4.
-    x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
+    padding = "same"
+    if stem_pool == "pad":  # zeros serve: the ReLU left nothing below them
+        x, padding = layers.ZeroPadding2D(1, name="pool1_pad")(x), "valid"
+    x = layers.MaxPooling2D(3, strides=2, padding=padding, name="pool1")(x)
     maps = [x]
 
     num_stages = 4 if stage5 else 3
@@ -225,6 +237,7 @@ def build_backbone(
     norm: str = "batch",
     norm_groups: int = 32,
     width: int = 64,
+    stem_pool: str = "same",
 ) -> list:
     """Returns the feature maps C1..C5 of a named or of the user's own backbone.
 
@@ -236,6 +249,7 @@ def build_backbone(
         norm: "batch" or "group"; a callable chooses its own.
         norm_groups: see `norms.GroupNorm`; a callable chooses its own.
         width: channels of the stem; a callable chooses its own.
+        stem_pool: see `resnet`; a callable chooses its own.
 
     Raises:
         ValueError: the callable does not return five maps.
@@ -248,6 +262,7 @@ def build_backbone(
             norm=norm,
             norm_groups=norm_groups,
             width=width,
+            stem_pool=stem_pool,
         )
     maps = list(backbone(input_image, stage5=True, train_bn=train_bn))
     if len(maps) != 5:

@@ -1,0 +1,245 @@
+"""Files from the web, kept in a cache folder: complete and checked, or not there.
+
+What is fetched is written under a temporary name, checked and renamed; an interrupted
+or wrong download leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+COCO_MODEL_URL = (
+    "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
+)
+CACHE_VARIABLE = "MRCNN_CACHE"
+_SCHEMES = ("http", "https", "file")
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_CHUNK_BYTES = 1 << 20
+# How long a server may be silent.
+_TIMEOUT_SECONDS = 60
+
+
+class KnownFile(NamedTuple):
+    """What a file is known to be, from outside of the server that sends it.
+
+    Attributes:
+        size: bytes, or None.
+        md5: hexadecimal digest, or None.
+    """
+
+    size: int | None = None
+    md5: str | None = None
+
+
+# The size is that in HDF5's own superblock, which issue 653 of the repository quotes;
+# the digest is that of the installation notes of NVIDIA TensorRT's sampleUffMaskRCNN.
+KNOWN_FILES = {
+    COCO_MODEL_URL: KnownFile(257_557_808, "e98aaff6f99e307b5e2a8a3ff741a518"),
+}
+
+
+class DownloadError(OSError):
+    """A file could not be fetched; the text says how to put it there by hand."""
+
+
+def cache_dir() -> Path:
+    """Returns the folder of downloads: $MRCNN_CACHE, else ~/.cache/mrcnn."""
+    folder = os.environ.get(CACHE_VARIABLE) or Path("~", ".cache", "mrcnn")
+    return Path(folder).expanduser()
+
+
+def cache_path(url: str) -> Path:
+    """Returns where `download(url)` keeps its file.
+
+    Known files lie in the cache folder itself; any other in a folder named after its
+    address, because two servers may call two files the same.
+    """
+    name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    if url in KNOWN_FILES:
+        return cache_dir() / name
+    return (
+        cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16] / (name or "file")
+    )
+
+
+def download(
+    url: str,
+    path: str | os.PathLike | None = None,
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+    md5: str | None = None,
+    verbose: int = 1,
+) -> Path:
+    """Returns the path of a file from the web, which is fetched unless it is there.
+
+    A file that is there but isn't what size and checksums say is fetched again, and
+    replaced when the new one is right.
+
+    Args:
+        url: an http, https or file address.
+        path: where to put the file; None: `cache_path(url)`.
+        size: bytes the file must have; None: what KNOWN_FILES says, if anything.
+        sha256: hexadecimal digest it must have.
+        md5: the same of another kind; None: what KNOWN_FILES says, if anything.
+        verbose: 1 shows a progress bar.
+
+    Raises:
+        ValueError: the address is of another kind, or `path` is a folder.
+        DownloadError: the file could not be fetched, or isn't what it should be.
+    """
+    if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
+        raise ValueError(
+            f"download(url={url!r}): not an address; it has to begin with "
+            f"{', '.join(f'{scheme}://' for scheme in _SCHEMES)}."
+        )
+    path = cache_path(url) if path is None else Path(path)
+    if path.is_dir():
+        raise ValueError(
+            f"download(path={str(path)!r}): is a folder; name the file in it."
+        )
+    known = KNOWN_FILES.get(url, KnownFile())
+    expected = {
+        "size": known.size if size is None else size,
+        "md5": known.md5 if md5 is None else md5,
+        "sha256": sha256,
+    }
+    if path.exists():
+        fault = find_fault(path, **expected)
+        if fault is None:
+            return path
+        warnings.warn(f"{path}: {fault}; fetching it again from {url}.", stacklevel=2)
+    try:
+        with atomic_file(path) as temporary:
+            _fetch(url, temporary, path.name, verbose)
+            if fault := find_fault(temporary, **expected) or _wrong_kind(
+                temporary, url
+            ):
+                raise DownloadError(f"what came {fault}")
+    except (OSError, http.client.HTTPException) as error:
+        raise DownloadError(
+            f"download(url={url!r}): {_reason(error)}. Fetch that address by hand, "
+            f"with a browser say, and put the file at {path}"
+        ) from error
+    return path
+
+
+def find_fault(
+    path: str | os.PathLike,
+    *,
+    size: int | None = None,
+    md5: str | None = None,
+    sha256: str | None = None,
+) -> str | None:
+    """Returns in which way a file isn't what it should be, or None if it is.
+
+    Args:
+        path: the file.
+        size: bytes it must have; None: not compared. An empty file is never right.
+        md5: hexadecimal digest it must have; None: not compared.
+        sha256: the same of another kind.
+    """
+    found = os.path.getsize(path)
+    if size is not None and found != size:
+        return f"has {found} bytes instead of {size}"
+    if not found:
+        return "is empty"
+    for kind, digest in (("md5", md5), ("sha256", sha256)):
+        if digest is None:
+            continue
+        actual = _digest(path, kind)
+        if actual != digest.lower():
+            return f"has the {kind} checksum {actual} instead of {digest.lower()}"
+    return None
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Gives a temporary path beside `path` that becomes `path` when all went well.
+
+    Whoever reads `path` sees the old file or the whole new one, also when the process
+    is killed on the way.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unique = f"{os.getpid()}.{threading.get_ident()}"
+    temporary = path.with_name(f".{path.name}.{unique}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fetch(url: str, path: Path, name: str, verbose: int) -> None:
+    """Writes what an address sends to a file; a short answer is an error."""
+    request = urllib.request.Request(url, headers={"User-Agent": "mrcnn"})
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+        announced = int(answer.headers.get("Content-Length") or 0)
+        with (
+            open(path, "wb") as file,
+            tqdm(
+                desc=name,
+                total=announced or None,
+                unit="B",
+                unit_scale=True,
+                disable=not verbose,
+            ) as bar,
+        ):
+            while chunk := answer.read(_CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+            received = file.tell()
+    if announced and received != announced:
+        raise DownloadError(
+            f"the connection ended after {received} of {announced} bytes"
+        )
+
+
+def _wrong_kind(path: Path, url: str) -> str | None:
+    """Returns why a file can't be what its address names, or None.
+
+    Servers answer with web pages: of a login, of an error, of a hotel's network.
+    """
+    suffix = Path(urllib.parse.urlsplit(url).path).suffix.lower()
+    with open(path, "rb") as file:
+        head = file.read(256)
+    if suffix not in (".html", ".htm") and _is_web_page(head):
+        return "is a web page, not the file"
+    if suffix in (".h5", ".hdf5") and not head.startswith(_HDF5_SIGNATURE):
+        return f"is no HDF5 file; it begins with {head[:24]!r}"
+    return None
+
+
+def _is_web_page(head: bytes) -> bool:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return text.startswith((b"<!doctype html", b"<html"))
+
+
+def _digest(path: str | os.PathLike, kind: str) -> str:
+    digest = hashlib.new(kind, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answers {error.code} {error.reason}"
+    if isinstance(error, urllib.error.URLError):
+        return f"no connection ({error.reason})"
+    return str(error) or type(error).__name__
