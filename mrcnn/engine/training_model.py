@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from mrcnn.config_checks import LOSS_NAMES
+from mrcnn.engine.network import Network
 
 
 def decayed_weights(model: keras.Model) -> list:
@@ -32,7 +33,7 @@ def _finite_or_error(what: str, value: tf.Tensor, losses: dict):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class TrainingModel(keras.Model):
+class TrainingModel(Network):
     """A functional model whose outputs are its losses.
 
     The outputs are a dict of float32 scalars by loss name. `fit` minimises their
