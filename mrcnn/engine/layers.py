@@ -35,7 +35,7 @@ def leaf_layers(
 
 def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the layers with weights, nested ones included."""
-    return [layer for _, layer in leaf_layers(model) if _parameters(layer)]
+    return [layer for _, layer in leaf_layers(model) if parameters(layer)]
 
 
 def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
@@ -65,7 +65,7 @@ def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
         ) from error
     chosen, names = [], []
     for parents, layer in leaf_layers(model):
-        if not _parameters(layer):
+        if not parameters(layer):
             continue
         names.append(layer.name)
         if any(pattern.fullmatch(name) for name in (*parents, layer.name)):
@@ -78,11 +78,16 @@ def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
             f"layer names{f', perhaps one of {near}' if near else ''}."
         )
     for _, layer in leaf_layers(model):
-        if _parameters(layer):
+        if parameters(layer):
             layer.trainable = layer.name in chosen
     return chosen
 
 
-def _parameters(layer: keras.layers.Layer) -> list:
+def is_seed(weight: keras.Variable) -> bool:
+    """Tells whether a variable is the state of a random generator."""
+    return weight.path.endswith("seed_generator_state")
+
+
+def parameters(layer: keras.layers.Layer) -> list[keras.Variable]:
     """Returns the layer's weights without random seeds, which no file holds."""
-    return [w for w in layer.weights if not w.path.endswith("seed_generator_state")]
+    return [w for w in layer.weights if not is_seed(w)]

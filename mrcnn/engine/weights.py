@@ -1,15 +1,15 @@
-"""Weight files in the HDF5 layout that the old packages write and read.
+"""Puts the tensors of a weight file into a model, and writes the old layout.
 
-The file's attribute `layer_names` lists the groups; the attribute `weight_names` of a
-group lists its tensors in order, each stored under `<group>/<layer>/<variable>:0`.
-A nested model (rpn_model) is one group with the tensors of all its layers.
+Tensors are known by "layer/variable". Either everything that the model needs is there
+and is loaded, or the model stays as it was and the error says what is missing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,29 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.engine.layers import leaf_layers
+from mrcnn.engine.layers import is_seed, leaf_layers, parameters
+from mrcnn.engine.weight_files import read_weights
+
+__all__ = [
+    "WeightsReport",
+    "assign_tensors",
+    "atomic_file",
+    "is_seed",
+    "load_weights",
+    "model_tensors",
+    "read_weights",
+    "save_weights",
+]
+
+# Layers whose shapes follow NUM_CLASSES -> outputs of a class. `mrcnn_bbox` reshapes
+# and has no weights; old scripts name it all the same.
+_CLASS_LAYERS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
+_EXCLUDE_CLASSES = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
+
+# The layout is that of Keras 2: readers that ask for the version do what fits it.
+_LAYOUT_VERSION = b"2.15.0"
+# HDF5 can't hold more in an attribute; Keras splits its lists at the same size.
+_MAX_ATTRIBUTE_BYTES = 64512
 
 
 class WeightsReport(NamedTuple):
@@ -29,6 +51,7 @@ class WeightsReport(NamedTuple):
         missing: in the model, not in the file.
         unexpected: in the file, not in the model.
         mismatched: (name, shape in the file, shape in the model).
+        adapted: loaded after a change, as a first convolution for other channels.
     """
 
     matched: list[str]
@@ -36,11 +59,14 @@ class WeightsReport(NamedTuple):
     missing: list[str]
     unexpected: list[str]
     mismatched: list[tuple[str, tuple, tuple]]
+    adapted: list[str] = []
 
     def summary(self) -> str:
         """Returns one line of counts."""
+        adapted = f" ({len(self.adapted)} adapted)" if self.adapted else ""
         return (
-            f"{len(self.matched)} tensors loaded, {len(self.excluded)} excluded, "
+            f"{len(self.matched)} tensors loaded{adapted}, "
+            f"{len(self.excluded)} excluded, "
             f"{len(self.missing)} missing, {len(self.unexpected)} unexpected, "
             f"{len(self.mismatched)} of another shape"
         )
@@ -55,10 +81,8 @@ def model_tensors(model: keras.Model) -> dict[str, keras.Variable]:
     """
     tensors: dict[str, keras.Variable] = {}
     for _, layer in leaf_layers(model):
-        for weight in layer.weights:
+        for weight in parameters(layer):
             name = f"{layer.name}/{weight.name}"
-            if is_seed(weight):
-                continue
             if name in tensors:
                 raise ValueError(
                     f"model_tensors(): two variables are called {name}; weight files "
@@ -67,11 +91,6 @@ def model_tensors(model: keras.Model) -> dict[str, keras.Variable]:
                 )
             tensors[name] = weight
     return tensors
-
-
-def is_seed(weight: keras.Variable) -> bool:
-    """Tells whether a variable is the state of a random generator."""
-    return weight.path.endswith("seed_generator_state")
 
 
 @contextlib.contextmanager
@@ -92,62 +111,36 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Writes the weights of all layers to an HDF5 file in the old layout.
+    """Writes the weights of all layers to an HDF5 file that the old packages read.
+
+    The file's attribute `layer_names` lists the groups; the attribute `weight_names` of
+    a group its tensors in the order of Keras 2 (those that can train first), each
+    stored under `<group>/<layer>/<variable>:0`. A nested model is one group.
 
     Args:
         model: a Keras model.
         path: the file; written under a temporary name first, then renamed.
     """
+    model_tensors(model)  # an error where two tensors would have one name
     groups: dict[str, list] = {layer.name: [] for layer in model.layers}
     for parents, layer in leaf_layers(model):
         group = groups[parents[0] if parents else layer.name]
-        group += [
-            (f"{layer.name}/{w.name}:0", np.asarray(w))
-            for w in layer.weights
-            if not is_seed(w)
-        ]
+        group += [(layer, weight) for weight in parameters(layer)]
     with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["layer_names"] = _as_bytes(groups)
+        _write_names(file, "layer_names", groups)
         file.attrs["backend"] = np.bytes_("tensorflow")
-        file.attrs["keras_version"] = np.bytes_(keras.__version__)
-        for name, tensors in groups.items():
+        file.attrs["keras_version"] = np.bytes_(_LAYOUT_VERSION)
+        for name, weights in groups.items():
+            # The statistics of BatchNorm never train, whatever is frozen at present.
+            weights.sort(key=lambda pair: pair[1].name.startswith("moving_"))
+            names = [f"{layer.name}/{weight.name}:0" for layer, weight in weights]
             group = file.create_group(name)
-            group.attrs["weight_names"] = _as_bytes(tensor for tensor, _ in tensors)
-            for tensor, value in tensors:
-                group.create_dataset(tensor, data=value)
-
-
-def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Returns the tensors of an HDF5 weight file by "layer/variable".
-
-    Files of whole models (weights under `model_weights`) are read too.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not a readable HDF5 weight file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"load_weights(path={str(path)!r}): there is no such file."
-        )
-    tensors = {}
-    try:
-        with h5py.File(path, "r") as file:
-            root = file["model_weights"] if "model_weights" in file else file
-            for layer_name in _texts(root.attrs["layer_names"]):
-                group = root[layer_name]
-                for weight_name in _texts(group.attrs["weight_names"]):
-                    parts = weight_name.split("/")
-                    layer = parts[-2] if len(parts) > 1 else layer_name
-                    variable = parts[-1].removesuffix(":0")
-                    tensors[f"{layer}/{variable}"] = np.asarray(group[weight_name])
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"load_weights(path={str(path)!r}): not a complete HDF5 weight file "
-            f"({error}); download or save it again."
-        ) from error
-    return tensors
+            _write_names(group, "weight_names", names)
+            for tensor, (_, weight) in zip(names, weights, strict=True):
+                value = np.asarray(weight)
+                # Old NumPy knows no bfloat16.
+                is_known = value.dtype.kind in "fiub"
+                group[tensor] = value if is_known else value.astype(np.float32)
 
 
 def load_weights(
@@ -156,35 +149,68 @@ def load_weights(
     exclude: Iterable[str] = (),
     strict: bool = True,
 ) -> WeightsReport:
-    """Loads an HDF5 weight file by layer name; all or nothing.
+    """Loads a weight file by layer name; all or nothing.
 
     Args:
         model: a Keras model; unchanged when an error is raised.
-        path: a file in the old layout.
-        exclude: names of layers, or of the models around them, that keep their present
-            weights.
-        strict: whether a missing or mis-shaped tensor is an error.
+        path: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`.
+        exclude: see `assign_tensors`.
+        strict: see `assign_tensors`.
 
     Returns:
         A WeightsReport.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file can't be read; or strict, and the model needs a tensor
-            that the file lacks or has in another shape; or nothing matches at all.
+        ValueError: the file can't be read, or `assign_tensors` refuses it.
     """
-    tensors = read_weights(path)
+    tensors = read_weights(path, model)
+    return assign_tensors(
+        model, tensors, source=str(path), exclude=exclude, strict=strict
+    )
+
+
+def assign_tensors(
+    model: keras.Model,
+    tensors: Mapping[str, np.ndarray],
+    *,
+    source: str,
+    exclude: Iterable[str] = (),
+    strict: bool = True,
+    needed: Collection[str] | None = None,
+    adapted: Collection[str] = (),
+) -> WeightsReport:
+    """Gives a model the tensors of its names; all or nothing.
+
+    Args:
+        model: a Keras model; unchanged when an error is raised.
+        tensors: arrays by "layer/variable".
+        source: where they come from, for messages.
+        exclude: names of layers, or of the models around them, that keep their present
+            weights; also layers that only the file has.
+        strict: False loads what fits and warns of the rest.
+        needed: names of the layers that must be filled; what other layers lack is no
+            error, nor are tensors that the model has no place for. None means that file
+            and model must be of one structure.
+        adapted: names of tensors that were changed on the way, for the report.
+
+    Returns:
+        A WeightsReport.
+
+    Raises:
+        ValueError: strict, and a needed tensor is missing, one has another shape, or
+            the model has no place for one; an excluded or needed layer doesn't exist;
+            or nothing matches at all.
+    """
     exclude = set([exclude] if isinstance(exclude, str) else exclude)
+    around = {layer.name: {layer.name, *above} for above, layer in leaf_layers(model)}
+    _check_names("exclude", exclude, [*around.values(), {_layer(n) for n in tensors}])
+    _check_names("needed", set(needed or ()), around.values())
+
     variables = model_tensors(model)
-    names_of = {layer.name: {layer.name, *above} for above, layer in leaf_layers(model)}
-    if unknown := sorted(exclude.difference(*names_of.values())):
-        raise ValueError(
-            f"load_weights(exclude={unknown}): the model has no such layers; see "
-            "model.get_trainable_layers() for those with weights."
-        )
-    report = WeightsReport([], [], [], [], [])
+    report = WeightsReport([], [], [], [], [], [])
     for name, variable in variables.items():
-        if exclude & names_of[name.split("/")[0]]:
+        if exclude & around[_layer(name)]:
             report.excluded.append(name)
         elif name not in tensors:
             report.missing.append(name)
@@ -193,39 +219,109 @@ def load_weights(
             report.mismatched.append((name, *shapes))
         else:
             report.matched.append(name)
-    report.unexpected.extend(name for name in tensors if name not in variables)
-    faults = _faults(report)
-    if faults and (strict or not report.matched):
-        raise ValueError(f"load_weights(path={str(path)!r}): {faults}")
-    for name in report.matched:
-        variables[name].assign(tensors[name])
+    report.unexpected.extend(
+        name
+        for name in tensors
+        if name not in variables and _layer(name) not in exclude
+    )
+    report.adapted.extend(name for name in report.matched if name in set(adapted))
+
+    faults = _faults(report, variables, around, needed)
+    if not report.matched:
+        raise ValueError(
+            f"load_weights(path={source!r}): nothing in it fits the model, whose "
+            f"tensors are called {list(variables)[:3]}, its own {list(tensors)[:3]}; "
+            "pass a file written for this architecture."
+        )
+    if faults and strict:
+        raise ValueError(f"load_weights(path={source!r}): {faults}")
+    if faults:
+        warnings.warn(
+            f"load_weights(path={source!r}, strict=False): {faults}", stacklevel=2
+        )
+    # All values are converted before the first is assigned: nothing fails in between.
+    values = {
+        name: np.asarray(tensors[name]).astype(variables[name].dtype)
+        for name in report.matched
+    }
+    for name, value in values.items():
+        variables[name].assign(value)
     return report
 
 
-def _faults(report: WeightsReport) -> str:
-    """Returns what keeps a file from filling the model, with the remedy, or ""."""
-    if not report.missing and not report.mismatched:
+def _layer(name: str) -> str:
+    return name.split("/")[0]
+
+
+def _check_names(argument: str, names: set[str], known: Iterable[set[str]]) -> None:
+    if unknown := sorted(names.difference(*known)):
+        raise ValueError(
+            f"load_weights({argument}={unknown}): neither model nor file has such "
+            "layers; see model.get_trainable_layers() for those with weights."
+        )
+
+
+def _faults(
+    report: WeightsReport,
+    variables: Collection[str],
+    around: Mapping[str, set[str]],
+    needed: Collection[str] | None,
+) -> str:
+    """Returns what keeps the tensors from filling the model, with the remedy, or ""."""
+    missing, unexpected = report.missing, report.unexpected
+    if needed is not None:
+        missing = [n for n in missing if around[_layer(n)] & set(needed)]
+        unexpected = []
+    # Old graphs keep constants, as the anchors, in layers that hold no weights here.
+    weighted = {_layer(name) for name in variables}
+    unexpected = [
+        n for n in unexpected if _layer(n) in weighted or _layer(n) not in around
+    ]
+    mismatched = {name: shapes for name, *shapes in report.mismatched}
+    names = [*missing, *mismatched, *unexpected]
+    if not names:
         return ""
     lines = []
-    if report.missing:
-        shown = ", ".join(report.missing[:8])
-        more = f" and {len(report.missing) - 8} more" if report.missing[8:] else ""
-        lines.append(f"the file has no {shown}{more}.")
-    for name, in_file, in_model in report.mismatched[:8]:
-        lines.append(f"{name} is {in_file} in the file, {in_model} in the model.")
-    names = [*report.missing, *(name for name, *_ in report.mismatched)]
-    layers = list(dict.fromkeys(name.split("/")[0] for name in names))
-    if len(layers) <= 8:
-        lines.append(f"To keep the present weights of these: exclude={layers}.")
+    layers = list(dict.fromkeys(_layer(name) for name in names))
+    if set(layers) <= set(_CLASS_LAYERS) and mismatched:
+        lines.append(_other_classes(mismatched))
+    elif len(layers) <= 8:
+        lines.append(
+            "file and model differ. To keep the present weights of these layers: "
+            f"exclude={layers}."
+        )
     else:
-        lines.append("It was written for another architecture: check BACKBONE.")
+        lines.append(
+            f"written for another architecture, {len(layers)} layers differ; check "
+            "BACKBONE and NORM, or load what fits with strict=False."
+        )
+    if missing:
+        lines.append(f"The file has no {', '.join(missing)}.")
+    for name, (in_file, in_model) in mismatched.items():
+        lines.append(f"{name} is {in_file} in the file, {in_model} in the model.")
+    if unexpected:
+        lines.append(f"The model has no place for {', '.join(unexpected)}.")
     return " ".join(lines)
 
 
-def _as_bytes(names: Iterable[str]) -> np.ndarray:
-    """Returns names as fixed-length bytes: old readers call `decode` on each."""
-    return np.array([name.encode() for name in names], dtype="S")
+def _other_classes(mismatched: Mapping[str, list[tuple[int, ...]]]) -> str:
+    """Returns the sentence for a file of another number of classes."""
+    name = next(iter(mismatched))
+    counts = [s[-1] // _CLASS_LAYERS[_layer(name)] for s in mismatched[name]]
+    return (
+        f"the file has {counts[0]} classes, the model NUM_CLASSES = {counts[1]} "
+        "(background included). To train heads for the new classes on the other "
+        f"weights: exclude={_EXCLUDE_CLASSES}."
+    )
 
 
-def _texts(values) -> list[str]:
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+def _write_names(group: h5py.Group, key: str, names: Iterable[str]) -> None:
+    """Writes names as fixed-length bytes: old readers call `decode` on each."""
+    values = np.array([name.encode() for name in names], dtype="S")
+    count = -(-values.nbytes // _MAX_ATTRIBUTE_BYTES)
+    if count <= 1:
+        group.attrs[key] = values
+        return
+    per_part = _MAX_ATTRIBUTE_BYTES // values.itemsize
+    for i, start in enumerate(range(0, len(values), per_part)):
+        group.attrs[f"{key}{i}"] = values[start : start + per_part]
