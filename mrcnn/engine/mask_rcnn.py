@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -11,14 +10,19 @@ import keras
 import numpy as np
 
 from mrcnn.data.generator import feature_shapes
-from mrcnn.engine import checkpoints, inference, inspection, layers
+from mrcnn.engine import (
+    checkpoints,
+    imagenet,
+    inference,
+    inspection,
+    layers,
+    pretrained,
+)
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.training import run_training
-from mrcnn.engine.weights import WeightsReport, load_weights
+from mrcnn.engine.weights import WeightsReport
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.coordinates import norm_boxes
-
-logger = logging.getLogger("mrcnn")
 
 
 class MaskRCNN:
@@ -93,31 +97,39 @@ class MaskRCNN:
         exclude: Iterable[str] | None = None,
         strict: bool | None = None,
     ) -> WeightsReport:
-        """Loads a weight file, all or nothing, and continues its run if it has one.
+        """Loads weights, all or nothing, and continues their run if they have one.
 
         Args:
-            filepath: an HDF5 file written by this or by the old package.
+            filepath: a weight file of this or of the old package, its address
+                (https://...), "coco" (the file of the old package), "imagenet" (the
+                backbone only, from keras.applications) or "last" (the newest
+                checkpoint). What is fetched stays in `data.downloads.cache_dir()`.
             by_name: accepted for old scripts; weights are always matched by name.
             exclude: names of layers that keep their present weights.
             strict: False loads what fits; otherwise a missing or mis-shaped tensor is
                 an error.
 
         Returns:
-            What was loaded, left out, missing, unexpected and mismatched.
+            What was loaded, left out, missing, unexpected, mismatched and adapted.
 
         Raises:
             FileNotFoundError: there is no such file.
+            DownloadError: it could not be fetched.
             ValueError: the file can't be read or doesn't fit; nothing was changed.
         """
-        report = load_weights(
-            self.keras_model,
-            filepath,
-            exclude=exclude or (),
-            strict=strict is not False,
-        )
-        logger.info("%s: %s", filepath, report.summary())
-        self.set_log_dir(filepath)
+        report, path = pretrained.load(self, filepath, exclude, strict)
+        self.set_log_dir(path)
         return report
+
+    def get_imagenet_weights(self) -> str:
+        """Returns the path of the ImageNet weights of the backbone, fetched if need be.
+
+        Raises:
+            ValueError: there are none for this backbone.
+            DownloadError: the file could not be fetched.
+        """
+        imagenet.check_config(self.config)
+        return str(imagenet.imagenet_file(self.config.BACKBONE))
 
     # Training
 

@@ -1,0 +1,249 @@
+"""Where weights come from: a path, an address or a word; and what they expect.
+
+"coco" is the file of the old package, "imagenet" that of keras.applications for the
+backbone in use, "last" the newest checkpoint of the configuration.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mrcnn.data.downloads import COCO_MODEL_URL, download
+from mrcnn.engine import imagenet
+from mrcnn.engine.layers import HEADS, weighted_layers
+from mrcnn.engine.weight_files import read_weights
+from mrcnn.engine.weights import WeightsReport, assign_tensors
+
+logger = logging.getLogger("mrcnn")
+
+WORDS = ("coco", "imagenet", "last")
+# Of files of ResNet-50 with our names, as Keras distributed them until 2018: for BGR.
+_OLD_KERAS_FILE = "tf_dim_ordering_tf_kernels"
+_COCO_FILE = Path(COCO_MODEL_URL).name
+_FIRST_KERNEL = "conv1/kernel"
+# A MEAN_PIXEL this far (0..255) from that of the weights draws a warning. RGB taken
+# for BGR is 20 away.
+_FAR_FROM_MEAN = 10.0
+
+
+def resolve(mrcnn, filepath: str | os.PathLike) -> Path:
+    """Returns the file behind what `MaskRCNN.load_weights` takes, fetched if need be.
+
+    Args:
+        mrcnn: a MaskRCNN; its config says which backbone and which runs.
+        filepath: one of WORDS, an address or a path.
+
+    Raises:
+        FileNotFoundError: there is no such file or checkpoint.
+        DownloadError: the file could not be fetched.
+        ValueError: "imagenet" with a backbone that has no such weights.
+    """
+    if filepath == "coco":
+        return download(COCO_MODEL_URL)
+    if filepath == "imagenet":
+        return Path(mrcnn.get_imagenet_weights())
+    if filepath == "last":
+        return Path(mrcnn.find_last())
+    if "://" in str(filepath):
+        return download(str(filepath))
+    path = Path(filepath)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"load_weights(filepath={str(filepath)!r}): there is no such file; give "
+            f"its path, its address (https://...) or a word: {', '.join(WORDS)}."
+        )
+    return path
+
+
+def load(
+    mrcnn,
+    filepath: str | os.PathLike,
+    exclude: Iterable[str] | None = None,
+    strict: bool | None = None,
+) -> tuple[WeightsReport, Path]:
+    """Loads what `resolve` finds into a MaskRCNN; returns the report and the path.
+
+    Logs one line, and warns where the Config isn't what the weights were trained with.
+
+    Args:
+        mrcnn: a MaskRCNN.
+        filepath: see `resolve`.
+        exclude: names of layers that keep their present weights.
+        strict: False loads what fits.
+
+    Raises:
+        FileNotFoundError, DownloadError: see `resolve`.
+        ValueError: the file can't be read or doesn't fit; nothing was changed.
+    """
+    path = resolve(mrcnn, filepath)
+    config, model = mrcnn.config, mrcnn.keras_model
+    report, is_imagenet = load_file(
+        model, path, exclude=exclude, strict=strict is not False, config=config
+    )
+    logger.info("%s: %s", path, report.summary())
+    for text in _differences(path, is_imagenet, mrcnn.mode, config):
+        warnings.warn(f"load_weights({str(filepath)!r}): {text}", stacklevel=3)
+    return report, path
+
+
+def load_file(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    exclude: Iterable[str] | None = None,
+    strict: bool = True,
+    config=None,
+) -> tuple[WeightsReport, bool]:
+    """Loads a weight file of any origin; returns (report, whether of ImageNet).
+
+    A file without heads, of keras.applications or of a classifier with our names,
+    fills the backbone and needs nothing else. A first kernel for RGB is adapted where
+    the model has another number of channels; see `imagenet.adapt_first_convolution`.
+
+    Args:
+        model: a Keras model; unchanged when an error is raised.
+        path: the file.
+        exclude: names of layers that keep their present weights.
+        strict: False loads what fits.
+        config: the Config the model was made from; tells more in errors.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file can't be read or doesn't fit.
+    """
+    exclude = {exclude} if isinstance(exclude, str) else set(exclude or ())
+    tensors, adapted = read_weights(path, model), []
+    is_imagenet = imagenet.is_applications_file(tensors)
+    if is_imagenet:
+        if config is not None:
+            imagenet.check_config(config)
+        backbone, epsilon = _backbone_of(model)
+        if strict:
+            imagenet.check_architecture(tensors, backbone)
+        tensors = imagenet.convert(tensors, backbone, epsilon)
+        adapted = [name for name in tensors if name.endswith("/gamma")]
+        adapted.insert(0, _FIRST_KERNEL)
+    needed = None
+    if _is_backbone_only(tensors, model):
+        needed = _backbone_layers(model)
+        _check_norms(model, tensors, path)
+    if needed and _OLD_KERAS_FILE in Path(path).name and not is_imagenet:
+        is_imagenet = True
+        tensors[_FIRST_KERNEL] = imagenet.bgr_to_rgb(tensors[_FIRST_KERNEL])
+        adapted.append(_FIRST_KERNEL)
+    if (kernel := _adapted_kernel(tensors, model)) is not None:
+        tensors[_FIRST_KERNEL] = kernel
+        adapted = list(dict.fromkeys([_FIRST_KERNEL, *adapted]))
+    report = assign_tensors(
+        model,
+        tensors,
+        source=str(path),
+        exclude=exclude,
+        strict=strict,
+        needed=needed,
+        adapted=[name for name in adapted if name.split("/")[0] not in exclude],
+    )
+    return report, is_imagenet
+
+
+def _is_head(layer_name: str) -> bool:
+    return re.fullmatch(HEADS, layer_name) is not None
+
+
+def _backbone_layers(model: keras.Model) -> set[str]:
+    names = {layer.name for layer in weighted_layers(model)}
+    return {name for name in names if not _is_head(name)}
+
+
+def _is_backbone_only(tensors, model: keras.Model) -> bool:
+    layers = {name.split("/")[0] for name in tensors}
+    return not any(map(_is_head, layers)) and bool(layers & _backbone_layers(model))
+
+
+def _check_norms(model: keras.Model, tensors, path) -> None:
+    """Refuses statistics of BatchNorm that a model with GroupNorm would do without."""
+    for layer in weighted_layers(model):
+        statistics = f"{layer.name}/moving_variance"
+        if statistics in tensors and not hasattr(layer, "moving_variance"):
+            raise ValueError(
+                f"load_weights(filepath={str(path)!r}): the model has no place for "
+                f'{statistics}; set NORM = "batch", which the file was trained with.'
+            )
+
+
+def _backbone_of(model: keras.Model) -> tuple[str, float]:
+    """Returns the name of a model's backbone and the epsilon of its BatchNorm."""
+    names = _backbone_layers(model)
+    for backbone in imagenet.FILES:
+        if names == set(imagenet.layer_table(backbone).values()):
+            norm = model.get_layer("bn_conv1")
+            if isinstance(norm, keras.layers.BatchNormalization):
+                return backbone, norm.epsilon
+    raise ValueError(
+        "load_weights(): the file holds ImageNet weights of keras.applications; the "
+        f"model's backbone has to be {' or '.join(imagenet.FILES)} with BatchNorm."
+    )
+
+
+def _adapted_kernel(tensors, model: keras.Model) -> np.ndarray | None:
+    """Returns the file's first kernel for the channels of the model, None if it fits.
+
+    Only a kernel that differs in nothing but its three input channels is adapted; any
+    other difference is one between architectures.
+    """
+    kernel = tensors.get(_FIRST_KERNEL)
+    layers = [layer for layer in weighted_layers(model) if layer.name == "conv1"]
+    if kernel is None or not layers or np.ndim(kernel) != 4:
+        return None
+    height, width, channels, filters = layers[0].kernel.shape
+    if channels == 3 or kernel.shape != (height, width, 3, filters):
+        return None
+    return imagenet.adapt_first_convolution(kernel, channels)
+
+
+def _differences(path: Path, is_imagenet: bool, mode: str, config) -> list[str]:
+    """Returns in what a Config differs from what known weights were trained with."""
+    is_coco = path.name == _COCO_FILE
+    texts = []
+    if is_imagenet and mode == "inference":
+        texts.append(
+            "ImageNet weights fill the backbone only; the heads are random, and so are "
+            "detections. Train, then load the checkpoint."
+        )
+    if is_imagenet or is_coco:
+        texts += _mean_difference(config)
+    if is_coco and config.STEM_POOL != "same" and not callable(config.BACKBONE):
+        texts.append(
+            f"these weights were trained with STEM_POOL = 'same'; "
+            f"{config.STEM_POOL!r} shifts their features."
+        )
+    if is_imagenet and config.STEM_POOL != "pad":
+        logger.info(
+            "ImageNet weights were trained with STEM_POOL = 'pad'; with %r, as in the "
+            "old package, their features shift by up to a pixel until trained.",
+            config.STEM_POOL,
+        )
+    return texts
+
+
+def _mean_difference(config) -> list[str]:
+    mean = np.asarray(config.MEAN_PIXEL, np.float64)
+    # Further channels than RGB are the user's own.
+    expected = imagenet.expected_mean(len(mean))[:3]
+    if np.max(np.abs(mean[:3] - expected)) <= _FAR_FROM_MEAN:
+        return []
+    text = (
+        f"these weights expect images minus the mean {np.round(expected, 1).tolist()} "
+        f"(RGB, 0..255); MEAN_PIXEL is {mean.tolist()}."
+    )
+    if len(mean) == 3 and np.allclose(mean[::-1], expected, atol=_FAR_FROM_MEAN):
+        text += " It is in the order BGR: turn it round."
+    return [text]
