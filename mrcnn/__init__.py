@@ -5,9 +5,10 @@ Scripts come in through the doors on this level: `mrcnn.config` (`Config`,
 (`Dataset`, boxes, masks, anchors, AP, downloads) and `mrcnn.visualize`. Behind them
 are the rooms: `geometry` (arrays in, arrays out), `targets` (what the network should
 have said), `nn` (Keras layers), `evaluation` (AP), `data` (data sets to batches),
-`viz` (pictures) and `engine` (the graph, training, detection, weight files). A room
-imports only rooms below it: engine -> data, viz -> targets, nn, evaluation ->
-geometry -> config. This file imports nothing, so `import mrcnn` is instant.
+`viz` (pictures), `engine` (the graph, training, detection, weight files) and
+`classic` (functions of the old package in their old form). A room imports only rooms
+below it: classic -> engine -> data, viz -> targets, nn, evaluation -> geometry ->
+config. This file imports nothing, so `import mrcnn` is instant.
 """
 
 __version__ = "0.1.0"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from mrcnn.classic.downloads import download_trained_weights
+from mrcnn.classic.images import mold_mask
+from mrcnn.classic.tensors import batch_slice, box_refinement_graph
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.downloads import COCO_MODEL_URL
 from mrcnn.evaluation.matches import (
     compute_ap,
     compute_ap_range,
@@ -29,15 +33,13 @@ from mrcnn.geometry.masks import (
 )
 from mrcnn.geometry.nms import non_max_suppression
 
-COCO_MODEL_URL = (
-    "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
-)
-
 __all__ = [
     "COCO_MODEL_URL",
     "Dataset",
     "apply_box_deltas",
+    "batch_slice",
     "box_refinement",
+    "box_refinement_graph",
     "compute_ap",
     "compute_ap_range",
     "compute_iou",
@@ -46,11 +48,13 @@ __all__ = [
     "compute_overlaps_masks",
     "compute_recall",
     "denorm_boxes",
+    "download_trained_weights",
     "expand_mask",
     "extract_bboxes",
     "generate_anchors",
     "generate_pyramid_anchors",
     "minimize_mask",
+    "mold_mask",
     "non_max_suppression",
     "norm_boxes",
     "resize",

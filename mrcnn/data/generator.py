@@ -40,17 +40,19 @@ class DataGenerator:
         no_augmentation_sources: list[str] | None = None,
         seed: int = 0,
         steps: int | None = None,
+        batch_size: int | None = None,
     ):
         """Checks that the data set can be trained on; loads nothing yet.
 
         Args:
             dataset: a prepared Dataset.
-            config: a Config; BATCH_SIZE images make a batch.
+            config: a Config.
             shuffle: False keeps the order of `dataset.image_ids` in every pass.
             augmentation: see `mrcnn.data.augmentation.augment`.
             no_augmentation_sources: sources whose images are left as they are.
             seed: 0 or more; order, crops, augmentation and sampling follow from it.
             steps: batches an epoch; None is one pass.
+            batch_size: images a batch; None is config.BATCH_SIZE.
         """
         if not hasattr(dataset, "num_classes"):
             raise ValueError(
@@ -70,9 +72,11 @@ class DataGenerator:
                 f"NUM_CLASSES is {config.NUM_CLASSES}; set NUM_CLASSES = "
                 f"{dataset.num_classes}."
             )
+        batch_size = config.BATCH_SIZE if batch_size is None else batch_size
         for name, value, least in (
             ("steps", 1 if steps is None else steps, 1),
             ("seed", seed, 0),
+            ("batch_size", batch_size, 1),
         ):
             if value < least:
                 raise ValueError(
@@ -80,7 +84,7 @@ class DataGenerator:
                 )
         self.dataset = dataset
         self.config = config
-        self.batch_size = int(config.BATCH_SIZE)
+        self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.augmentation = augmentation
         self.no_augmentation_sources = tuple(no_augmentation_sources or ())

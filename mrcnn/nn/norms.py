@@ -33,6 +33,17 @@ class BatchNorm(keras.layers.BatchNormalization):
         super().__init__(**kwargs)
         self.train_bn = train_bn
 
+    def __call__(self, inputs, *args, training=None, **kwargs):
+        """Returns the normalized inputs; `training` becomes `train_bn` in a graph.
+
+        `BatchNorm(name="bn")(x, training=train_bn)` is how custom backbones of old
+        scripts say what `fit` would otherwise override.
+        """
+        is_new = not self.built and isinstance(inputs, keras.KerasTensor)
+        if is_new and training is not None and self.train_bn is None:
+            self.train_bn = bool(training)
+        return super().__call__(inputs, *args, training=training, **kwargs)
+
     def call(self, inputs, training=None, mask=None):
         """Returns the normalized inputs, same shape, compute dtype."""
         if self.train_bn is None:

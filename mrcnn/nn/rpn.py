@@ -40,6 +40,21 @@ def build_rpn_model(
         dtype=keras.config.dtype_policy().compute_dtype,
         name="input_rpn_feature_map",
     )
+    outputs = rpn_layers(feature_map, anchors_per_location, anchor_stride, channels)
+    return keras.Model(feature_map, outputs, name="rpn_model")
+
+
+def rpn_layers(
+    feature_map, anchors_per_location: int, anchor_stride: int, channels: int = 512
+) -> list:
+    """Returns [logits, probs, deltas] of one feature map, see `build_rpn_model`.
+
+    Args:
+        feature_map: [B, h, w, depth].
+        anchors_per_location: anchors at one position.
+        anchor_stride: cells from one anchor position to the next.
+        channels: channels of the shared convolution.
+    """
     shared = layers.Conv2D(
         channels,
         3,
@@ -53,7 +68,7 @@ def build_rpn_model(
     probs = layers.Activation("softmax", dtype="float32", name="rpn_class_xxx")(logits)
     x = layers.Conv2D(4 * anchors_per_location, 1, name="rpn_bbox_pred")(shared)
     deltas = layers.Reshape((-1, 4), dtype="float32", name="rpn_bbox_rows")(x)
-    return keras.Model(feature_map, [logits, probs, deltas], name="rpn_model")
+    return [logits, probs, deltas]
 
 
 def apply_rpn(rpn_model: keras.Model, feature_maps: Sequence) -> list:

@@ -1,0 +1,115 @@
+"""The targets of one image with the arguments of the old package."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrcnn.targets.anchor_targets import anchor_targets
+from mrcnn.targets.class_targets import class_targets
+from mrcnn.targets.random_rois import random_rois
+
+
+def build_rpn_targets(
+    image_shape,
+    anchors: np.ndarray,
+    gt_class_ids: np.ndarray,
+    gt_boxes: np.ndarray,
+    config,
+    *,
+    rng: np.random.Generator | int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what the RPN should have said, see `targets.anchor_targets`.
+
+    Args:
+        image_shape: (H, W, ...) of the molded image, px.
+        anchors: float [A, (y1, x1, y2, x2)], px.
+        gt_class_ids: int [G], 0 = padding, negative = crowd.
+        gt_boxes: [G, (y1, x1, y2, x2)], px.
+        config: a Config.
+        rng: generator or seed of the sampling; None draws a new one.
+
+    Returns:
+        rpn_match int32 [A], 1 object, -1 background, 0 neither; rpn_bbox float32
+        [RPN_TRAIN_ANCHORS_PER_IMAGE, (dy, dx, log dh, log dw)] / RPN_BBOX_STD_DEV.
+    """
+    return tuple(
+        anchor_targets(
+            np.asarray(anchors),
+            np.asarray(gt_class_ids),
+            np.asarray(gt_boxes),
+            image_shape,
+            num_samples=config.RPN_TRAIN_ANCHORS_PER_IMAGE,
+            bbox_std_dev=config.RPN_BBOX_STD_DEV,
+            positive_iou=config.RPN_POSITIVE_IOU,
+            negative_iou=config.RPN_NEGATIVE_IOU,
+            rng=np.random.default_rng(rng),
+        )
+    )
+
+
+def build_detection_targets(
+    rpn_rois: np.ndarray,
+    gt_class_ids: np.ndarray,
+    gt_boxes: np.ndarray,
+    gt_masks: np.ndarray,
+    config,
+    *,
+    rng: np.random.Generator | int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns what the heads should have said, see `targets.class_targets`.
+
+    Args:
+        rpn_rois: number [R, (y1, x1, y2, x2)], px, zero rows are padding.
+        gt_class_ids: int [G], 0 = padding, negative = crowd.
+        gt_boxes: number [G, (y1, x1, y2, x2)], px.
+        gt_masks: bool [h, w, G], box frame with USE_MINI_MASK, else of the image.
+        config: a Config.
+        rng: generator or seed of the sampling; None draws a new one.
+
+    Returns:
+        rois [T, 4], px; class_ids int32 [T], 0 for background and padding; bboxes
+        float32 [T, C, 4] / BBOX_STD_DEV and masks float32 [T, mh, mw, C], zero but
+        for the class of the RoI. T = TRAIN_ROIS_PER_IMAGE, C = NUM_CLASSES.
+    """
+    return tuple(
+        class_targets(
+            rpn_rois,
+            gt_class_ids,
+            gt_boxes,
+            gt_masks,
+            num_classes=config.NUM_CLASSES,
+            num_rois=config.TRAIN_ROIS_PER_IMAGE,
+            positive_ratio=config.ROI_POSITIVE_RATIO,
+            positive_iou=config.ROI_POSITIVE_IOU,
+            mask_shape=config.MASK_SHAPE,
+            use_mini_mask=config.USE_MINI_MASK,
+            bbox_std_dev=config.BBOX_STD_DEV,
+            rng=np.random.default_rng(rng),
+        )
+    )
+
+
+def generate_random_rois(
+    image_shape,
+    count: int,
+    gt_class_ids: np.ndarray,
+    gt_boxes: np.ndarray,
+    *,
+    rng: np.random.Generator | int | None = None,
+) -> np.ndarray:
+    """Returns int32 [count, (y1, x1, y2, x2)], px: RoIs as if an RPN had found them.
+
+    Args:
+        image_shape: (H, W, ...) of the molded image, px.
+        count: number of RoIs.
+        gt_class_ids: int [G]; rows with 0 are padding.
+        gt_boxes: int [G, (y1, x1, y2, x2)], px.
+        rng: generator or seed; None draws a new one.
+    """
+    is_box = np.asarray(gt_class_ids) != 0
+    return random_rois(
+        image_shape,
+        count,
+        np.asarray(gt_boxes).reshape(-1, 4)[is_box],
+        rng=np.random.default_rng(rng),
+    )
