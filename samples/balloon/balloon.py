@@ -30,6 +30,7 @@ from mrcnn.viz.video import map_video
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
+WEIGHTS_HELP = "coco, last, imagenet, none or a file"
 ANNOTATIONS = "via_region_data.json"
 # Layers whose shapes depend on the number of classes: not taken over from COCO.
 CLASS_LAYERS = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
@@ -199,12 +200,12 @@ def detect_and_color_splash(model, image_path=None, video_path=None, output=".")
 
 
 def load_weights(model, weights):
-    """Load "coco", "last", "none", or a file."""
-    if weights == "coco":
-        model.load_weights(COCO_WEIGHTS_PATH, by_name=True, exclude=CLASS_LAYERS)
+    """Load "coco", "last", "imagenet", "none", or a file."""
+    if weights == "coco":  # fetched, unless it lies here
+        path = COCO_WEIGHTS_PATH if COCO_WEIGHTS_PATH.is_file() else weights
+        model.load_weights(path, by_name=True, exclude=CLASS_LAYERS)
     elif weights != "none":
-        path = model.find_last() if weights == "last" else weights
-        model.load_weights(path, by_name=True)
+        model.load_weights(weights, by_name=True)
 
 
 def make_parser():
@@ -217,7 +218,7 @@ def make_parser():
         ("splash", "keep the color of balloons, paint the rest grey"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--weights", help="coco, last, none or a file")
+        command.add_argument("--weights", help=WEIGHTS_HELP)
         command.add_argument("--preset", choices=PRESETS, default="full")
         command.add_argument("--logs", type=Path, default=DEFAULT_LOGS_DIR)
         if name == "splash":
@@ -238,15 +239,13 @@ def problems(args):
     """What is wrong with the arguments, one text each; nothing has been done yet."""
     training, weights = args.command == "train", args.weights
     if weights is None:
-        yield "--weights is missing: name coco, last, none or a file"
-    elif weights == "coco" and (args.preset == "small" or not training):
-        yield "--weights coco: only good to train the full preset from"
-    elif weights == "coco" and not COCO_WEIGHTS_PATH.is_file():
-        url = utils.COCO_MODEL_URL
-        yield f"--weights coco: {COCO_WEIGHTS_PATH} isn't here; get {url}"
+        yield f"--weights is missing: name {WEIGHTS_HELP}"
+    elif weights in ("coco", "imagenet"):
+        if args.preset == "small" or not training:
+            yield f"--weights {weights}: only good to train the full preset from"
     elif weights == "none" and not training:
         yield f"--weights none: {args.command} needs a trained network"
-    elif weights not in ("coco", "last", "none") and not Path(weights).is_file():
+    elif weights not in ("last", "none") and not Path(weights).is_file():
         yield f"--weights {weights}: no such file"
     if args.command != "splash":
         for subset in ("train", "val") if training else ("val",):
@@ -283,7 +282,7 @@ def main(argv=None):
     model = MaskRCNN(mode=mode, config=config, model_dir=args.logs)
     try:
         load_weights(model, args.weights)
-    except FileNotFoundError as error:
+    except OSError as error:  # no checkpoint, no connection
         parser.error(str(error))
     if training:
         train(model, args.dataset, args.epochs, args.resume)

@@ -191,6 +191,8 @@ def train(args):
     config = ShapesConfig()
     config.SEED = args.seed
     model = make_model("training", config, args.logs)
+    if args.weights != "none":
+        model.load_weights(args.weights)
     print(f"Weights go to {model.log_dir}")
     model.train(
         make_dataset(500, config, 2 * args.seed),
@@ -205,8 +207,7 @@ def evaluate(args):
     """Print COCO AP for boxes and masks on pictures that no training seed draws."""
     config = ShapesInferenceConfig()
     model = make_model("inference", config, args.logs)
-    is_last = args.weights == "last"
-    model.load_weights(model.find_last() if is_last else args.weights)
+    model.load_weights(args.weights)
     print_ap(model, make_dataset(args.count, config, UNSEEN_SEED))
 
 
@@ -260,19 +261,25 @@ def main(argv=None):
         add = command.add_argument
         add("--logs", type=Path, default=DEFAULT_LOGS_DIR, help="folder of the runs")
         if run is evaluate:
-            add("--weights", default="last", help="a file, or 'last'")
+            add("--weights", default="last", help="last or a file")
         else:
             add("--seed", type=int, default=0, help="of pictures and training")
         if run is train:
             add("--epochs", type=int, default=10, help="in total")
+            add("--weights", default="none", help="none, last or a file")
         else:
             add("--count", type=int, default=100, help="pictures to evaluate on")
         if run is demo:
             add("--minutes", type=float, default=2, help="time to train")
             add("--output", type=Path, default="demo_shapes.png")
     args = parser.parse_args(argv)
-    if args.weights != "last" and not Path(args.weights).is_file():
-        parser.error(f"--weights {args.weights}: no such file; give a path or 'last'")
+    weights = args.weights
+    if weights in ("coco", "imagenet"):
+        parser.error(f"--weights {weights}: doesn't fit this small network; train it")
+    if weights == "none" and args.run is evaluate:
+        parser.error("--weights none: evaluate needs a trained network")
+    if weights not in ("last", "none") and not Path(weights).is_file():
+        parser.error(f"--weights {weights}: no such file; give a path or 'last'")
     if args.output and not args.output.resolve().parent.is_dir():
         parser.error(f"--output {args.output}: its folder doesn't exist; create it")
     if args.run is demo and args.minutes <= 0:

@@ -252,6 +252,31 @@ def test_train_from_coco_leaves_the_class_layers_out(
     assert straw[0].trained[0][1]["epochs"] == 30
 
 
+@pytest.mark.parametrize("word", ["coco", "imagenet", "last"])
+def test_words_are_resolved_by_the_model(
+    balloon, straw, folder, tmp_path, monkeypatch, word
+):
+    monkeypatch.chdir(tmp_path)  # where there is no mask_rcnn_coco.h5
+    balloon.main(["train", "--dataset", str(folder), "--weights", word])
+    ((path, options),) = straw[0].loaded
+    assert path == word
+    assert ("exclude" in options) == (word == "coco")
+
+
+def test_a_download_that_fails_is_said(balloon, straw, folder, capsys, monkeypatch):
+    from mrcnn.data.downloads import DownloadError
+    from mrcnn.model import MaskRCNN
+
+    def load_weights(self, path, **options):
+        raise DownloadError("download(url='https://a/b.h5'): no connection")
+
+    monkeypatch.setattr(MaskRCNN, "load_weights", load_weights)
+    with pytest.raises(SystemExit) as error:
+        balloon.main(["train", "--dataset", str(folder), "--weights", "imagenet"])
+    assert error.value.code == 2
+    assert "no connection" in capsys.readouterr().err
+
+
 def test_evaluate_command_prints_ap_with_uncut_scores(
     balloon, straw, folder, monkeypatch, capsys
 ):
@@ -289,9 +314,10 @@ def test_splash_command(balloon, straw, folder, tmp_path):
         ("train --dataset nowhere --weights none", "nowhere: train/via_region_data"),
         ("train --dataset {data} --weights nowhere.h5", "nowhere.h5: no such file"),
         ("train --dataset {data} --weights coco --preset small", "only good to train"),
-        ("train --dataset {data} --weights coco", "isn't here; get"),
+        ("train --dataset {data} --weights imagenet --preset small", "only good to"),
         ("evaluate --dataset {data} --weights none", "needs a trained network"),
         ("evaluate --dataset {data} --weights coco", "only good to train"),
+        ("evaluate --dataset {data} --weights imagenet", "only good to train"),
         ("evaluate --dataset {data}/val --weights last", "val/via_region_data.json"),
         ("splash --weights last", "--image --video"),
         ("splash --weights last --image nowhere.jpg", "nowhere.jpg: no such file"),
@@ -318,10 +344,10 @@ def test_wrong_arguments_end_before_any_work(
 def test_no_checkpoint_yet_is_said(balloon, straw, folder, capsys, monkeypatch):
     from mrcnn.model import MaskRCNN
 
-    def find_last(self):
+    def load_weights(self, path, **options):
         raise FileNotFoundError("find_last(): no run in logs")
 
-    monkeypatch.setattr(MaskRCNN, "find_last", find_last)
+    monkeypatch.setattr(MaskRCNN, "load_weights", load_weights)
     with pytest.raises(SystemExit) as error:
         balloon.main(["evaluate", "--dataset", str(folder), "--weights", "last"])
     assert error.value.code == 2

@@ -146,6 +146,17 @@ class KnowingModel:
         return model
 
 
+@pytest.mark.parametrize(
+    ("flags", "loaded"), [([], []), (["--weights", "last"], [("last", {})])]
+)
+def test_train_starts_from_scratch_unless_weights_are_named(
+    shapes, straw, tmp_path, flags, loaded
+):
+    shapes.main(["train", "--logs", str(tmp_path), *flags])
+    assert straw[0].loaded == loaded
+    assert straw[0].trained[0][1]["epochs"] == 10
+
+
 def test_evaluate_prints_ap(shapes, straw, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(shapes, "make_model", KnowingModel(shapes, straw))
     weights = tmp_path / "mine.h5"
@@ -178,6 +189,9 @@ def test_demo_writes_a_picture_of_unseen_images(
     [
         ([], "required"),
         (["evaluate", "--weights", "nowhere.h5"], "nowhere.h5: no such file"),
+        (["evaluate", "--weights", "none"], "needs a trained network"),
+        (["evaluate", "--weights", "coco"], "doesn't fit"),
+        (["train", "--weights", "imagenet"], "doesn't fit"),
         (["demo", "--output", "nowhere/a.png"], "nowhere"),
         (["demo", "--minutes", "0"], "more than 0"),
     ],
