@@ -1,0 +1,291 @@
+"""The layouts of weight files: that of Keras 1 and 2, and that of Keras 3.
+
+Old: the attribute `layer_names` lists the groups, the attribute `weight_names` of a
+group its tensors in order, each stored under `<group>/<weight name>`. A nested model
+(rpn_model) is one group with the tensors of all its layers. Files of whole models hold
+the same below `model_weights`.
+
+Keras 3: `.weights.h5` holds `layers/<class>_<n>/vars/<i>`; the name of the layer is an
+attribute of `vars`, which the first versions did not write. `.keras` is a ZIP archive
+with such a file and the configuration of the model in it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import h5py
+import keras
+
+from mrcnn.engine.layers import leaf_layers, parameters
+
+# Keras 1 joined layer and variable by "_"; its "std" is a variance.
+_KERAS_1_NAME = re.compile(r"(.+)_(W|b|gamma|beta|running_mean|running_std)")
+_KERAS_1 = {
+    "W": "kernel",
+    "b": "bias",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+}
+_BATCH_NORM = ["gamma", "beta", "moving_mean", "moving_variance"]
+
+
+class UnreadableError(Exception):
+    """Carries "what is wrong with the file; what to do"."""
+
+
+class Known(NamedTuple):
+    """What a model tells about names.
+
+    Attributes:
+        variables: layer name -> names of its variables in order, seeds left out.
+        places: path in a Keras 3 file -> (layer name, shapes of its variables) of each
+            layer that has variables, seeds counted.
+    """
+
+    variables: dict[str, list[str]]
+    places: dict[str, tuple[str, list[tuple[int, ...]]]]
+
+    @classmethod
+    def of(cls, model: keras.Model | None) -> Known:
+        """Returns what `model` tells; nothing for None."""
+        if model is None:
+            return cls({}, {})
+        variables = {
+            layer.name: [w.name for w in parameters(layer)]
+            for _, layer in leaf_layers(model)
+        }
+        places = {
+            path: (layer.name, [tuple(w.shape) for w in parameters(layer)])
+            for path, layer in _model_places(model)
+            if layer.weights
+        }
+        return cls(
+            {layer.name: [w.name for w in parameters(layer)] for layer in layers},
+            places,
+        )
+
+
+# The layout of Keras 1 and 2
+
+
+def name_list(group: h5py.Group, key: str) -> list[str] | None:
+    """Returns an attribute's list of names, None without it.
+
+    Keras splits lists above 64 KB into `key0`, `key1` and so on; h5py gives bytes or
+    text, depending on who wrote.
+    """
+    keys = [key] if key in group.attrs else []
+    if not keys:
+        parts = (f"{key}{i}" for i in itertools.count())
+        keys = list(itertools.takewhile(group.attrs.__contains__, parts))
+    if not keys:
+        return None
+    return [_text(value) for k in keys for value in group.attrs[k]]
+
+
+def _text(value) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def old_entries(root: h5py.Group, known: Known) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yields ("layer/variable", dataset) of a file with `layer_names`.
+
+    Raises:
+        UnreadableError: its kernels are stored in another orientation.
+        KeyError: a listed group or tensor is not there.
+    """
+    if _text(root.attrs.get("backend", "")) == "theano":
+        raise UnreadableError(
+            "written with Theano, which stores kernels rotated by 180 degrees; convert "
+            "it with Keras 2 first"
+        )
+    for group_name in name_list(root, "layer_names"):
+        group = root[group_name]
+        weight_names = name_list(group, "weight_names") or []
+        split = [_split(group_name, name, known) for name in weight_names]
+        is_model = len({tuple(scopes) for scopes, _ in split}) > 1
+        for weight_name, (scopes, variable) in zip(weight_names, split, strict=True):
+            if variable != "seed_generator_state":
+                layer = _layer(group_name, scopes, is_model, known)
+                yield f"{layer}/{variable}", group[weight_name]
+
+
+def _split(group: str, weight_name: str, known: Known) -> tuple[list[str], str]:
+    """Returns (names of what is around the variable, variable)."""
+    *scopes, variable = re.sub(r":\d+$", "", weight_name).split("/")
+    found = _KERAS_1_NAME.fullmatch(variable)
+    if found and not scopes and variable not in known.variables.get(group, ()):
+        return [found[1]], _KERAS_1.get(found[2], found[2])
+    return scopes, variable
+
+
+def _layer(group: str, scopes: list[str], is_model: bool, known: Known) -> str:
+    """Returns the layer of a tensor: that of its group, or one of a nested model.
+
+    A second model in one TensorFlow 1 process got scopes "conv1_1", and TimeDistributed
+    may add the name of the layer it holds: neither is a layer of the model.
+    """
+    if group in known.variables or not scopes:
+        return group
+    scope = scopes[-1]
+    bare = re.sub(r"_\d+$", "", scope)
+    if group in (scope, bare):
+        return group
+    for name in (scope, bare):
+        if name in known.variables:
+            return name
+    return group if group in scopes and not is_model else scope
+
+
+# The layout of Keras 3
+
+
+class _Group(NamedTuple):
+    """The variables of one layer, or of a part of it, in order.
+
+    Attributes:
+        path: where they are, "layers/conv2d_1".
+        names: of the layers around them, the outermost first; empty without names.
+        variables: datasets.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    variables: list[h5py.Dataset]
+
+
+def keras_3_entries(
+    file: h5py.File, known: Known, config: dict | None = None
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yields ("layer/variable", dataset) of a file with a group `layers`.
+
+    Args:
+        file: the file.
+        known: what the model tells that is to be filled.
+        config: the configuration of the model that was saved, if it is in the archive.
+
+    Raises:
+        UnreadableError: which tensor belongs to which layer can't be told for certain.
+    """
+    # Keras 2.12 and 2.13 wrote this layout under a longer name.
+    key = "layers" if "layers" in file else "_layer_checkpoint_dependencies"
+    groups = list(_groups(file[key], "layers", ()))
+    if any(group.names for group in groups):
+        layer_of = {group.path: _innermost(group.names, known) for group in groups}
+    elif config is not None:
+        places = dict(_config_places(config))
+        layer_of = {group.path: places.get(_place(group, places)) for group in groups}
+    else:
+        layer_of = _layers_by_order(groups, known)
+    for group in groups:
+        layer = layer_of[group.path] or group.path
+        if _is_seed(group):
+            continue
+        labels = known.variables.get(layer, [])
+        if len(labels) != len(group.variables):
+            labels = _usual_names([variable.ndim for variable in group.variables])
+        for label, variable in zip(labels, group.variables, strict=True):
+            yield f"{layer}/{label}", variable
+
+
+def _groups(parent: h5py.Group, path: str, names: tuple[str, ...]) -> Iterator[_Group]:
+    for key, item in parent.items():
+        if key == "vars" or not isinstance(item, h5py.Group):
+            continue
+        key = "layers" if key == "_layer_checkpoint_dependencies" else key
+        inner = names
+        if "vars" in item:
+            stored = item["vars"]
+            if "name" in stored.attrs:
+                inner = (*names, _text(stored.attrs["name"]))
+            if len(stored):
+                order = sorted(stored, key=lambda i: (len(i), i))
+                yield _Group(f"{path}/{key}", inner, [stored[i] for i in order])
+        yield from _groups(item, f"{path}/{key}", inner)
+
+
+def _is_seed(group: _Group) -> bool:
+    last = group.names[-1:] or (group.path.rsplit("/", 1)[-1],)
+    return last[0].startswith("seed_generator")
+
+
+def _innermost(names: tuple[str, ...], known: Known) -> str:
+    """Returns the innermost name that is a layer of the model, else the innermost."""
+    return next((n for n in reversed(names) if n in known.variables), names[-1])
+
+
+def _usual_names(ranks: list[int]) -> list[str]:
+    """Returns names for the variables of a layer that the model has not, or differs."""
+    if ranks == [1, 1, 1, 1] or ranks == [1, 1]:
+        return _BATCH_NORM[: len(ranks)]
+    if ranks[0] > 1 and ranks[1:] in ([], [1]):
+        return ["kernel", "bias"][: len(ranks)]
+    return [f"vars{i}" for i in range(len(ranks))]
+
+
+def _place(group: _Group, places: Iterable[str]) -> str | None:
+    """Returns the place of the layer that a group is, or is a part of."""
+    return next((p for p in places if f"{group.path}/".startswith(f"{p}/")), None)
+
+
+def _layers_by_order(groups: list[_Group], known: Known) -> dict[str, str]:
+    """Returns path -> layer name for a file without names.
+
+    Such a file knows a layer by its class and its rank among the layers of that class.
+    The ranks differ between the modes: `dense` is one head in training and another in
+    inference. Only a file of the very same structure can be trusted.
+    """
+    layer_of, seen, is_same = {}, set(), True
+    for group in groups:
+        place = _place(group, known.places)
+        seen.add(place)
+        if place is None:
+            break
+        layer_of[group.path], shapes = known.places[place]
+        if group.path == place:
+            is_same &= [tuple(v.shape) for v in group.variables] == shapes
+    if is_same and seen == set(known.places):
+        return layer_of
+    raise UnreadableError(
+        "written by an early Keras 3 without the names of layers, and its layers are "
+        "not in the order of this model; load it in the mode and with the "
+        "configuration it was written in, then save it in the old layout with "
+        "keras_model.save_weights('weights.h5')"
+    )
+
+
+def _model_places(
+    model: keras.Model, prefix: str = ""
+) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Yields (path in a Keras 3 file, layer) of all layers that are no models."""
+    keys = _keys(type(layer).__name__ for layer in model.layers)
+    for key, layer in zip(keys, model.layers, strict=True):
+        if isinstance(layer, keras.Model):
+            yield from _model_places(layer, f"{prefix}layers/{key}/")
+        else:
+            yield f"{prefix}layers/{key}", layer
+
+
+def _config_places(config: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields (path in a Keras 3 file, layer name) as a stored configuration tells."""
+    layers = config.get("config", {}).get("layers", [])
+    keys = _keys(layer["class_name"] for layer in layers)
+    for key, layer in zip(keys, layers, strict=True):
+        if "layers" in layer["config"]:
+            yield from _config_places(layer, f"{prefix}layers/{key}/")
+        else:
+            yield f"{prefix}layers/{key}", layer["config"]["name"]
+
+
+def _keys(class_names: Iterable[str]) -> Iterator[str]:
+    """Yields the key of each layer: class in snake case, then its rank from 1 on."""
+    counts: dict[str, int] = {}
+    for class_name in class_names:
+        words = r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])"
+        key = re.sub(words, "_", class_name).lower()
+        counts[key] = counts.get(key, -1) + 1
+        yield f"{key}_{counts[key]}" if counts[key] else key
