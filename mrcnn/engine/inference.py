@@ -1,112 +1,21 @@
-"""From images to detections: molding, the graph, unmolding."""
+"""From molded images to detections: the graph, unmolding."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from skimage.color import rgb2gray
 
-from mrcnn.data.image_files import read_image
+from mrcnn.engine.molding import MoldedImage, as_image, check_values, mold_image
 from mrcnn.evaluation.coco import masks_to_rles
 from mrcnn.geometry.coordinates import norm_to_orig
-from mrcnn.geometry.image_meta import compose_image_meta
-from mrcnn.geometry.images import resize_image, subtract_mean
 from mrcnn.geometry.masks import paste_crop, unmold_mask
-from mrcnn.geometry.resize_plan import check_model_sides
 
 MASK_FORMS = ("full", "crop", "rle", None)
-
-
-class MoldedImage(NamedTuple):
-    """One image as the network takes it.
-
-    Attributes:
-        image: float32 [H, W, channels], px, mean subtracted.
-        meta: float32 [12 + C].
-        window: int32 [4], px, the part of `image` that isn't padding.
-    """
-
-    image: np.ndarray
-    meta: np.ndarray
-    window: np.ndarray
-
-
-def as_image(image, channels: int) -> np.ndarray:
-    """Returns an image as a number array [H, W, channels].
-
-    Args:
-        image: an array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], uint8 or another
-            number type in 0..255; or the path of a file, whose EXIF rotation is
-            applied. With 3 channels wanted, grey is repeated and alpha dropped.
-        channels: IMAGE_CHANNEL_COUNT of the config.
-
-    Raises:
-        ValueError: the array has another shape.
-    """
-    if isinstance(image, str | os.PathLike):
-        image = read_image(image, exif="apply")
-        if channels == 1:
-            image = np.rint(rgb2gray(image) * 255).astype(np.uint8)
-    image = np.asarray(image)
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.ndim == 3 and channels == 3:
-        if image.shape[2] == 1:
-            image = np.repeat(image, 3, axis=2)
-        elif image.shape[2] == 4:
-            image = image[..., :3]
-    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
-        raise ValueError(
-            f"detect(images): an image must be [height, width, {channels}] "
-            f"(IMAGE_CHANNEL_COUNT); received shape {image.shape}. Pass a list of "
-            "images, each an array of that form or the path of a file."
-        )
-    return image
-
-
-def mold_image(image: np.ndarray, config) -> MoldedImage:
-    """Returns one image resized, padded and with the mean subtracted.
-
-    Args:
-        image: number type [H0, W0, channels], orig, 0..255.
-        config: a Config.
-
-    Raises:
-        ValueError: IMAGE_RESIZE_MODE is "crop", which leaves out part of the image; or
-            "none", and the sides of the image are no multiples of 64.
-    """
-    if config.IMAGE_RESIZE_MODE == "crop":
-        raise ValueError(
-            'detect(): IMAGE_RESIZE_MODE="crop" leaves out part of an image, which is '
-            'for training; detect with a config that says "square" or "pad64".'
-        )
-    molded, window, scale, _, _ = resize_image(
-        image,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-    )
-    check_model_sides(molded.shape, "detect()")
-    meta = compose_image_meta(
-        0,
-        image.shape,
-        molded.shape,
-        window,
-        scale,
-        np.zeros([config.NUM_CLASSES], dtype=np.int32),
-    )
-    return MoldedImage(
-        subtract_mean(molded, config.MEAN_PIXEL),
-        np.asarray(meta, np.float32),
-        np.asarray(window, np.int32),
-    )
 
 
 def unmold_detections(
@@ -166,6 +75,11 @@ def _unmold_masks(small: list, boxes: np.ndarray, shape: tuple, form: str | None
     ]
 
 
+def own_masks(masks, class_ids) -> np.ndarray:
+    """Returns of [D, h, w, C] masks the one of each detection's class: [D, h, w]."""
+    return np.asarray(masks)[np.arange(len(class_ids)), ..., class_ids]
+
+
 class Detector:
     """Runs an inference model on lists of images; safe to use from several threads.
 
@@ -177,6 +91,7 @@ class Detector:
         self.keras_model = keras_model
         self._lock = threading.Lock()
         self._functions: dict[bool, tf.types.experimental.ConcreteFunction] = {}
+        self.last_shape: tuple[int, ...] | None = None  # (H, W, channels), molded
 
     def _concrete(self, with_masks: bool):
         with self._lock:
@@ -207,11 +122,21 @@ class Detector:
             metas: float32 [B, 12 + C].
             with_masks: False leaves the mask head out; the masks are None then.
         """
+        self.last_shape = tuple(np.shape(images)[1:])
         detections, *masks = self._concrete(with_masks)(
             tf.convert_to_tensor(images, tf.float32),
             tf.convert_to_tensor(metas, tf.float32),
         )
         return detections.numpy(), masks[0].numpy() if masks else None
+
+    def detect_molded(self, images, metas) -> list[dict]:
+        """Returns one result dict per molded image, in px of these."""
+        detections, masks = self.run(images, metas)
+        shape = np.shape(images)[1:]
+        return [
+            unmold_detections(d, m, shape, shape, (0, 0, *shape[:2]))
+            for d, m in zip(detections, masks, strict=True)
+        ]
 
     def detect(self, images, config, form: str | None) -> list[dict]:
         """Returns one result dict per image; see `MaskRCNN.detect`."""
@@ -247,8 +172,9 @@ def _batches(images, config) -> Iterator[tuple[list, list[MoldedImage]]]:
     """Yields (images, molded images) of at most BATCH_SIZE, all of one molded shape."""
     originals: list[np.ndarray] = []
     molded: list[MoldedImage] = []
-    for image in images:
+    for i, image in enumerate(images):
         image = as_image(image, config.IMAGE_CHANNEL_COUNT)
+        check_values(image, config, f"images[{i}]")
         new = mold_image(image, config)
         is_full = len(molded) >= max(int(config.BATCH_SIZE), 1)
         if molded and (is_full or molded[0].image.shape != new.image.shape):

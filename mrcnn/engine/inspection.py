@@ -1,12 +1,23 @@
-"""Looking inside a model: run to any layer, print arrays."""
+"""Looking inside a model: find a tensor by name, run to it, print arrays."""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+
+from mrcnn.data.generator import feature_shapes
+from mrcnn.geometry.anchors import generate_pyramid_anchors
+from mrcnn.nn.proposals import ProposalLayer, Proposals, ProposalSteps
+
+# Layers of the old graph that have another name or place in ours.
+OLD_LAYERS = {"input_anchors": "anchors", "output_rois": "proposal_targets"}
+NMS_NAME = re.compile(r"rpn_non_max_suppression(/NonMaxSuppression(V\d)?)?")
+PROPOSAL_STEPS = (*Proposals._fields, "post_nms_ix")
 
 
 def log(text: str, array=None) -> None:
@@ -22,6 +33,26 @@ def log(text: str, array=None) -> None:
     print(text)
 
 
+def log_all(text: str, value) -> None:
+    """Logs an array; of a list of arrays, each."""
+    if not isinstance(value, list):
+        log(text, value)
+        return
+    for i, part in enumerate(value):
+        log_all(f"{text}[{i}]", part)
+
+
+def pixel_anchors(config, image_shape) -> np.ndarray:
+    """Returns the anchors of a molded image (H, W, ...): float32 [A, 4], px."""
+    return generate_pyramid_anchors(
+        config.RPN_ANCHOR_SCALES,
+        config.RPN_ANCHOR_RATIOS,
+        feature_shapes(config, image_shape),
+        config.BACKBONE_STRIDES,
+        config.RPN_ANCHOR_STRIDE,
+    )
+
+
 def run_to(
     keras_model: keras.Model, outputs: Sequence[tuple], inputs: Sequence[np.ndarray]
 ) -> OrderedDict[str, np.ndarray]:
@@ -30,20 +61,134 @@ def run_to(
     Args:
         keras_model: a functional model.
         outputs: pairs (name to give the value, tensor). A tensor is a layer's
-            `output`, or the name of a layer.
-        inputs: the model's inputs, in its order.
+            `output`, or a name that `find_tensor` knows.
+        inputs: the first inputs of the model, in its order.
+
+    Returns:
+        Arrays by name; a list of arrays where a layer has several outputs or is
+        applied several times (those inside rpn_model: P2 first).
 
     Raises:
-        ValueError: a name that no layer has.
+        ValueError: a name that no layer has, a name given twice, a tensor that is no
+            part of the model or needs further inputs.
     """
-    tensors = {
-        name: keras_model.get_layer(tensor).output
-        if isinstance(tensor, str)
-        else tensor
-        for name, tensor in outputs
-    }
-    probe = keras.Model(keras_model.inputs, tensors)
+    tensors: dict[str, object] = {}
+    for name, tensor in outputs:
+        if name in tensors:
+            raise ValueError(
+                f"run_graph(outputs): the name {name!r} comes twice, and one value "
+                "would be lost; give each output a name of its own."
+            )
+        tensors[name] = _as_outer(keras_model, name, tensor)
+    try:
+        probe = keras.Model(keras_model.inputs[: len(inputs)], tensors)
+    except ValueError as error:
+        raise ValueError(
+            f"run_graph(outputs={list(tensors)}): not all of these can be computed "
+            f"from the inputs {[t.name for t in keras_model.inputs[: len(inputs)]]}: a "
+            "tensor of another model, or of a training model behind its ground truth. "
+            f"({error})"
+        ) from error
     values = probe(list(inputs), training=False)
     return OrderedDict(
         (name, keras.tree.map_structure(np.asarray, values[name])) for name in tensors
     )
+
+
+def find_tensor(keras_model: keras.Model, name: str):
+    """Returns the symbolic tensor that a name stands for, fit for `run_to`.
+
+    The old package was asked for the names of TensorFlow operations; they are looked
+    up here: "ROI/pre_nms_anchors:0", "ROI/refined_anchors:0",
+    "ROI/refined_anchors_clipped:0", "ROI/rpn_non_max_suppression:0" and its spellings
+    (the survivors of NMS in the first image, int32 [n]), or "ROI/" and another field of
+    `nn.proposals.Proposals`. Of any other layer, "<layer>" and "<layer>/<anything>"
+    are its output.
+
+    Args:
+        keras_model: a functional model.
+        name: see above; an ending ":0" is ignored.
+
+    Returns:
+        A KerasTensor; a list of them for a layer with several outputs, or one that is
+        applied several times, as those in rpn_model are.
+
+    Raises:
+        ValueError: there is no such layer or step.
+    """
+    layer_name, _, step = re.sub(r":\d+$", "", name).partition("/")
+    layer_name = OLD_LAYERS.get(layer_name, layer_name)
+    layer = next((x for x in keras_model.layers if x.name == layer_name), None)
+    if isinstance(layer, ProposalLayer) and step:
+        step = "post_nms_ix" if NMS_NAME.fullmatch(step) else step
+        if step not in PROPOSAL_STEPS:
+            raise ValueError(
+                f"ancestor(name={name!r}): {layer.name} has no such step; it has "
+                f"{[f'{layer.name}/{field}' for field in PROPOSAL_STEPS]}."
+            )
+        config = {**layer.get_config(), "name": f"{layer.name}_steps"}
+        return ProposalSteps.from_config(config)(_calls(layer)[0][0])[step]
+    found = _outputs_of(keras_model, layer_name)
+    if not found:
+        names = [layer.name for layer in _all_layers(keras_model)]
+        near = difflib.get_close_matches(layer_name, names, n=5)
+        raise ValueError(
+            f"run_graph/ancestor: the model has no layer {layer_name!r} ({name!r})"
+            f"{f'; perhaps one of {near}' if near else ''}. Its layers: "
+            f"{', '.join(names)}; and the steps "
+            f"{', '.join(f'ROI/{field}' for field in PROPOSAL_STEPS)}."
+        )
+    if layer_name == "proposal_targets" and name.startswith("output_rois"):
+        return found[0][0]
+    return found[0] if len(found) == 1 else found
+
+
+def _as_outer(keras_model: keras.Model, name: str, tensor):
+    """Returns what `run_graph` was given for an output as tensors of the model."""
+    if isinstance(tensor, str):
+        return find_tensor(keras_model, tensor)
+    if tensor is None:
+        raise ValueError(
+            f"run_graph(outputs): {name!r} is None; pass a layer's output or its name."
+        )
+    flat = keras.tree.flatten(tensor)
+    for model in (x for x in keras_model.layers if isinstance(x, keras.Model)):
+        inside = {id(operation) for operation in model.operations}
+        if all(id(t._keras_history.operation) in inside for t in flat):
+            found = _through(model, tensor)
+            return found[0] if len(found) == 1 else found
+    return tensor
+
+
+def _calls(layer) -> list[tuple[list, list]]:
+    """Returns (inputs, outputs) of each time a layer is applied in its graph."""
+    # Keras gives the first call alone by public names.
+    return [(n.input_tensors, n.output_tensors) for n in layer._inbound_nodes]
+
+
+def _outputs_of(model: keras.Model, layer_name: str) -> list:
+    """Returns the output of each call of a layer, wherever it is nested."""
+    for layer in model.layers:
+        if layer.name == layer_name:
+            outputs = [list(out) for _, out in _calls(layer)]
+            return [out[0] if len(out) == 1 else out for out in outputs]
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            if inner := _outputs_of(layer, layer_name):
+                return [t for one in inner for t in _through(layer, one)]
+    return []
+
+
+def _through(model: keras.Model, inner) -> list:
+    """Returns a tensor of a nested model once for each time the model is applied."""
+    probe = keras.Model(model.inputs, inner)
+    return [probe(inputs) for inputs, _ in _calls(model)]
+
+
+def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    layers = []
+    for layer in model.layers:
+        layers.append(layer)
+        if isinstance(layer, keras.Model):
+            layers += _all_layers(layer)
+    return layers

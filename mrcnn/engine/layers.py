@@ -38,6 +38,13 @@ def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for _, layer in leaf_layers(model) if parameters(layer)]
 
 
+def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Returns the layer inside a wrapper (TimeDistributed), or the layer itself."""
+    while isinstance(layer, keras.layers.Wrapper):
+        layer = layer.layer
+    return layer
+
+
 def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
     """Makes the layers trainable whose name matches, and all others not.
 

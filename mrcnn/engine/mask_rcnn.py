@@ -9,23 +9,21 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from mrcnn.data.generator import feature_shapes
 from mrcnn.engine import (
     checkpoints,
     imagenet,
     inference,
     inspection,
-    layers,
     pretrained,
 )
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.training import run_training
+from mrcnn.engine.inspectable import Inspectable
+from mrcnn.engine.molding import mold_images
+from mrcnn.engine.training import compile_model, make_optimizer, run_training
 from mrcnn.engine.weights import WeightsReport
-from mrcnn.geometry.anchors import generate_pyramid_anchors
-from mrcnn.geometry.coordinates import norm_boxes
 
 
-class MaskRCNN:
+class MaskRCNN(Inspectable):
     """Mask R-CNN (He et al., arXiv:1703.06870) for one configuration.
 
     Attributes:
@@ -35,7 +33,8 @@ class MaskRCNN:
         model_dir: folder of the runs.
         log_dir: folder of the present run: checkpoints and TensorBoard logs.
         epoch: number of epochs the loaded weights have been trained for in this run.
-        anchors: float32 [A, 4], px, of the last `get_anchors` call; or None.
+        anchors: float32 [A, 4], px, of the last molded image that was detected, or that
+            `get_anchors` was called for; None before.
     """
 
     def __init__(self, mode: str, config, model_dir: str | os.PathLike):
@@ -49,10 +48,10 @@ class MaskRCNN:
         Raises:
             ValueError: an unknown mode or impossible values in the config.
         """
+        super().__init__()
         self.mode = mode
         self.config = config
         self.model_dir = model_dir
-        self.anchors: np.ndarray | None = None
         self.epoch = 0
         self._lock = threading.Lock()
         self._made_detector: inference.Detector | None = None
@@ -66,7 +65,7 @@ class MaskRCNN:
     # Files
 
     def set_log_dir(self, model_path: str | os.PathLike | None = None) -> None:
-        """Sets `log_dir`, `checkpoint_path` and `epoch`.
+        """Sets `log_dir`, `checkpoint_path` (fill in `epoch`) and `epoch`.
 
         Args:
             model_path: a checkpoint of an earlier run of the same NAME, whose folder
@@ -79,7 +78,7 @@ class MaskRCNN:
         else:
             run_dir, self.epoch = found
         self.log_dir = str(run_dir)
-        template = f"mask_rcnn_{name.lower()}_*epoch*.h5"
+        template = f"mask_rcnn_{name.lower()}_{{epoch:04d}}.h5"
         self.checkpoint_path = os.path.join(self.log_dir, template)
 
     def find_last(self) -> str:
@@ -88,7 +87,8 @@ class MaskRCNN:
         Raises:
             FileNotFoundError: there is none in `model_dir`.
         """
-        return str(checkpoints.find_last(self.model_dir, self.config.NAME))
+        found = checkpoints.find_last(self.model_dir, self.config.NAME)
+        return checkpoints.CheckpointPath(found)
 
     def load_weights(
         self,
@@ -133,21 +133,20 @@ class MaskRCNN:
 
     # Training
 
-    def set_trainable(self, layer_regex: str, keras_model=None, verbose: int = 1):
-        """Makes the layers whose full name matches trainable, all others not.
+    def compile(self, learning_rate, momentum: float) -> None:
+        """Makes `keras_model` ready for `fit`, as `train` does.
+
+        SGD with this momentum, or AdamW where Config's OPTIMIZER says so; gradients
+        clipped to GRADIENT_CLIP_NORM. `train` calls it unless it is given an optimizer,
+        so a subclass may override it.
 
         Args:
-            layer_regex: "heads", "3+", "4+", "5+", "all" or a regular expression.
-            keras_model: another model than this one's.
-            verbose: 1 prints the names.
-
-        Returns:
-            The names of the layers that train from the next `train` on.
+            learning_rate: a number or a Keras LearningRateSchedule.
+            momentum: 0..1, of SGD.
         """
-        names = layers.set_trainable(keras_model or self.keras_model, layer_regex)
-        if verbose:
-            inspection.log(f"Trainable layers: {', '.join(names)}")
-        return names
+        self._need("training", "compile")
+        optimizer = make_optimizer(self.config, learning_rate, momentum)
+        compile_model(self.keras_model, self.config, optimizer)
 
     def train(
         self,
@@ -242,7 +241,9 @@ class MaskRCNN:
                 form of masks.
         """
         self._need("inference", "detect")
-        results = self._detector().detect(images, self.config, masks)
+        detector = self._detector()
+        results = detector.detect(images, self.config, masks)
+        self._see(detector.last_shape)
         if verbose:
             count = sum(len(result["rois"]) for result in results)
             inspection.log(f"{len(results)} images, {count} detections")
@@ -263,13 +264,10 @@ class MaskRCNN:
         if verbose:
             inspection.log("molded_images", molded_images)
             inspection.log("image_metas", image_metas)
-        detections, masks = self._detector().run(molded_images, image_metas)
-        shape = np.shape(molded_images)[1:]
-        full_window = (0, 0, *shape[:2])
-        return [
-            inference.unmold_detections(d, m, shape, shape, full_window)
-            for d, m in zip(detections, masks, strict=True)
-        ]
+        detector = self._detector()
+        results = detector.detect_molded(molded_images, image_metas)
+        self._see(detector.last_shape)
+        return results
 
     def mold_inputs(self, images):
         """Returns images as the network takes them.
@@ -281,12 +279,7 @@ class MaskRCNN:
             molded_images float32 [B, H, W, channels], image_metas float32
             [B, 12 + C], windows int32 [B, 4], px.
         """
-        channels = self.config.IMAGE_CHANNEL_COUNT
-        molded = [
-            inference.mold_image(inference.as_image(image, channels), self.config)
-            for image in images
-        ]
-        return tuple(np.stack(part) for part in zip(*molded, strict=True))
+        return mold_images(images, self.config)
 
     def unmold_detections(
         self, detections, mrcnn_mask, original_image_shape, image_shape, window
@@ -300,10 +293,10 @@ class MaskRCNN:
             image_shape: (H, W, ...) of the molded image.
             window: (y1, x1, y2, x2), px.
         """
-        class_ids = np.asarray(detections)[:, 4].astype(np.int32)
-        own_masks = np.asarray(mrcnn_mask)[np.arange(len(class_ids)), ..., class_ids]
+        detections = np.asarray(detections)
+        masks = inference.own_masks(mrcnn_mask, detections[:, 4].astype(np.int32))
         result = inference.unmold_detections(
-            np.asarray(detections), own_masks, original_image_shape, image_shape, window
+            detections, masks, original_image_shape, image_shape, window
         )
         return tuple(result[k] for k in ("rois", "class_ids", "scores", "masks"))
 
@@ -315,53 +308,6 @@ class MaskRCNN:
                 detector = inference.Detector(self.keras_model)
                 self._made_detector = detector
         return detector
-
-    # Looking inside
-
-    def get_anchors(self, image_shape) -> np.ndarray:
-        """Returns the anchors of an image, float32 [A, 4], norm.
-
-        They are those of the layer inside the graph, for notebooks. Keeps the same
-        anchors in px in `self.anchors`.
-
-        Args:
-            image_shape: (H, W, ...) of a molded image.
-        """
-        config = self.config
-        shapes = feature_shapes(config, image_shape)
-        self.anchors = generate_pyramid_anchors(
-            config.RPN_ANCHOR_SCALES,
-            config.RPN_ANCHOR_RATIOS,
-            shapes,
-            config.BACKBONE_STRIDES,
-            config.RPN_ANCHOR_STRIDE,
-        )
-        return norm_boxes(self.anchors, image_shape[:2])
-
-    def run_graph(self, images, outputs, image_metas=None):
-        """Returns the values that tensors inside the model take on images.
-
-        Args:
-            images: a list of images as in `detect`; molded ones when image_metas are
-                given.
-            outputs: pairs (name, tensor), tensor = `get_layer(name).output` of
-                `keras_model` or the name of a layer.
-            image_metas: float32 [B, 12 + C] that go with molded images.
-
-        Returns:
-            An OrderedDict of arrays by name; each is printed as well.
-        """
-        if image_metas is None:
-            images, image_metas, _ = self.mold_inputs(images)
-        inputs = [np.asarray(images, np.float32), np.asarray(image_metas, np.float32)]
-        values = inspection.run_to(self.keras_model, outputs, inputs)
-        for name, value in values.items():
-            inspection.log(name, value)
-        return values
-
-    def get_trainable_layers(self) -> list[keras.layers.Layer]:
-        """Returns the layers that have weights, nested ones included."""
-        return layers.weighted_layers(self.keras_model)
 
     def _need(self, mode: str, method: str) -> None:
         if self.mode != mode:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.engine import weights
+from mrcnn.engine import pretrained, weights
 from mrcnn.engine.weights import WeightsReport
 
 KERAS_WEIGHTS = (".weights.h5", ".weights.json")
@@ -37,7 +37,7 @@ class Network(keras.Model):
             filepath: "x.h5" gets the old layout, readable by the old packages;
                 "x.weights.h5" (or "x.weights.json") the one of Keras 3.
             overwrite: False makes an existing file an error.
-            save_format: "h5" writes the old layout whatever the ending; for old scripts.
+            save_format: "h5" writes the old layout whatever the ending.
             **kwargs: of `keras.Model.save_weights`, for the layout of Keras 3.
 
         Raises:
@@ -61,8 +61,8 @@ class Network(keras.Model):
             weights.save_weights(self, path)
         else:
             raise ValueError(
-                f"save_weights(filepath={str(path)!r}): end the path in .h5 (the layout "
-                "of the old packages) or in .weights.h5 (that of Keras 3)."
+                f"save_weights(filepath={str(path)!r}): end the path in .h5 (layout of "
+                "the old packages) or in .weights.h5 (that of Keras 3)."
             )
 
     def load_weights(
@@ -76,7 +76,7 @@ class Network(keras.Model):
         """Loads a weight file by layer name, all or nothing.
 
         Args:
-            filepath: a file in any layout that `engine.weights` reads.
+            filepath: a file in any layout that `MaskRCNN.load_weights` reads.
             by_name: accepted for old scripts; weights are always matched by name.
             exclude: names of layers that keep their present weights.
             strict: False loads what fits; otherwise a missing or mis-shaped tensor is
@@ -92,9 +92,10 @@ class Network(keras.Model):
         """
         if strict is None:
             strict = not skip_mismatch
-        return weights.load_weights(
-            self, filepath, exclude=exclude or (), strict=bool(strict)
+        report, _ = pretrained.load_file(
+            self, filepath, exclude=exclude, strict=bool(strict)
         )
+        return report
 
     def predict(self, x, *args, **kwargs):
         """Returns the outputs on whole arrays, in the order of the model's outputs.

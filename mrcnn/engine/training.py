@@ -76,6 +76,7 @@ def run_training(
         history = keras.callbacks.History()
         history.set_model(model)
         history.on_train_begin()
+        model.history = history
         return history
 
     model_tensors(
@@ -84,11 +85,6 @@ def run_training(
     chosen = set_trainable(model, layers)
     logger.info("training %d layers with weights", len(chosen))
     _warn_of_untrained_statistics(model)
-    # They may have been changed since the model was built.
-    apply_loss_terms(model, config, own_optimizer=optimizer is not None)
-    if not tf.config.get_visible_devices("GPU"):
-        # On the CPU the gradient of crop_and_resize loses updates otherwise.
-        tf.config.experimental.enable_op_determinism()
 
     generator = DataGenerator(
         train_dataset,
@@ -109,8 +105,10 @@ def run_training(
     is_same_call, state = _continued_state(state_file, state)
     if optimizer is None:
         total_steps = (epochs - state.initial_epoch) * len(generator)
-        optimizer = default_optimizer(config, learning_rate, total_steps)
-    model.compile(optimizer=optimizer, jit_compile=False)
+        rate = shaped_rate(config, learning_rate, total_steps)
+        mrcnn.compile(rate, config.LEARNING_MOMENTUM)
+    else:
+        compile_model(model, config, optimizer, own_optimizer=True)
     if state_file is not None:
         checkpoints.restore_state(model, state_file, with_optimizer=is_same_call)
 
@@ -155,21 +153,30 @@ def run_training(
             loader.close()
 
 
-def default_optimizer(config, learning_rate, total_steps: int):
-    """Returns the optimizer that Config names, with its clipping and schedule.
-
-    Gradients are clipped by their global norm.
+def shaped_rate(config, learning_rate, total_steps: int):
+    """Returns a learning rate as Config's LEARNING_RATE_* shape it.
 
     Args:
         config: a Config.
-        learning_rate: a number, which Config's schedule shapes; None for
-            LEARNING_RATE; or a Keras LearningRateSchedule, taken as it is.
+        learning_rate: a number, which they shape; None for LEARNING_RATE; or a Keras
+            LearningRateSchedule, taken as it is.
         total_steps: optimizer steps of the whole call.
     """
     if learning_rate is None:
         learning_rate = config.LEARNING_RATE
     if _is_number(learning_rate):
         learning_rate = make_schedule(config, float(learning_rate), total_steps)
+    return learning_rate
+
+
+def make_optimizer(config, learning_rate, momentum: float):
+    """Returns the optimizer that Config names; it clips gradients by global norm.
+
+    Args:
+        config: a Config.
+        learning_rate: a number or a Keras LearningRateSchedule.
+        momentum: 0..1, of SGD.
+    """
     clipping = config.GRADIENT_CLIP_NORM or None
     if config.OPTIMIZER == "adamw":
         optimizer = keras.optimizers.AdamW(
@@ -180,8 +187,25 @@ def default_optimizer(config, learning_rate, total_steps: int):
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
     return keras.optimizers.SGD(
-        learning_rate, momentum=config.LEARNING_MOMENTUM, global_clipnorm=clipping
+        learning_rate, momentum=momentum, global_clipnorm=clipping
     )
+
+
+def compile_model(model, config, optimizer, own_optimizer: bool = False) -> None:
+    """Compiles a training model with the losses and L2 term that Config has now.
+
+    Args:
+        model: a TrainingModel.
+        config: a Config.
+        optimizer: a Keras optimizer.
+        own_optimizer: whether it is the user's, not the one Config names.
+    """
+    # They may have been changed since the model was built.
+    apply_loss_terms(model, config, own_optimizer=own_optimizer)
+    if not tf.config.get_visible_devices("GPU"):
+        # On the CPU the gradient of crop_and_resize loses updates otherwise.
+        tf.config.experimental.enable_op_determinism()
+    model.compile(optimizer=optimizer, jit_compile=False)
 
 
 def _is_number(value) -> bool:

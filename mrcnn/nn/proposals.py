@@ -12,6 +12,7 @@ from mrcnn.geometry.boxes import apply_box_deltas_tensor, clip_boxes_tensor
 from mrcnn.geometry.nms import non_max_suppression_tensor
 
 DEFAULT_STD_DEV = (0.1, 0.1, 0.2, 0.2)
+_INDICES = ("keep", "post_nms_ix")
 
 
 class Proposals(NamedTuple):
@@ -160,4 +161,39 @@ class ProposalLayer(keras.layers.Layer):
             "nms_threshold": self.nms_threshold,
             "pre_nms_limit": self.pre_nms_limit,
             "bbox_std_dev": list(self.bbox_std_dev),
+        }
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class ProposalSteps(ProposalLayer):
+    """All that leads to the proposals, for looking inside a model.
+
+    Arguments and call arguments as `ProposalLayer`.
+
+    Returns: a dict of the fields of `Proposals`, and post_nms_ix, int32 [n]: the rows
+    of pre_nms_anchors that survive NMS in the first image of the batch, no padding.
+    """
+
+    def call(self, inputs):
+        """Returns the dict."""
+        steps = self.steps(inputs)
+        first = steps.keep[0]
+        return {**steps._asdict(), "post_nms_ix": tf.boolean_mask(first, first >= 0)}
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shapes by name."""
+        batch, anchor_count, _ = input_shape[0]
+        count = None if anchor_count is None else min(self.pre_nms_limit, anchor_count)
+        shapes = {name: (batch, count, 4) for name in Proposals._fields}
+        shapes["pre_nms_scores"] = (batch, count)
+        shapes["keep"] = (batch, self.proposal_count)
+        shapes["rois"] = (batch, self.proposal_count, 4)
+        return {**shapes, "post_nms_ix": (None,)}
+
+    def compute_output_spec(self, inputs):
+        """Returns shapes and types; Keras would take all to be float."""
+        shapes = self.compute_output_shape([x.shape for x in inputs])
+        return {
+            name: keras.KerasTensor(shape, "int32" if name in _INDICES else "float32")
+            for name, shape in shapes.items()
         }

@@ -8,7 +8,7 @@ import pytest
 
 from mrcnn.config import PaperConfig
 from mrcnn.engine.schedules import WarmupSchedule, make_schedule
-from mrcnn.engine.training import default_optimizer
+from mrcnn.engine.training import make_optimizer, shaped_rate
 from tests.engine.tiny import TinyConfig, make_config
 
 
@@ -94,6 +94,12 @@ def test_paper_config_warms_up_and_drops_twice():
         [0.02 / 3, 0.02, 0.02, 0.002, 0.0002],
         rtol=1e-4,
     )
+
+
+def default_optimizer(config, learning_rate, total_steps):
+    """What `train` makes when it is given no optimizer."""
+    rate = shaped_rate(config, learning_rate, total_steps)
+    return make_optimizer(config, rate, config.LEARNING_MOMENTUM)
 
 
 def test_default_optimizer_is_sgd_as_config_says():
