@@ -63,10 +63,7 @@ class Known(NamedTuple):
             for path, layer in _model_places(model)
             if layer.weights
         }
-        return cls(
-            {layer.name: [w.name for w in parameters(layer)] for layer in layers},
-            places,
-        )
+        return cls(variables, places)
 
 
 # The layout of Keras 1 and 2
