@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import string
 import threading
 import urllib.error
 import urllib.parse
@@ -186,7 +187,9 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 def _fetch(url: str, path: Path, name: str, verbose: int) -> None:
     """Writes what an address sends to a file; a short answer is an error."""
-    request = urllib.request.Request(url, headers={"User-Agent": "mrcnn"})
+    # What may stand in an address stays; blanks and letters beyond ASCII are encoded.
+    address = urllib.parse.quote(url, safe=string.punctuation)
+    request = urllib.request.Request(address, headers={"User-Agent": "mrcnn"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         announced = int(answer.headers.get("Content-Length") or 0)
         with (
