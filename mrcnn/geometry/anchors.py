@@ -3,6 +3,10 @@
 Order: levels, rows, columns, ratios, scales. The RPN heads are flattened in the same
 order, so weights depend on it. Anchors are centered on `index * stride` (no half pixel
 offset), as the old package did; they are px boxes and may reach over the border.
+
+Their sides are no whole numbers, so they are float64, as in the old package: only norm
+boxes are rounded to float32, once. The weights then meet the bits they were trained
+with, and a rounding that `crop_and_resize` is sensitive to falls as it did there.
 """
 
 from __future__ import annotations
@@ -46,9 +50,9 @@ def anchor_sizes(scales, ratios) -> np.ndarray:
 
 
 def _offsets(scales, ratios) -> np.ndarray:
-    """Returns float32 [k, 4]: the anchors of the position (0, 0)."""
+    """Returns float64 [k, 4]: the anchors of the position (0, 0)."""
     half = 0.5 * anchor_sizes(scales, ratios)
-    return np.concatenate([-half, half], axis=1).astype(np.float32)
+    return np.concatenate([-half, half], axis=1)
 
 
 def generate_anchors(
@@ -64,7 +68,7 @@ def generate_anchors(
         anchor_stride: 1: anchors at every cell; 2: at every second; and so on.
 
     Returns:
-        float32 [rows * columns * ratios * scales, (y1, x1, y2, x2)], px.
+        float64 [rows * columns * ratios * scales, (y1, x1, y2, x2)], px.
 
     >>> generate_anchors(32, [1], (1, 2), 16, 1).tolist()
     [[-16.0, -16.0, 16.0, 16.0], [-16.0, 0.0, 16.0, 32.0]]
@@ -77,7 +81,7 @@ def generate_anchors(
     rows = np.arange(0, shape[0], anchor_stride) * feature_stride
     columns = np.arange(0, shape[1], anchor_stride) * feature_stride
     y, x = np.meshgrid(rows, columns, indexing="ij")
-    centers = np.stack([y, x, y, x], axis=-1).astype(np.float32)
+    centers = np.stack([y, x, y, x], axis=-1).astype(np.float64)
     return (centers[:, :, None, :] + _offsets(scales, ratios)).reshape(-1, 4)
 
 
@@ -106,7 +110,7 @@ def generate_pyramid_anchors(
         anchor_stride: cells between two anchors.
 
     Returns:
-        float32 [A, (y1, x1, y2, x2)], px.
+        float64 [A, (y1, x1, y2, x2)], px.
 
     >>> generate_pyramid_anchors([8, 16], [1], [(4, 4), (2, 2)], [4, 8], 1).shape
     (20, 4)
@@ -134,7 +138,7 @@ def pyramid_anchors_tensor(
         anchor_stride: Python int.
 
     Returns:
-        float32 [A, (y1, x1, y2, x2)], px.
+        float64 [A, (y1, x1, y2, x2)], px.
     """
     import tensorflow as tf
 
@@ -149,7 +153,7 @@ def pyramid_anchors_tensor(
         rows = tf.range(0, shape[0], anchor_stride)
         columns = tf.range(0, shape[1], anchor_stride)
         y, x = tf.meshgrid(rows, columns, indexing="ij")
-        centers = tf.cast(tf.stack([y, x, y, x], axis=-1), tf.float32) * float(stride)
+        centers = tf.cast(tf.stack([y, x, y, x], axis=-1), tf.float64) * float(stride)
         offsets = tf.constant(_offsets(scale, ratios))
         anchors.append(tf.reshape(centers[:, :, tf.newaxis, :] + offsets, [-1, 4]))
     return tf.concat(anchors, axis=0)

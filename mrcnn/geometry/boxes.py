@@ -15,17 +15,18 @@ import numpy as np
 MIN_BOX_SIDE = 1e-4
 
 
-def as_boxes(boxes, where: str) -> np.ndarray:
-    """Returns `boxes` as a float32 array [..., 4]; an empty list becomes [0, 4].
+def as_boxes(boxes, where: str, dtype=np.float32) -> np.ndarray:
+    """Returns `boxes` as a float array [..., 4]; an empty list becomes [0, 4].
 
     Args:
         boxes: array-like [..., (y1, x1, y2, x2)], any frame.
         where: "function(argument)", named in the error.
+        dtype: of the result.
 
     Raises:
         ValueError: if the last axis does not hold 4 numbers.
     """
-    boxes = np.asarray(boxes, dtype=np.float32)
+    boxes = np.asarray(boxes, dtype=dtype)
     if boxes.shape == (0,):
         return boxes.reshape(0, 4)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:

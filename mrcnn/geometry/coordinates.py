@@ -41,7 +41,7 @@ def norm_boxes(boxes, shape) -> np.ndarray:
     [[0.0, 0.0, 1.0, 0.25]]
     """
     scale, shift = _scale_and_shift(shape, "norm_boxes(shape)")
-    boxes = as_boxes(boxes, "norm_boxes(boxes)")
+    boxes = as_boxes(boxes, "norm_boxes(boxes)", np.float64)
     return ((boxes - shift) / scale).astype(np.float32)
 
 
@@ -64,11 +64,12 @@ def denorm_boxes(boxes, shape) -> np.ndarray:
 
 
 def _scale_and_shift_tensor(shape):
-    """Tensor twin of `_scale_and_shift`: float32 [4], [4]."""
+    """Tensor twin of `_scale_and_shift`: float64 [4], [4]."""
     import tensorflow as tf
 
-    sides = tf.maximum(tf.cast(shape, tf.float32)[:2] - 1.0, 1.0)
-    return tf.concat([sides, sides], axis=0), tf.constant([0.0, 0.0, 1.0, 1.0])
+    sides = tf.maximum(tf.cast(shape, tf.float64)[:2] - 1.0, 1.0)
+    shift = tf.constant([0.0, 0.0, 1.0, 1.0], tf.float64)
+    return tf.concat([sides, sides], axis=0), shift
 
 
 def norm_boxes_tensor(boxes, shape):
@@ -76,7 +77,8 @@ def norm_boxes_tensor(boxes, shape):
     import tensorflow as tf
 
     scale, shift = _scale_and_shift_tensor(shape)
-    return (tf.cast(boxes, tf.float32) - shift) / scale
+    # float64 as in NumPy: a box is rounded once, to the same bits.
+    return tf.cast((tf.cast(boxes, tf.float64) - shift) / scale, tf.float32)
 
 
 def denorm_boxes_tensor(boxes, shape):
@@ -84,7 +86,7 @@ def denorm_boxes_tensor(boxes, shape):
     import tensorflow as tf
 
     # float64 as in NumPy: values near one half round to the same pixel.
-    scale, shift = (tf.cast(x, tf.float64) for x in _scale_and_shift_tensor(shape))
+    scale, shift = _scale_and_shift_tensor(shape)
     boxes = tf.cast(tf.cast(boxes, tf.float32), tf.float64)
     return tf.cast(tf.round(boxes * scale + shift), tf.int32)
 

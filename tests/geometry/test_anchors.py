@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrcnn.geometry import anchors as A
-from mrcnn.geometry.coordinates import norm_boxes
+from mrcnn.geometry.coordinates import norm_boxes, norm_boxes_tensor
 
 
 def anchors_by_loops(scales, ratios, shape, feature_stride, anchor_stride):
@@ -97,6 +97,28 @@ def test_twins_are_equal(scales, ratios, anchor_stride, data):
     np.testing.assert_array_equal(
         A.generate_pyramid_anchors(*arguments), A.pyramid_anchors_tensor(*arguments)
     )
+
+
+@pytest.mark.parametrize(
+    ("generate", "norm"),
+    [
+        (A.generate_pyramid_anchors, norm_boxes),
+        (A.pyramid_anchors_tensor, norm_boxes_tensor),
+    ],
+)
+def test_norm_anchors_are_rounded_once(generate, norm):
+    # The sides of ratio 0.5 are 32 / sqrt(0.5): px anchors in float32 would be rounded,
+    # and a sixth of the norm ones would then differ from what old weights met.
+    shapes, strides = [(16, 24), (8, 12)], [4, 8]
+    anchors = generate([32, 64], [0.5, 1, 2], shapes, strides, 1)
+    exact = np.concatenate(
+        [
+            anchors_by_loops([scale], [0.5, 1, 2], shape, stride, 1)
+            for scale, shape, stride in zip([32, 64], shapes, strides, strict=True)
+        ]
+    )
+    expected = (exact - [0, 0, 1, 1]) / [63, 95, 63, 95]
+    np.testing.assert_array_equal(norm(anchors, (64, 96)), expected.astype(np.float32))
 
 
 def test_twin_takes_shapes_as_tensors_in_a_graph():

@@ -107,8 +107,8 @@ def test_anchors_equal_the_numpy_ones(batch, height, width):
     assert anchors.dtype == np.float32
     expected = expected_anchors(height, width)
     assert anchors.shape == (batch, *expected.shape)
-    for one in anchors:
-        np.testing.assert_allclose(one, expected, rtol=1e-6, atol=1e-6)
+    for one in anchors:  # bit for bit
+        np.testing.assert_array_equal(one, expected)
 
 
 def test_anchors_with_several_scales_a_level():
