@@ -6,21 +6,20 @@ or wrong download leaves nothing behind.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import os
 import string
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
+
+from mrcnn.data.atomic import atomic_file
 
 COCO_MODEL_URL = (
     "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
@@ -165,24 +164,6 @@ def find_fault(
         if actual != digest.lower():
             return f"has the {kind} checksum {actual} instead of {digest.lower()}"
     return None
-
-
-@contextlib.contextmanager
-def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path beside `path` that becomes `path` when all went well.
-
-    Whoever reads `path` sees the old file or the whole new one, also when the process
-    is killed on the way.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unique = f"{os.getpid()}.{threading.get_ident()}"
-    temporary = path.with_name(f".{path.name}.{unique}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fetch(url: str, path: Path, name: str, verbose: int) -> None:

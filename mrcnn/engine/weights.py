@@ -6,17 +6,16 @@ and is loaded, or the model stays as it was and the error says what is missing.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import h5py
 import keras
 import numpy as np
 
+from mrcnn.data.atomic import atomic_file
 from mrcnn.engine.layers import is_seed, leaf_layers, parameters
 from mrcnn.engine.weight_files import read_weights
 
@@ -91,23 +90,6 @@ def model_tensors(model: keras.Model) -> dict[str, keras.Variable]:
                 )
             tensors[name] = weight
     return tensors
-
-
-@contextlib.contextmanager
-def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path beside `path` that becomes `path` when all went well.
-
-    Whoever reads `path` sees the old file or the whole new one, also when the process
-    is killed on the way.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
@@ -244,6 +226,12 @@ def assign_tensors(
         name: np.asarray(tensors[name]).astype(variables[name].dtype)
         for name in report.matched
     }
+    if broken := [n for n, value in values.items() if not np.isfinite(value).all()]:
+        warnings.warn(
+            f"load_weights(path={source!r}): not all values are finite in "
+            f"{', '.join(broken)}; the training diverged, take an earlier checkpoint.",
+            stacklevel=2,
+        )
     for name, value in values.items():
         variables[name].assign(value)
     return report

@@ -148,6 +148,13 @@ def test_imagenet_with_the_stem_of_the_old_package_is_noted(
     assert "trained with STEM_POOL = 'pad'" in caplog.text
 
 
+def test_the_config_decides_how_the_stem_pools(trainer, training_graph):
+    names = {layer.name for layer in trainer.keras_model.layers}
+    assert "pool1_pad" in names  # Resnet50Config
+    names = {layer.name for layer in training_graph.keras_model.layers}
+    assert "pool1_pad" not in names  # the default
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -100,6 +100,24 @@ def test_stem_looks_three_pixels_to_each_side():
     np.testing.assert_allclose(out[0, :, :, 0], image[0, ::2, ::2, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("stem_pool", "before", "after"),
+    [("same", 0, 1), ("pad", 1, 0)],  # rows of border that a cell of C1 looks at
+)
+def test_stem_pools_below_and_right_or_all_around(stem_pool, before, after):
+    model = build("resnet18", stem_pool=stem_pool)
+    x = np.random.default_rng(0).random((1, 8, 12, 4)).astype(np.float32)
+    pool = keras.Model(model.get_layer("conv1_relu").output, model.outputs[0])
+    padded = np.pad(x, [(0, 0), (before, after), (before, after), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    np.testing.assert_array_equal(pool(x), windows[:, ::2, ::2].max(axis=(-2, -1)))
+
+
+def test_unknown_stem_pools_are_an_error():
+    with pytest.raises(ValueError, match="stem_pool='valid'.*same, pad"):
+        build("resnet18", stem_pool="valid")
+
+
 def test_batch_norm_has_the_epsilon_and_mode_of_the_old_package():
     model = build("resnet50", train_bn=False)
     norms = [x for x in model.layers if isinstance(x, BatchNorm)]
