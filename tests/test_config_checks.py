@@ -74,6 +74,7 @@ class TestValidate:
             ("BACKBONE_STRIDES", [4, 8, 16, 32, 128], "leave them so"),
             ("BACKBONE", "resnet34", "'resnet18', 'resnet50', 'resnet101'"),
             ("NORM", "layer", "'batch', 'group'"),
+            ("STEM_POOL", "valid", "'same', 'pad'"),
             ("ROI_OP", "Align", "'crop', 'align', 'pool'"),
             ("IMAGE_RESIZE_MODE", "pad", "'none', 'square', 'pad64', 'crop'"),
             ("POOL_SIZE", 0, "1 or more"),
