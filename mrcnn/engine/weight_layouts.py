@@ -101,14 +101,20 @@ def old_entries(root: h5py.Group, known: Known) -> Iterator[tuple[str, h5py.Data
             "it with Keras 2 first"
         )
     for group_name in name_list(root, "layer_names"):
-        group = root[group_name]
+        group = _item(root, group_name)
         weight_names = name_list(group, "weight_names") or []
         split = [_split(group_name, name, known) for name in weight_names]
         is_model = len({tuple(scopes) for scopes, _ in split}) > 1
         for weight_name, (scopes, variable) in zip(weight_names, split, strict=True):
             if variable != "seed_generator_state":
                 layer = _layer(group_name, scopes, is_model, known)
-                yield f"{layer}/{variable}", group[weight_name]
+                yield f"{layer}/{variable}", _item(group, weight_name)
+
+
+def _item(group: h5py.Group, name: str):
+    if name not in group:
+        raise KeyError(f"{group.name.strip('/')}/{name} is listed and not there")
+    return group[name]
 
 
 def _split(group: str, weight_name: str, known: Known) -> tuple[list[str], str]:
@@ -248,9 +254,9 @@ def _layers_by_order(groups: list[_Group], known: Known) -> dict[str, str]:
     if is_same and seen == set(known.places):
         return layer_of
     raise UnreadableError(
-        "written by an early Keras 3 without the names of layers, and its layers are "
-        "not in the order of this model; load it in the mode and with the "
-        "configuration it was written in, then save it in the old layout with "
+        "written by a Keras that did not store the names of layers yet, and its layers "
+        "are not in the order of this model; load it in the mode, with the package and "
+        "the configuration it was written by, and save it in the old layout: "
         "keras_model.save_weights('weights.h5')"
     )
 

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import lzma
+import pickle
+import shutil
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from mrcnn.engine.weights import load_weights, save_weights
+from tests.engine.tiny import assert_same_weights, weights_of
+from tests.engine.weight_models import fill, make_model, save
+
+
+@pytest.fixture(scope="module")
+def source():
+    return fill(make_model())
+
+
+@pytest.fixture(scope="module")
+def file(source, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "source.h5"
+    save_weights(source, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model of the same structure with other weights; no test changes it."""
+    return fill(make_model(), seed=1)
+
+
+def assert_refused(model, path, *parts):
+    before = weights_of(model)
+    with pytest.raises(ValueError) as error:
+        load_weights(model, path)
+    assert_same_weights(before, weights_of(model))
+    for part in (f"load_weights(path={str(path)!r})", *parts):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_truncated_file_is_an_error_and_changes_nothing(file, model, tmp_path, tenth):
+    whole = file.read_bytes()
+    # The first byte, nine tenths, all but the last byte.
+    end = (
+        [1, len(whole) - 1][tenth // 9] if tenth in (0, 9) else len(whole) * tenth // 10
+    )
+    (tmp_path / "part.h5").write_bytes(whole[:end])
+    assert_refused(model, tmp_path / "part.h5", "cut off", "download or save it again")
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
+def test_truncated_files_of_keras_3_are_an_error(source, model, tmp_path, ending):
+    whole = save(source, tmp_path / f"w{ending}").read_bytes()
+    for part in (0.2, 0.9):
+        (tmp_path / f"part{ending}").write_bytes(whole[: int(part * len(whole))])
+        assert_refused(model, tmp_path / f"part{ending}", "cut off")
+
+
+FOREIGN = {
+    "empty": (b"", "the file is empty"),
+    "page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page"),
+    "bare page": (b"<HTML>Sign in</HTML>", "a web page"),
+    "lfs": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 257\n",
+        "git lfs pull",
+    ),
+    "pickle": (pickle.dumps({"model": [1.0]}), "a Python pickle"),
+    "xz": (lzma.compress(b"weights"), "packed by xz"),
+    "gzip": (b"\x1f\x8b\x08\x00rest", "packed by gzip"),
+    "json": (b'{"class_name": "Functional"}', "JSON"),
+    "noise": (b"Not Found", "begins with b'Not Found'"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), FOREIGN.values(), ids=FOREIGN)
+def test_foreign_files_are_an_error_that_says_what_they_are(
+    model, tmp_path, content, told
+):
+    (tmp_path / "mask_rcnn_coco.h5").write_bytes(content)
+    assert_refused(model, tmp_path / "mask_rcnn_coco.h5", told)
+
+
+def test_archives_without_weights_are_an_error_that_lists_them(model, tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.h5", "w") as archive:
+        archive.writestr("archive/data.pkl", b"torch")
+    told = ("without model.weights.h5", "archive/data.pkl")
+    assert_refused(model, tmp_path / "w.h5", *told)
+
+
+def test_hdf5_without_weights_is_an_error_that_says_what_it_holds(model, tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as opened:
+        opened["measurements"] = np.zeros(3)
+    told = ("no weight file of Keras", "measurements")
+    assert_refused(model, tmp_path / "data.h5", *told)
+
+
+def test_the_training_state_is_not_taken_for_the_checkpoint(model, tmp_path):
+    with h5py.File(tmp_path / "training_state_0001.h5", "w") as opened:
+        opened.attrs["epoch"], opened.attrs["optimizer"] = 1, "SGD"
+    assert_refused(
+        model, tmp_path / "training_state_0001.h5", "pass the mask_rcnn_*.h5"
+    )
+
+
+def test_no_file_and_a_folder_are_told_apart(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent.h5.*no such file"):
+        load_weights(model, tmp_path / "absent.h5")
+    with pytest.raises(FileNotFoundError, match="this is a folder"):
+        load_weights(model, tmp_path)
+
+
+def spoil(file, path, edit):
+    shutil.copy(file, path)
+    with h5py.File(path, "a") as opened:
+        edit(opened)
+    return path
+
+
+def test_a_listed_tensor_that_is_not_there_is_an_error(file, model, tmp_path):
+    def remove(opened):
+        del opened["fpn_p2/fpn_p2/bias:0"]
+
+    path = spoil(file, tmp_path / "w.h5", remove)
+    told = ("cut off or damaged", "fpn_p2/fpn_p2/bias:0 is listed and not there")
+    assert_refused(model, path, *told)
+
+
+def test_tensors_of_one_name_are_an_error(file, model, tmp_path):
+    def repeat(opened):
+        group = opened.create_group("elsewhere")
+        for name in ("conv1/kernel:0", "fpn_p2/bias:0"):
+            group[name] = np.zeros(3)
+        group.attrs["weight_names"] = [b"conv1/kernel:0", b"fpn_p2/bias:0"]
+        names = [*opened.attrs["layer_names"], b"elsewhere"]
+        opened.attrs["layer_names"] = np.array(names, "S")
+
+    path = spoil(file, tmp_path / "w.h5", repeat)
+    assert_refused(model, path, "two tensors in it are called conv1/kernel")
+
+
+def test_text_in_place_of_numbers_is_an_error(file, model, tmp_path):
+    def write_text(opened):
+        del opened["fpn_p2/fpn_p2/bias:0"]
+        opened["fpn_p2/fpn_p2/bias:0"] = "sixteen numbers"
+
+    path = spoil(file, tmp_path / "w.h5", write_text)
+    assert_refused(model, path, "fpn_p2/bias in it holds object, not numbers")
+
+
+def test_rotated_kernels_are_an_error(file, model, tmp_path):
+    def from_theano(opened):
+        opened.attrs["backend"] = np.bytes_("theano")
+
+    path = spoil(file, tmp_path / "w.h5", from_theano)
+    assert_refused(model, path, "written with Theano", "convert it")
