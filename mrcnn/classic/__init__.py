@@ -2,6 +2,6 @@
 
 Each is a thin form of what a room does: `tensors` (`*_graph` functions on tensors),
 `layers` and `graphs` (layers and sub-graphs), `losses`, `targets`, `generators`
-(batches as lists of arrays), `images`, `downloads`, `parallel`. No algorithm lives
+(batches as rows of arrays), `images`, `downloads`, `parallel`. No algorithm lives
 here. `tensors`, `images`, `downloads` and `parallel` import no TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""Training batches as lists of arrays, with the arguments of the old package."""
+"""Training batches as rows of arrays, with the arguments of the old package."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from mrcnn.data.augmentation import augment as augment_image
 # Keeps the draws of random RoIs apart from those of the batch they belong to.
 ROIS_KEY = (1,)
 
-Batch = tuple[list[np.ndarray], list[np.ndarray]]
+# Tuples, as `fit` takes a list for one leaf.
+Batch = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 
 
 class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
     """`data.generator.DataGenerator` as a Keras data set of (inputs, outputs).
 
     `keras_model.fit(DataGenerator(dataset, config))` trains on it; `MaskRCNN.train`
-    makes its own. What the lists hold is told by `data_generator`.
+    makes its own. What these hold is told by `data_generator`.
 
     Args:
         dataset: a prepared Dataset.
@@ -66,16 +67,16 @@ class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         """Returns (inputs, outputs) of a batch of the present epoch."""
-        return self.batch_lists(self.epoch, index)
+        return self.batch_arrays(self.epoch, index)
 
     def on_epoch_end(self) -> None:
         """Goes on to the next epoch, which Keras calls at the end of each."""
         self.epoch += 1
 
-    def batch_lists(self, epoch: int, index: int) -> Batch:
+    def batch_arrays(self, epoch: int, index: int) -> Batch:
         """Returns (inputs, outputs) of any batch, see `make_batch`."""
         batch = self.make_batch(epoch, index)
-        inputs, outputs = list(batch.values()), []
+        inputs, outputs = tuple(batch.values()), ()
         if not self.random_rois:
             return inputs, outputs
         key = np.random.SeedSequence([self.seed, epoch, index], spawn_key=ROIS_KEY)
@@ -95,15 +96,15 @@ class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
                 for class_ids, boxes, _ in ground_truth
             ]
         )
-        inputs.append(rpn_rois)
+        inputs += (rpn_rois,)
         if self.detection_targets:
             targets = [
                 build_detection_targets(rois, *objects, self.config, rng=rng)
                 for rois, objects in zip(rpn_rois, ground_truth, strict=True)
             ]
             rois, class_ids, bboxes, masks = map(np.stack, zip(*targets, strict=True))
-            inputs.append(rois)
-            outputs = [class_ids[..., np.newaxis], bboxes, masks]
+            inputs += (rois,)
+            outputs = (class_ids[..., np.newaxis], bboxes, masks)
         return inputs, outputs
 
 
@@ -136,7 +137,7 @@ def data_generator(
         no_augmentation_sources: sources whose images are left as they are.
 
     Returns:
-        An iterator of (inputs, outputs). Inputs, see
+        An iterator of (inputs, outputs), tuples of arrays. Inputs, see
         `data.generator.DataGenerator.make_batch`:
             images float32 [B, H, W, channels], less MEAN_PIXEL;
             image_meta float32 [B, 12 + C];
@@ -147,7 +148,7 @@ def data_generator(
             gt_masks bool [B, h, w, MAX_GT_INSTANCES];
             with random_rois: rpn_rois int32 [B, N, 4], px;
             with detection_targets: rois int32 [B, T, 4], px.
-        Outputs: an empty list; with detection_targets
+        Outputs: nothing; with detection_targets
             class_ids int32 [B, T, 1];
             bboxes float32 [B, T, C, 4] / BBOX_STD_DEV;
             masks float32 [B, T, mh, mw, C], 0 or 1.
@@ -176,7 +177,7 @@ def data_generator(
         seed=config.SEED,
         steps=1,
     )
-    return (batches.batch_lists(step, 0) for step in itertools.count())
+    return (batches.batch_arrays(step, 0) for step in itertools.count())
 
 
 class _MirrorHalf:

@@ -46,6 +46,13 @@ def test_every_image_once_an_epoch_in_a_new_order(batch_size):
     assert len({tuple(order) for order in orders}) == 4
 
 
+def test_batch_size_can_be_given_beside_the_config():
+    generator = DataGenerator(TinyDataset(), TinyConfig(), batch_size=5)
+    assert [len(generator.image_ids_of(0, i)) for i in range(3)] == [5, 5, 2]
+    with pytest.raises(ValueError, match="batch_size=0"):
+        DataGenerator(TinyDataset(), TinyConfig(), batch_size=0)
+
+
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 5), (5, 7), (5, 1), (30, 2)])
 def test_stream_of_steps_has_every_image_once_a_pass(batch_size, steps):
     generator = make(batch_size=batch_size, steps=steps)
