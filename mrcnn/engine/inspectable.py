@@ -41,7 +41,7 @@ class Inspectable:
 
     @property
     def anchors(self) -> np.ndarray | None:
-        """Returns the anchors of the last molded image, float32 [A, 4], px, or None."""
+        """Returns the anchors of the last molded image, float64 [A, 4], px, or None."""
         shape, anchors = self._seen
         if anchors is None and shape is not None:
             anchors = inspection.pixel_anchors(self.config, shape)

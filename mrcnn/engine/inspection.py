@@ -43,7 +43,7 @@ def log_all(text: str, value) -> None:
 
 
 def pixel_anchors(config, image_shape) -> np.ndarray:
-    """Returns the anchors of a molded image (H, W, ...): float32 [A, 4], px."""
+    """Returns the anchors of a molded image (H, W, ...): float64 [A, 4], px."""
     return generate_pyramid_anchors(
         config.RPN_ANCHOR_SCALES,
         config.RPN_ANCHOR_RATIOS,
@@ -126,7 +126,8 @@ def find_tensor(keras_model: keras.Model, name: str):
                 f"ancestor(name={name!r}): {layer.name} has no such step; it has "
                 f"{[f'{layer.name}/{field}' for field in PROPOSAL_STEPS]}."
             )
-        config = {**layer.get_config(), "name": f"{layer.name}_steps"}
+        config = layer.get_config()
+        del config["name"]  # several may come into one graph: Keras counts them
         return ProposalSteps.from_config(config)(_calls(layer)[0][0])[step]
     found = _outputs_of(keras_model, layer_name)
     if not found:

@@ -33,7 +33,7 @@ class MaskRCNN(Inspectable):
         model_dir: folder of the runs.
         log_dir: folder of the present run: checkpoints and TensorBoard logs.
         epoch: number of epochs the loaded weights have been trained for in this run.
-        anchors: float32 [A, 4], px, of the last molded image that was detected, or that
+        anchors: float64 [A, 4], px, of the last molded image that was detected, or that
             `get_anchors` was called for; None before.
     """
 
