@@ -33,7 +33,8 @@ class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
         augmentation: see `mrcnn.data.augmentation.augment`.
         random_rois: RoIs an image that join the inputs.
         detection_targets: whether targets of these RoIs join inputs and outputs.
-        **kwargs: arguments of `data.generator.DataGenerator`.
+        **kwargs: arguments of `data.generator.DataGenerator`; the seed is config.SEED
+            unless it is among them.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
         detection_targets: bool = False,
         **kwargs,
     ):
+        kwargs.setdefault("seed", config.SEED)
         generator.DataGenerator.__init__(
             self, dataset, config, shuffle=shuffle, augmentation=augmentation, **kwargs
         )
@@ -174,7 +176,6 @@ def data_generator(
         detection_targets,
         no_augmentation_sources=no_augmentation_sources,
         batch_size=batch_size,
-        seed=config.SEED,
         steps=1,
     )
     return (batches.batch_arrays(step, 0) for step in itertools.count())

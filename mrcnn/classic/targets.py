@@ -70,7 +70,12 @@ def build_detection_targets(
         rois [T, 4], px; class_ids int32 [T], 0 for background and padding; bboxes
         float32 [T, C, 4] / BBOX_STD_DEV and masks float32 [T, mh, mw, C], zero but
         for the class of the RoI. T = TRAIN_ROIS_PER_IMAGE, C = NUM_CLASSES.
+
+    Raises:
+        ValueError: the masks are not of the kind that USE_MINI_MASK says.
     """
+    gt_masks = np.asarray(gt_masks)
+    _check_kind_of_masks(gt_masks, np.asarray(gt_boxes), config)
     return tuple(
         class_targets(
             rpn_rois,
@@ -113,3 +118,21 @@ def generate_random_rois(
         np.asarray(gt_boxes).reshape(-1, 4)[is_box],
         rng=np.random.default_rng(rng),
     )
+
+
+def _check_kind_of_masks(gt_masks, gt_boxes, config) -> None:
+    """Raises where full masks are given for mini masks, or the other way round."""
+    if not gt_masks.shape[-1]:
+        return
+    shape = gt_masks.shape[:2]
+    if config.USE_MINI_MASK:
+        is_right = shape == tuple(config.MINI_MASK_SHAPE)
+    else:
+        ends = gt_boxes.reshape(-1, 4)[:, 2:].max(axis=0, initial=0)
+        is_right = all(ends <= shape)
+    if not is_right:
+        raise ValueError(
+            f"build_detection_targets(gt_masks {gt_masks.shape}): config.USE_MINI_MASK "
+            f"is {config.USE_MINI_MASK}, and these are masks of the other kind; call "
+            "load_image_gt(..., use_mini_mask=config.USE_MINI_MASK)."
+        )

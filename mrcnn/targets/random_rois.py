@@ -35,10 +35,6 @@ def random_rois(
 
     Raises:
         ValueError: the image has no pixel, or `count` is negative.
-
-    >>> rois = random_rois((20, 30), 4, np.zeros((0, 4)), rng=np.random.default_rng(0))
-    >>> rois.shape
-    (4, 4)
     """
     sides = np.array(image_shape[:2], np.int64)
     if len(sides) != 2 or (sides < 1).any() or count < 0:

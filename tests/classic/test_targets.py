@@ -129,3 +129,15 @@ def test_detection_targets_follow_from_the_seed(seed):
 
     np.testing.assert_array_equal(draw(seed), draw(seed))
     assert (draw(seed) != draw(seed + 1)).any()
+
+
+def test_masks_of_the_other_kind_are_refused():
+    rpn_rois = generate_random_rois(SHAPE, 50, GT_CLASS_IDS, GT_BOXES, rng=0)
+    full, mini = gt_masks(), np.ones((56, 56, 3), bool)
+    config = SmallConfig()
+    with pytest.raises(ValueError, match="USE_MINI_MASK is False"):
+        build_detection_targets(rpn_rois, GT_CLASS_IDS, GT_BOXES, mini, config)
+    config.USE_MINI_MASK = True
+    with pytest.raises(ValueError, match="USE_MINI_MASK is True"):
+        build_detection_targets(rpn_rois, GT_CLASS_IDS, GT_BOXES, full, config)
+    build_detection_targets(rpn_rois, GT_CLASS_IDS, GT_BOXES, mini, config)
