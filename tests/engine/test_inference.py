@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,14 +9,15 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mrcnn.engine.inference import unmold_detections
-from mrcnn.engine.molding import as_image
+from mrcnn.engine.molding import as_image, check_values
 from tests.engine.tiny import make_config
 
 SIZES = [(48, 64), (100, 40), (64, 64), (30, 200), (7, 5)]
 
 
 def images_of(sizes=SIZES, channels=3):
-    rng = np.random.default_rng(2)
+    # Of nine seeds one has a near-tie, which batches of another size break otherwise.
+    rng = np.random.default_rng(1)
     return [rng.integers(0, 256, [*size, channels]).astype(np.uint8) for size in sizes]
 
 
@@ -210,6 +212,74 @@ def test_other_channel_counts_are_taken_as_they_are():
     np.testing.assert_array_equal(as_image(grey[..., 0], 1), grey)
     with pytest.raises(ValueError, match=r"\[height, width, 5\]"):
         as_image(grey, 5)
+
+
+def test_palettes_are_looked_up_in_files_and_in_pillow_images(tmp_path):
+    seen = np.zeros([48, 64, 3], np.uint8)
+    seen[:, :20], seen[:, 20:40], seen[:, 40:] = (200, 30, 40), (10, 220, 30), 90
+    palette = Image.fromarray(seen).quantize(3)
+    assert np.asarray(palette).max() <= 2  # the numbers are no colors
+    np.testing.assert_array_equal(np.asarray(palette.convert("RGB")), seen)
+    palette.save(tmp_path / "palette.png")
+    for image in (palette, tmp_path / "palette.png", Image.fromarray(seen)):
+        np.testing.assert_array_equal(as_image(image, 3), seen)
+
+
+PLAIN = np.full([4, 5, 3], 90.0)
+UNUSUAL = [
+    (PLAIN - 123.7, "below 0: molded already.*detect_molded"),
+    (PLAIN / 255, "no value above 1.*by 255"),
+    (PLAIN > 50, "bool with no value above 1"),
+    ((PLAIN * 257).astype(np.uint16), "uint16 with values above 255.*by 257"),
+]
+
+
+@pytest.mark.parametrize(("image", "words"), UNUSUAL)
+def test_values_out_of_the_scale_of_the_mean_draw_a_warning(image, words):
+    with pytest.warns(UserWarning, match=rf"images\[1\].*{words}"):
+        check_values(image, make_config(), "images[1]")
+
+
+def test_usual_values_draw_no_warning():
+    zeros = np.zeros([4, 5, 3], np.float32)
+    dark = np.ones([4, 5, 3], np.uint8)
+    raw = [PLAIN, PLAIN.astype(np.float32), PLAIN.astype(np.int64), zeros, dark]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for image in raw:
+            check_values(image, make_config(), "image")
+        # Whoever trained on another scale said so by the mean.
+        for mean in (np.zeros(3), np.full(3, 0.5), np.full(3, 3000.0), -np.ones(3)):
+            for image, _ in UNUSUAL:
+                check_values(image, make_config(MEAN_PIXEL=mean), "image")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_an_error(detector, value):
+    images = [image.astype(np.float32) for image in images_of(SIZES[:2])]
+    images[1][3, 4, 2] = value
+    with pytest.raises(ValueError, match=r"images\[1\].*NaN"):
+        detector.detect(images)
+
+
+def test_a_molded_image_is_detected_as_given_with_a_warning(detector):
+    molded, _, _ = detector.mold_inputs(images_of([(64, 64)]))
+    before = molded.copy()
+    for method in (detector.detect, detector.mold_inputs):
+        with pytest.warns(UserWarning, match=r"images\[0\].*molded already"):
+            result = method(list(molded))
+    np.testing.assert_allclose(  # the mean is subtracted again, as asked
+        result[0], before - np.float32(detector.config.MEAN_PIXEL), rtol=1e-5
+    )
+
+
+def test_images_of_several_molded_shapes_are_no_batch(detector, monkeypatch):
+    monkeypatch.setattr(detector.config, "IMAGE_RESIZE_MODE", "none")
+    images = images_of([(64, 64), (64, 128)])
+    with pytest.raises(ValueError, match=r"mold_inputs.*\(64, 64, 3\).*\(64, 128, 3\)"):
+        detector.mold_inputs(images)
+    with pytest.raises(ValueError, match="at least one image"):
+        detector.mold_inputs([])
 
 
 # unmold_detections: a picture of 100 x 200 px was scaled to 32 x 64 and padded to

@@ -7,14 +7,18 @@ import keras
 import numpy as np
 import pytest
 
+from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.engine.weights import save_weights
-from mrcnn.model import MaskRCNN
+from mrcnn.model import DataGenerator, MaskRCNN
 from tests.engine.tiny import (
+    Spy,
     StubConfig,
     TinyConfig,
+    TinyDataset,
     assert_same_weights,
     make_config,
     make_trainer,
+    train,
     weights_of,
 )
 
@@ -36,6 +40,89 @@ def test_a_subclass_may_build_its_own_model(tmp_path):
             return model
 
     assert Mine("inference", StubConfig(), tmp_path).built_with == "inference"
+
+
+def test_a_subclass_may_change_how_it_detects(detector, tmp_path):
+    class Mine(MaskRCNN):
+        def detect(self, images, verbose=0):
+            return [r["class_ids"] for r in super().detect(images, verbose=verbose)]
+
+    mine = Mine("inference", StubConfig(), tmp_path)
+    (class_ids,) = mine.detect([np.zeros([40, 50, 3], np.uint8)], verbose=1)
+    assert class_ids.dtype == np.int32
+
+
+def test_a_subclass_may_change_how_it_trains(tmp_path, eager):
+    class Mine(MaskRCNN):
+        def train(
+            self,
+            train_dataset,
+            val_dataset,
+            learning_rate,
+            epochs,
+            layers,
+            augmentation=None,
+            custom_callbacks=None,
+            no_augmentation_sources=None,
+        ):
+            return super().train(
+                train_dataset,
+                val_dataset,
+                learning_rate=learning_rate,
+                epochs=epochs,
+                layers=layers,
+                custom_callbacks=[Spy(self)],
+                use_multiprocessing=False,
+                verbose=0,
+            )
+
+        def compile(self, learning_rate, momentum):
+            self.compiled_with = learning_rate, momentum
+            self.keras_model.compile(keras.optimizers.Adam(learning_rate))
+
+    mine = Mine("training", make_config(STEPS_PER_EPOCH=1), tmp_path)
+    history = mine.train(TinyDataset(2), None, 0.002, 1, "heads")
+    assert mine.compiled_with == (0.002, 0.9)
+    assert isinstance(mine.keras_model.optimizer, keras.optimizers.Adam)
+    assert history is mine.keras_model.history and len(history.history["loss"]) == 1
+
+
+def test_compile_makes_the_model_ready_for_fit(tmp_path, eager):
+    trainer = make_trainer(
+        tmp_path, WEIGHT_DECAY=0.0, LOSS_WEIGHTS={"rpn_bbox_loss": 3}
+    )
+    trainer.compile(0.05, 0.7)
+    optimizer = trainer.keras_model.optimizer
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert float(optimizer.learning_rate) == pytest.approx(0.05)
+    assert optimizer.momentum == 0.7
+    assert optimizer.global_clipnorm == trainer.config.GRADIENT_CLIP_NORM
+    data = DataGenerator(TinyDataset(2), trainer.config)
+    history = trainer.keras_model.fit(data, epochs=1, verbose=0).history
+    assert history["loss"][0] == pytest.approx(
+        sum(history[f"weighted_{name}"][0] for name in LOSS_NAMES), rel=1e-5
+    )
+
+
+def test_compile_needs_the_training_mode(detector):
+    with pytest.raises(ValueError, match=r"compile\(\): .*mode='inference'"):
+        detector.compile(0.1, 0.9)
+
+
+def test_a_training_with_nothing_left_to_do_leaves_an_empty_history(tmp_path):
+    trainer = make_trainer(tmp_path)
+    trainer.epoch = 4
+    assert train(trainer, epochs=4) is trainer.keras_model.history
+
+
+def test_find_last_is_a_path_and_its_second_part_too(tmp_path):
+    trainer = make_trainer(tmp_path)
+    path = tmp_path / "tiny20310405T1200" / "mask_rcnn_tiny_0007.h5"
+    save_weights(trainer.keras_model, path)
+    assert trainer.find_last() == str(path)
+    with pytest.warns(FutureWarning, match="one path"):
+        trainer.load_weights(trainer.find_last()[1], by_name=True)
+    assert trainer.epoch == 7
 
 
 def test_loading_a_checkpoint_continues_its_run(tmp_path):
@@ -94,6 +181,19 @@ def test_set_trainable_gives_the_names_and_prints_them(tmp_path, capsys):
     assert len(other.trainable_weights) == 2
 
 
+def test_set_trainable_takes_the_arguments_of_old_scripts(tmp_path, capsys):
+    trainer = make_trainer(tmp_path)
+    trainer.set_trainable("fpn_p2", trainer.keras_model, 4, 1)
+    assert capsys.readouterr().out.startswith("    Trainable layers: fpn_p2")
+
+
+def test_the_layer_that_trains_is_the_one_inside_the_wrappers(training_graph):
+    dense = keras.layers.Dense(3)
+    wrapped = keras.layers.TimeDistributed(keras.layers.TimeDistributed(dense))
+    assert training_graph.find_trainable_layer(wrapped) is dense
+    assert training_graph.find_trainable_layer(dense) is dense
+
+
 def test_trainable_layers_are_those_with_weights(training_graph):
     layers = training_graph.get_trainable_layers()
     assert all(isinstance(layer, keras.layers.Layer) for layer in layers)
@@ -107,6 +207,46 @@ def test_anchors_are_kept_in_px(detector):
     assert anchors.shape == boxes_norm.shape
     back = boxes_norm * [63, 127, 63, 127] + [0, 0, 1, 1]
     np.testing.assert_allclose(anchors, back, atol=1e-3)
+
+
+def test_anchors_in_px_are_those_of_the_last_image(detector, monkeypatch):
+    monkeypatch.setattr(detector.config, "IMAGE_RESIZE_MODE", "pad64")
+    monkeypatch.setattr(detector.config, "IMAGE_MIN_DIM", 0)
+    small, wide = np.zeros([64, 64, 3], np.uint8), np.zeros([60, 128, 3], np.uint8)
+    expected = {}
+    for shape in ((64, 64, 3), (64, 128, 3)):
+        detector.get_anchors(shape)
+        expected[shape[1]] = detector.anchors
+    assert len(expected[128]) > len(expected[64])
+    for images, side in (([small], 64), ([small, wide], 128), ([small], 64)):
+        detector.detect(images)
+        np.testing.assert_array_equal(detector.anchors, expected[side])
+    molded, metas, _ = detector.mold_inputs([wide])
+    detector.detect_molded(molded, metas)
+    np.testing.assert_array_equal(detector.anchors, expected[128])
+    detector.detect([])  # no image: no news
+    np.testing.assert_array_equal(detector.anchors, expected[128])
+    detector.run_graph([small], [("rois", "ROI")])
+    np.testing.assert_array_equal(detector.anchors, expected[64])
+
+
+def test_anchors_are_made_once_a_shape(tmp_path):
+    model = MaskRCNN("inference", StubConfig(), tmp_path)
+    first = model.get_anchors((64, 128, 3))
+    assert list(model._anchor_cache) == [(64, 128, 3)]
+    assert model.get_anchors(np.array([64, 128, 3])) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first += 1
+    batch = np.broadcast_to(first, (4, *first.shape))
+    assert batch.shape == (4, len(first), 4)
+
+
+def test_anchors_can_be_set_by_a_script(tmp_path):
+    model = MaskRCNN("inference", StubConfig(), tmp_path)
+    model.anchors = np.ones([3, 4])
+    assert model.anchors.shape == (3, 4)
+    model.get_anchors((64, 64, 3))
+    assert len(model.anchors) > 3
 
 
 def test_anchors_follow_the_shapes_of_a_backbone_of_ones_own(tmp_path):

@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_an_error_unless_left_out(tmp_path, kwargs):
 
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_a_saved_model_is_loaded_as_what_it_was(
-    tmp_path, detector, training_graph, mode
+    tmp_path, detector, training_graph, eager, mode
 ):
     model = {"inference": detector, "training": training_graph}[mode].keras_model
     model.save(tmp_path / "model.keras")
@@ -145,7 +145,7 @@ def test_the_seven_outputs_come_by_position(detector):
     np.testing.assert_allclose(detections, in_detect, atol=1e-5)
 
 
-def test_anchors_of_old_scripts_are_left_out_with_a_warning(detector):
+def test_anchors_of_old_scripts_are_left_out_with_a_warning(detector, eager):
     images, metas = molded(detector)
     model, anchors = detector.keras_model, anchors_of(detector, images)
     expected = model.predict([images, metas], verbose=0)
