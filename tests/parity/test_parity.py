@@ -152,9 +152,11 @@ def test_detect_returns_what_the_old_package_returned(run):
     )
     limit = len(expected["detections"])
     excused = excused_detections(run)
-    for i in np.flatnonzero(rows < 0):
+    missing = np.flatnonzero(rows < 0)
+    for i in missing:
         is_tie = is_cut_tie(expected["scores"][i], result["scores"], limit)
         assert is_tie or i in excused, f"detection {i} is missing"
+    assert sum(i in excused for i in missing) <= 1
     assert len(result["rois"]) == len(expected["rois"])
 
     size = run.original_shape[:2]
@@ -169,10 +171,14 @@ def test_detect_returns_what_the_old_package_returned(run):
 
 
 def excused_detections(run):
-    """Returns the old detections that come from proposals read elsewhere."""
+    """Returns the old detections whose proposal the last bits can move elsewhere.
+
+    `detect` runs another graph than the steps above do, so what its proposals read
+    isn't known bit by bit; see `read_elsewhere`.
+    """
     expected = run.expected
     excused = set()
-    for row in np.flatnonzero(read_elsewhere(run)):
+    for row in np.flatnonzero(run.fragile):
         same = expected["class_ids"] == expected["mrcnn_class_argmax"][row]
         gap = np.abs(expected["scores"] - expected["mrcnn_class_top"][row, -1])
         excused |= set(np.flatnonzero(same & (gap <= TIE)))
