@@ -1,0 +1,368 @@
+"""What scripts of other people do with Config, Dataset and batches.
+
+The numbers are those of the list of such habits: 1, 2, 5, 8 and 11 of twelve.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+
+import imgaug.augmenters as iaa
+import numpy as np
+import pytest
+import skimage.draw
+
+import mrcnn.model as modellib
+from mrcnn import utils, visualize
+from mrcnn.config import Config
+from mrcnn.data.via import polygon_mask
+from tests.engine.tiny import StubConfig, TinyDataset
+
+# 1. Subclasses of Config
+
+
+class SetsBefore(StubConfig):
+    def __init__(self, classes):
+        self.NUM_CLASSES = 1 + len(classes)
+        self.CLASS_LIST = classes
+        self.IMAGES_PER_GPU = 3
+        super().__init__()
+
+
+class SetsAfter(StubConfig):
+    def __init__(self, classes):
+        super().__init__()
+        self.NUM_CLASSES = 1 + len(classes)
+        self.CLASS_LIST = classes
+        self.IMAGES_PER_GPU = 3
+
+
+class SkipsInit(StubConfig):
+    def __init__(self, classes):
+        self.NUM_CLASSES = 1 + len(classes)
+        self.CLASS_LIST = classes
+        self.IMAGES_PER_GPU = 3
+
+
+@pytest.mark.parametrize("kind", [SetsBefore, SetsAfter, SkipsInit])
+def test_1_config_may_be_set_before_after_or_without_init(kind, tmp_path):
+    config = kind(classes=["cat", "dog", "cow"])
+    assert config.CLASS_LIST == ["cat", "dog", "cow"]
+    assert config.BATCH_SIZE == 3
+    assert config.IMAGE_META_SIZE == 12 + 4
+    assert config.IMAGE_SHAPE.tolist() == [64, 64, 3]
+
+    model = modellib.MaskRCNN(mode="training", config=config, model_dir=tmp_path)
+    logits = model.keras_model.get_layer("mrcnn_class_logits")
+    assert logits.bias.shape == (4,)
+    assert model.keras_model.get_layer("input_image_meta").output.shape == (None, 16)
+
+
+def test_1_attributes_of_ones_own_are_kept_without_a_word(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        class AnimalConfig(Config):
+            NAME = "animals"
+            HEAD_EPOCHS, ALL_EPOCHS = 4, 12
+            DATASET_DIR = "/data/animals"
+            CLASS_LIST = ("cat", "dog")
+
+            def describe(self):
+                return f"{self.NAME}: {self.HEAD_EPOCHS} + {self.ALL_EPOCHS} epochs"
+
+        config = AnimalConfig()
+        config.experiment = "first"
+    assert config.describe() == "animals: 4 + 12 epochs"
+    config.display()
+    assert "HEAD_EPOCHS" in capsys.readouterr().out
+    assert config.to_dict()["experiment"] == "first"
+
+
+def test_1_derived_values_follow_the_instance():
+    config = StubConfig()
+    config.NUM_CLASSES = 1 + 80
+    config.GPU_COUNT = 2
+    config.IMAGE_MAX_DIM = 128
+    assert config.IMAGE_META_SIZE == 12 + 81
+    assert config.BATCH_SIZE == 4
+    assert config.IMAGE_SHAPE.tolist() == [128, 128, 3]
+    config.BATCH_SIZE = 1  # what is assigned wins
+    assert (config.BATCH_SIZE, StubConfig().BATCH_SIZE) == (1, 2)
+
+
+def test_1_batch_size_may_change_after_the_model_is_built(model, monkeypatch):
+    image = np.full([48, 64, 3], 90, np.uint8)
+    monkeypatch.setattr(model.config, "BATCH_SIZE", 3)
+    results = model.detect([image] * 3)
+    monkeypatch.setattr(model.config, "BATCH_SIZE", 1)
+    again = model.detect([image] * 3)
+    for first, second in zip(results, again, strict=True):
+        np.testing.assert_array_equal(first["rois"], second["rois"])
+
+
+# 2. Subclasses of Dataset
+
+
+def polygon(xs, ys):
+    return {"name": "polygon", "all_points_x": xs, "all_points_y": ys}
+
+
+SQUARE = polygon([4, 4, 20, 20], [4, 20, 20, 4])
+# A vertex at x == width, another at y == height, as annotation tools write them.
+ON_BORDER = polygon([40, 64, 64, 40], [30, 30, 48, 48])
+
+
+class ShopDataset(utils.Dataset):
+    mask_type = np.uint8
+
+    def load_shop(self, polygons=(SQUARE,)):
+        info = {"width": 64, "height": 48, "polygons": list(polygons)}
+        self.add_image("shop", image_id="a.jpg", path="shop/a.jpg", **info)
+        self.add_image("elsewhere", image_id=17, path="elsewhere/17.jpg")
+        # Classes after images; the first of them has the id 0.
+        self.add_class("shop", 0, "cup")
+        self.add_class("shop", 1, "jug")
+
+    def load_image(self, image_id):
+        return np.full([48, 64, 3], 50, np.uint8)
+
+    def load_mask(self, image_id):
+        info = self.image_info[image_id]
+        if info["source"] != "shop":
+            return super(self.__class__, self).load_mask(image_id)
+        shape = [info["height"], info["width"], len(info["polygons"])]
+        mask = np.zeros(shape, dtype=self.mask_type)
+        for i, p in enumerate(info["polygons"]):
+            rr, cc = skimage.draw.polygon(p["all_points_y"], p["all_points_x"])
+            mask[rr, cc, i] = 1
+        class_ids = [self.class_names.index("jug")] * shape[-1]
+        return mask, np.array(class_ids, dtype=np.int32)
+
+
+def make_shop(**kwargs):
+    dataset = ShopDataset()
+    dataset.load_shop(**kwargs)
+    dataset.prepare()
+    return dataset
+
+
+def test_2_prepare_numbers_classes_anew_whatever_came_first():
+    dataset = make_shop()
+    assert dataset.class_names == ["BG", "cup", "jug"]
+    assert dataset.num_classes == 3 and dataset.num_images == 2
+    assert dataset.map_source_class_id("shop.0") == 1
+    assert dataset.get_source_class_id(2, "shop") == 1
+    assert dataset.image_from_source_map == {"shop.a.jpg": 0, "elsewhere.17": 1}
+    assert dataset.source_class_ids["elsewhere"] == [0]
+    assert dataset.source_image_link(1) == "elsewhere/17.jpg"
+
+
+@pytest.mark.parametrize("mask_type", [np.uint8, bool, np.float32])
+def test_2_masks_of_any_number_type_become_bool(mask_type, monkeypatch):
+    monkeypatch.setattr(ShopDataset, "mask_type", mask_type)
+    dataset = make_shop()
+    loaded = modellib.load_image_gt(dataset, StubConfig(), 0, use_mini_mask=False)
+    _, _, class_ids, boxes, masks = loaded
+    assert masks.dtype == bool and class_ids.tolist() == [2]
+    drawn, _ = dataset.load_mask(0)
+    assert masks.sum() == (drawn != 0).sum() == 17 * 17
+    assert boxes.tolist() == utils.extract_bboxes(masks).tolist()
+
+
+def test_2_images_of_another_source_have_no_objects():
+    dataset = make_shop()
+    image, meta, class_ids, boxes, masks = modellib.load_image_gt(
+        dataset, StubConfig(), 1
+    )
+    assert class_ids.shape == (0,) and boxes.shape == (0, 4)
+    assert masks.shape == (*image.shape[:2], 0)
+    # Nor do they train cups and jugs as background: their source doesn't know them.
+    parsed = modellib.parse_image_meta(meta[np.newaxis])
+    assert parsed["active_class_ids"][0].tolist() == [1, 0, 0]
+
+
+def test_2_a_vertex_on_the_border_is_named_with_its_image():
+    dataset = make_shop(polygons=[ON_BORDER])
+    with pytest.raises(IndexError, match=r"out of bounds.*image id 0, path shop/a.jpg"):
+        modellib.load_image_gt(dataset, StubConfig(), 0)
+    masks = polygon_mask([ON_BORDER], height=48, width=64)
+    assert utils.extract_bboxes(masks).tolist() == [[30, 40, 48, 64]]
+
+
+# 5. Keyword arguments
+
+
+def test_5_everything_can_be_called_by_keyword(model):
+    dataset, config = TinyDataset(), model.config
+    image, image_meta, class_ids, bbox, mask = modellib.load_image_gt(
+        dataset=dataset,
+        config=config,
+        image_id=3,
+        augment=False,
+        augmentation=iaa.Fliplr(0.5),
+        use_mini_mask=False,
+    )
+    r = model.detect(images=[image], verbose=0)[0]
+    truth = {"gt_boxes": bbox, "gt_class_ids": class_ids, "gt_masks": mask}
+    found = {
+        "pred_boxes": r["rois"],
+        "pred_class_ids": r["class_ids"],
+        "pred_scores": r["scores"],
+        "pred_masks": r["masks"],
+    }
+    ap, precisions, recalls, overlaps = utils.compute_ap(
+        **truth, **found, iou_threshold=0.5
+    )
+    assert 0 <= ap <= 1 and overlaps.shape == (len(r["rois"]), len(class_ids))
+    matches = utils.compute_matches(
+        **truth, **found, iou_threshold=0.5, score_threshold=0.0
+    )
+    assert len(matches) == 3
+    resized, window, scale, padding, crop = utils.resize_image(
+        image=image, min_dim=64, max_dim=128, min_scale=0, mode="square"
+    )
+    assert resized.shape == (128, 128, 3) and crop is None
+    utils.resize_mask(mask=mask, scale=scale, padding=padding, crop=crop)
+    anchors = utils.generate_pyramid_anchors(
+        scales=config.RPN_ANCHOR_SCALES,
+        ratios=config.RPN_ANCHOR_RATIOS,
+        feature_shapes=modellib.compute_backbone_shapes(
+            config=config, image_shape=image.shape
+        ),
+        feature_strides=config.BACKBONE_STRIDES,
+        anchor_stride=config.RPN_ANCHOR_STRIDE,
+    )
+    rpn_match, rpn_bbox = modellib.build_rpn_targets(
+        image_shape=image.shape,
+        anchors=anchors,
+        gt_class_ids=class_ids,
+        gt_boxes=bbox,
+        config=config,
+    )
+    assert (rpn_match == 1).any() and rpn_bbox.shape == (32, 4)
+    visualize.display_instances(
+        image=image,
+        boxes=r["rois"],
+        masks=r["masks"],
+        class_ids=r["class_ids"],
+        class_names=dataset.class_names,
+        scores=r["scores"],
+        title="Predictions",
+        figsize=(2, 2),
+        show_mask=True,
+        show_bbox=True,
+        colors=visualize.random_colors(N=len(r["rois"]), bright=True),
+        captions=None,
+    )
+
+
+def test_5_methods_keep_their_parameter_names():
+    names = {
+        method: list(inspect.signature(getattr(modellib.MaskRCNN, method)).parameters)
+        for method in ("train", "load_weights", "unmold_detections", "run_graph")
+    }
+    assert names["train"][1:9] == [
+        *("train_dataset", "val_dataset", "learning_rate", "epochs", "layers"),
+        *("augmentation", "custom_callbacks", "no_augmentation_sources"),
+    ]
+    assert names["load_weights"][1:4] == ["filepath", "by_name", "exclude"]
+    assert names["unmold_detections"][1:] == [
+        *("detections", "mrcnn_mask", "original_image_shape", "image_shape", "window")
+    ]
+    assert names["run_graph"][1:] == ["images", "outputs", "image_metas"]
+
+
+# 8. Evaluation loops
+
+
+def test_8_the_loop_over_images_gives_a_mean_ap(model):
+    dataset, config = TinyDataset(), model.config
+    image_ids = np.random.choice(dataset.image_ids, 3)  # noqa: NPY002
+    APs = []
+    for image_id in image_ids:
+        image, image_meta, gt_class_id, gt_bbox, gt_mask = modellib.load_image_gt(
+            dataset, config, image_id, use_mini_mask=False
+        )
+        molded_images = np.expand_dims(modellib.mold_image(image, config), 0)
+        assert molded_images.dtype == np.float32
+        r = model.detect([image], verbose=0)[0]
+        AP, precisions, recalls, overlaps = utils.compute_ap(
+            gt_bbox,
+            gt_class_id,
+            gt_mask,
+            r["rois"],
+            r["class_ids"],
+            r["scores"],
+            r["masks"],
+        )
+        APs.append(AP)
+    assert 0 <= np.mean(APs) <= 1
+
+
+def test_8_a_perfect_answer_has_ap_1():
+    _, _, class_ids, boxes, masks = modellib.load_image_gt(
+        TinyDataset(), StubConfig(), 3, use_mini_mask=False
+    )
+    scores = np.array([0.9, 0.8, 0.7])
+    truth = boxes, class_ids, masks
+    AP, precisions, recalls, overlaps = utils.compute_ap(
+        *truth, boxes, class_ids, scores, masks
+    )
+    assert AP == 1 and recalls[-1] == 1 and precisions[-1] == 0
+    np.testing.assert_array_equal(overlaps, np.eye(3))
+    found = boxes, class_ids, scores, masks
+    assert utils.compute_ap_range(*truth, *found, verbose=0) == 1
+
+
+# 11. The generator with RoIs and targets
+
+
+def test_11_the_generator_unpacks_into_nine_and_three_arrays():
+    config = StubConfig()
+    g = modellib.data_generator(
+        TinyDataset(),
+        config,
+        shuffle=True,
+        random_rois=12,
+        batch_size=4,
+        detection_targets=True,
+    )
+    (
+        [
+            normalized_images,
+            image_meta,
+            rpn_match,
+            rpn_bbox,
+            gt_class_ids,
+            gt_boxes,
+            gt_masks,
+            rpn_rois,
+            rois,
+        ],
+        [mrcnn_class_ids, mrcnn_bbox, mrcnn_mask],
+    ) = next(g)
+
+    assert normalized_images.shape == (4, 64, 64, 3)
+    assert image_meta.shape == (4, 12 + 3)
+    assert rpn_match.shape[2:] == (1,) and rpn_bbox.shape == (4, 32, 4)
+    assert gt_class_ids.shape == (4, 4) and gt_boxes.shape == (4, 4, 4)
+    assert gt_masks.shape == (4, 14, 14, 4)
+    assert rpn_rois.shape == (4, 12, 4)
+    assert rois.shape == (4, config.TRAIN_ROIS_PER_IMAGE, 4)
+    assert mrcnn_class_ids.shape == (4, 9, 1)
+    assert mrcnn_bbox.shape == (4, 9, 3, 4) and mrcnn_mask.shape == (4, 9, 28, 28, 3)
+    # The rest of the cell: of the first image with objects, what each RoI is to say.
+    b = int(np.argmax((mrcnn_class_ids > 0).any(axis=(1, 2))))
+    assert np.where(mrcnn_class_ids[b, :, 0] > 0)[0].size
+    image = modellib.unmold_image(normalized_images[b], config)
+    assert image.dtype == np.uint8
+    shown = visualize.draw_boxes(image, boxes=rois[b][:3])
+    assert shown is None or shown is not image
+
+
+def test_11_without_options_there_are_seven_arrays_and_no_outputs():
+    batch, outputs = next(modellib.data_generator(TinyDataset(), StubConfig()))
+    images, meta, rpn_match, rpn_bbox, class_ids, boxes, masks = batch
+    assert len(images) == 1 and len(outputs) == 0
