@@ -87,6 +87,19 @@ def match(boxes, class_ids, scores, old_boxes, old_class_ids, old_scores) -> np.
     return found
 
 
+def match_rows(detections, expected, image_shape) -> np.ndarray:
+    """Returns `match` of detections [D, (y1, x1, y2, x2, class_id, score)], norm.
+
+    In px: there a box that the border left no extent in norm is one pixel wide.
+    """
+    sides = np.array([*image_shape[:2], *image_shape[:2]]) - 1
+    boxes, old = (x[:, :4] * sides + [0, 0, 1, 1] for x in (detections, expected))
+    return match(
+        *(boxes, detections[:, 4], detections[:, 5]),
+        *(old, expected[:, 4], expected[:, 5]),
+    )
+
+
 def is_cut_tie(score: float, scores, limit: int) -> bool:
     """Tells whether a detection may be missing because the list was full.
 

@@ -11,7 +11,7 @@ import pytest
 from pycocotools import mask as coco_masks
 
 from tests.parity.chain import LEVELS, mask_bounds, read_elsewhere, rows_of_expected
-from tests.parity.compare import TIE, assert_close, is_cut_tie, match
+from tests.parity.compare import TIE, assert_close, is_cut_tie, match, match_rows
 
 pytestmark = [
     pytest.mark.parity,
@@ -19,19 +19,6 @@ pytestmark = [
 ]
 
 GIVEN_MASKS = 20  # as many small masks are in the files
-
-
-def match_rows(detections, expected, image_shape):
-    """Returns `match` of detections [D, 6].
-
-    In px: there a box that the border left no extent in norm is one pixel wide.
-    """
-    sides = np.array([*image_shape[:2], *image_shape[:2]]) - 1
-    boxes, old = (x[:, :4] * sides + [0, 0, 1, 1] for x in (detections, expected))
-    return match(
-        *(boxes, detections[:, 4], detections[:, 5]),
-        *(old, expected[:, 4], expected[:, 5]),
-    )
 
 
 def decode(counts, shape):
