@@ -10,21 +10,8 @@ import pytest
 
 import mrcnn.model as modellib
 from mrcnn import utils
-from tests.engine.tiny import StubConfig, TinyDataset, eagerly
-
-
-class SmallConfig(StubConfig):
-    """What the scripts start from: the smallest network that does everything."""
-
-    NAME = "small"
-    STEPS_PER_EPOCH = 1
-    VALIDATION_STEPS = 1
-
-
-class InferenceConfig(SmallConfig):
-    GPU_COUNT = 1
-    IMAGES_PER_GPU = 1
-    DETECTION_MIN_CONFIDENCE = 0
+from tests.engine.tiny import TinyDataset, eagerly
+from tests.scripts.small import InferenceConfig, SmallConfig
 
 
 class MeanAveragePrecision(keras.callbacks.Callback):

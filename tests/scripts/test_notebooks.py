@@ -13,7 +13,7 @@ import tensorflow as tf
 import mrcnn.model as modellib
 from mrcnn import utils, visualize
 from tests.engine.tiny import TinyConfig, TinyDataset
-from tests.scripts.conftest import SmallConfig
+from tests.scripts.small import SmallConfig
 
 DEVICE = "/cpu:0"  # /cpu:0 or /gpu:0
 
