@@ -105,6 +105,18 @@ class TrainingModel(Network):
         # Replicas add their gradients; the mean over the global batch needs 1 / n.
         return total / tf.distribute.get_strategy().num_replicas_in_sync
 
+    def add_loss(self, loss) -> None:
+        """Raises: Keras 3 adds no loss to a functional model.
+
+        Raises:
+            NotImplementedError: always; says what to do instead.
+        """
+        raise NotImplementedError(
+            "add_loss(): the losses of this model are its outputs and are summed by "
+            "name; weigh them with Config's LOSS_WEIGHTS. For a further one, override "
+            "MaskRCNN.build() and wrap compute_loss of the model it returns."
+        )
+
     def fit(self, *args, **kwargs) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does, without the arguments that Keras 3 dropped.
 

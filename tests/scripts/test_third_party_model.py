@@ -90,6 +90,28 @@ def test_3_train_may_be_written_anew_from_the_public_parts(tmp_path, eager):
     assert (again.epoch, again.log_dir) == (1, model.log_dir)
 
 
+def test_3_a_loss_of_ones_own_is_added_in_build(tmp_path, eager):
+    class WithMyLoss(MaskRCNN):
+        def build(self, mode, config):
+            model = super().build(mode, config)
+            five = model.compute_loss
+            bias = model.get_layer("mrcnn_class_logits").bias
+
+            def six(*args, **kwargs):
+                distance = keras.ops.square(bias - 1.0)
+                return five(*args, **kwargs) + 100 * keras.ops.sum(distance)
+
+            model.compute_loss = six
+            return model
+
+    model = WithMyLoss("training", SmallConfig(), tmp_path)
+    with pytest.raises(NotImplementedError, match="LOSS_WEIGHTS.*compute_loss"):
+        model.keras_model.add_loss(0.0)
+    history = model.train(TinyDataset(4), None, 0.01, 1, "heads").history
+    assert history["loss"][0] > 300  # three biases of 0
+    assert (model.keras_model.get_layer("mrcnn_class_logits").bias.numpy() > 0).all()
+
+
 def test_3_build_and_detect_may_be_overridden(tmp_path, model):
     class Mine(MaskRCNN):
         def build(self, mode, config):

@@ -1,0 +1,154 @@
+"""What the pages in docs/ name is there: modules, functions, attributes, messages."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from mrcnn.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+MIGRATION = ROOT / "docs" / "migration.md"
+
+# Capitals that are no attribute of Config.
+OTHER_CAPITALS = {"MRCNN_CACHE", "HTTPS_PROXY", "MRCNN_SHARED", "CUDA_VISIBLE_DEVICES"}
+# Where a page's short names lead.
+SHORT = {
+    "modellib": "mrcnn.model",
+    "utils": "mrcnn.utils",
+    "visualize": "mrcnn.visualize",
+}
+# Of Keras, whose message it is.
+FOREIGN_MESSAGES = {"A KerasTensor cannot be used as input to a TensorFlow function"}
+
+pytestmark = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def code_of(page):
+    """All that stands between backticks or in blocks of code."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    return blocks + re.findall(
+        r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)
+    )
+
+
+def names_after(prefix, page):
+    """The names that follow "prefix." in the page's code."""
+    pattern = rf"(?<![\w.]){prefix}\.([A-Za-z_]\w*)"
+    return {name for code in code_of(page) for name in re.findall(pattern, code)}
+
+
+def find(dotted):
+    """The module, class or function of a dotted name."""
+    parts = dotted.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            module = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        return functools.reduce(getattr, parts[count:], module)
+    raise ModuleNotFoundError(dotted)
+
+
+def test_names_of_the_package_are_there(page):
+    dotted = set()
+    for code in code_of(page):
+        dotted |= set(re.findall(r"(?<![\w./])mrcnn(?:\.[A-Za-z]\w*)+", code))
+        for module, names in re.findall(r"from (mrcnn[\w.]*) import ([\w, ]+)", code):
+            dotted |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    for short, module in SHORT.items():
+        dotted |= {f"{module}.{name}" for name in names_after(short, page)}
+    if page == MIGRATION:
+        assert {"mrcnn.model", "mrcnn.utils.compute_ap"} <= dotted
+    for name in sorted(dotted):
+        find(name)
+
+
+def test_attributes_of_objects_are_there(page, tmp_path):
+    from mrcnn.engine.weights import WeightsReport
+    from mrcnn.model import MaskRCNN
+    from mrcnn.utils import Dataset
+    from tests.engine.tiny import StubConfig
+
+    model = MaskRCNN("training", StubConfig(), tmp_path)
+    model.compile(0.001, 0.9)
+    dataset = Dataset()
+    dataset.prepare()
+    objects = {
+        "model": (model, model.keras_model),
+        "keras_model": (model.keras_model,),
+        r"model\.keras_model": (model.keras_model,),
+        "dataset": (dataset,),
+        "report": (WeightsReport,),
+        "config": (model.config,),
+    }
+    # What the page says to delete.
+    gone = {"_losses", "_per_input_losses", "inputs"}
+    for prefix, owners in objects.items():
+        for name in names_after(prefix, page) - gone:
+            assert any(hasattr(owner, name) for owner in owners), f"{prefix}.{name}"
+
+
+def test_attributes_of_config_are_there(page):
+    named = set()
+    for code in code_of(page):
+        named |= set(re.findall(r"(?<![\w.\"])([A-Z]{2,}(?:_[A-Z]+)+)\b", code))
+    missing = [name for name in named - OTHER_CAPITALS if not hasattr(Config, name)]
+    assert not missing
+
+
+def test_programs_compile(page):
+    text = page.read_text(encoding="utf-8")
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL)):
+        compile(block, f"{page.name} block {number}", "exec")
+
+
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif "://" not in target:
+            assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def test_the_readme_leads_to_the_page(page):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"](docs/{page.name})" in readme
+
+
+def test_messages_are_those_of_the_code(page):
+    if page != MIGRATION:
+        pytest.skip("quotes no messages")
+    text = page.read_text(encoding="utf-8").split("\n## Messages")[1]
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    quoted = {q for row in rows for q in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
+    assert len(quoted) > 50
+    said = "\n".join(messages())
+    missing = []
+    for message in sorted(quoted - FOREIGN_MESSAGES):
+        parts = [re.escape(part) for part in message.split("...")]
+        if not re.search(r"[^\n]*?".join(parts), said):
+            missing.append(message)
+    assert not missing
+
+
+def messages():
+    """The texts in the package, those of an f-string joined by \\0."""
+    for path in (ROOT / "mrcnn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value.replace("\n", " ")
+            elif isinstance(node, ast.JoinedStr):
+                parts = (getattr(v, "value", "\0") for v in node.values)
+                texts = (p if isinstance(p, str) else "\0" for p in parts)
+                yield "".join(texts).replace("\n", " ")
