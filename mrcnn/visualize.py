@@ -1,14 +1,14 @@
 """Door: everything that draws. The rooms behind it are in `mrcnn.viz`."""
 
 from mrcnn.viz.boxes import draw_boxes, draw_rois
+from mrcnn.viz.differences import display_differences
 from mrcnn.viz.draw import apply_mask, draw_box, random_colors
-from mrcnn.viz.instances import (
-    display_differences,
+from mrcnn.viz.grids import (
     display_images,
-    display_instances,
     display_top_masks,
     display_truth_and_detections,
 )
+from mrcnn.viz.instances import display_instances
 from mrcnn.viz.plots import plot_overlaps, plot_precision_recall
 from mrcnn.viz.tables import display_table, display_weight_stats
 

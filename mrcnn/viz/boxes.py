@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mrcnn.geometry.masks import unmold_mask
 from mrcnn.viz.canvas import Canvas
+from mrcnn.viz.crops import as_crop
 from mrcnn.viz.draw import apply_mask, as_rgb, random_colors
 
 GREY = (0.6, 0.6, 0.6)
@@ -25,11 +27,12 @@ def draw_boxes(
     visibilities: Sequence[int] | None = None,
     title: str = "",
     ax: Any = None,
+    save_path: str | Path | None = None,
 ) -> None:
     """Show boxes before and after refinement, joined by a line.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: [H, W], [H, W, 1] or [H, W, 3], uint8 or 0..1.
         boxes: [N, (y1, x1, y2, x2)], px, dashed if there are refined ones.
         refined_boxes: [N, (y1, x1, y2, x2)], px, solid.
         masks: bool [H, W, N].
@@ -38,6 +41,7 @@ def draw_boxes(
             (colored and solid).
         title: text above the image.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
+        save_path: write the picture to this file instead of showing it.
 
     Raises:
         ValueError: neither boxes nor refined_boxes, or counts that differ.
@@ -58,10 +62,10 @@ def draw_boxes(
     colors = random_colors(len(last))
     colors = [color if visible[i] else GREY for i, color in enumerate(colors)]
     picture = as_rgb(image)
-    if masks is not None:
-        for i, color in enumerate(colors):
-            apply_mask(picture, masks[:, :, i], color)
-    canvas = Canvas(picture, ax, (12, 12), title)
+    crops = [] if masks is None else _crops(masks, len(last), picture.shape)
+    for crop, color in zip(crops, colors, strict=False):
+        apply_mask(crop.of(picture), crop.mask, color)
+    canvas = Canvas(picture, ax, (12, 12), title, save_path, len(last))
     for i, color in enumerate(colors):
         style = {
             "linestyle": LINE_STYLES[visible[i]],
@@ -75,8 +79,8 @@ def draw_boxes(
             if before is not None:
                 ends = np.stack([before[i], after[i]]) - 0.5
                 canvas.ax.plot(ends[:, 1], ends[:, 0], color=color, linewidth=1)
-        if masks is not None:
-            canvas.outline(masks[:, :, i], color)
+        if crops:
+            canvas.outline(crops[i], color)
     if captions is not None:
         canvas.labels(last, captions, colors)
     canvas.finish()
@@ -91,6 +95,7 @@ def draw_rois(
     class_names: Sequence[str],
     limit: int = 10,
     ax: Any = None,
+    save_path: str | Path | None = None,
 ) -> None:
     """Show RoIs of a training image with the targets that belong to them.
 
@@ -98,7 +103,7 @@ def draw_rois(
     The title counts all of them.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: [H, W], [H, W, 1] or [H, W, 3], uint8 or 0..1.
         rois: [N, (y1, x1, y2, x2)], px; zero rows are padding.
         refined_rois: [N, (y1, x1, y2, x2)], px.
         mask: float [N, h, w], the mask of each RoI within its box, 0..1.
@@ -106,6 +111,7 @@ def draw_rois(
         class_names: the name of class id i at i.
         limit: RoIs to draw, chosen at random but always the same ones.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
+        save_path: write the picture to this file instead of showing it.
     """
     rois, class_ids = np.asarray(rois).reshape(-1, 4), np.asarray(class_ids)
     real = np.flatnonzero(np.any(rois != 0, axis=1))
@@ -133,4 +139,17 @@ def draw_rois(
         title=f"{len(chosen)} of {len(real)} RoIs: {positive} positive, "
         f"{len(real) - positive} negative",
         ax=ax,
+        save_path=save_path,
     )
+
+
+def _crops(masks, count, image_shape):
+    """Tight crops of the masks of a stack [H, W, N]."""
+    masks = np.asarray(masks)
+    if masks.shape != (*image_shape[:2], count):
+        raise ValueError(
+            f"draw_boxes(masks): shape {masks.shape}, expected bool [H, W, N] = "
+            f"{(*image_shape[:2], count)}; give one mask a box, in the size of the "
+            "image."
+        )
+    return [as_crop(masks[:, :, i]) for i in range(count)]

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.viz.crops import Crop
 from mrcnn.viz.draw import Color, mask_outlines, text_color
 from mrcnn.viz.labels import make_labels
+
+CROWDED = 60
+"""Shapes in one image from which on thin lines keep them apart."""
 
 
 class Canvas:
@@ -21,16 +25,26 @@ class Canvas:
         ax: matplotlib axes to draw on; None makes a figure.
         figsize: width and height of that figure, inches.
         title: text above the image.
+        save_path: what `finish` will be given.
+        num_shapes: how many boxes or masks will be drawn.
     """
 
-    def __init__(self, image: np.ndarray, ax: Any, figsize: tuple, title: str):
+    def __init__(
+        self,
+        image: np.ndarray,
+        ax: Any,
+        figsize: tuple,
+        title: str,
+        save_path: str | Path | None = None,
+        num_shapes: int = 1,
+    ):
         self.own = ax is None
+        self.save_path = save_path
         if self.own:
-            from matplotlib import pyplot as plt
-
-            _, ax = plt.subplots(figsize=figsize)
+            ax = new_figure(save_path, figsize=figsize).add_subplot()
         self.ax = ax
         self.shape = image.shape[:2]
+        self.linewidth = 1.5 if num_shapes < CROWDED else 1.0
         ax.imshow(image)
         ax.axis("off")
         ax.set_title(title)
@@ -40,23 +54,27 @@ class Canvas:
         from matplotlib.patches import Rectangle
 
         y1, x1, y2, x2 = (float(side) for side in box)
-        style = {"linewidth": 1.5, **style}
+        style = {"linewidth": self.linewidth, **style}
         # Pixel centers are at whole numbers, borders half a pixel before.
         corner = (x1 - 0.5, y1 - 0.5)
         self.ax.add_patch(
             Rectangle(corner, x2 - x1, y2 - y1, fill=False, edgecolor=color, **style)
         )
 
-    def outline(self, mask: np.ndarray, color: Color) -> None:
-        """Draw the outlines of a mask, bool [H, W]."""
+    def outline(self, crop: Crop, color: Color, **style: Any) -> None:
+        """Draw the outlines of a mask."""
         from matplotlib.patches import Polygon
         from matplotlib.patheffects import withStroke
 
+        width = self.linewidth
         # A rim in black or white: the line shows on a ground of its own color.
-        rim = withStroke(linewidth=2.5, foreground=text_color(color), alpha=0.35)
-        style = {"edgecolor": color, "linewidth": 1.5, "path_effects": [rim]}
-        for points in mask_outlines(mask):
-            self.ax.add_patch(Polygon(points, closed=True, fill=False, **style))
+        rim = withStroke(linewidth=width + 1, foreground=text_color(color), alpha=0.35)
+        style = {"linewidth": width, "path_effects": [rim], **style}
+        for points in mask_outlines(crop.mask):
+            points = points + (crop.left, crop.top)
+            self.ax.add_patch(
+                Polygon(points, closed=True, fill=False, edgecolor=color, **style)
+            )
 
     def labels(
         self, boxes: np.ndarray, texts: Sequence[str | None], colors: Sequence[Color]
@@ -64,9 +82,28 @@ class Canvas:
         """Write a text at each box [N, (y1, x1, y2, x2)], px; "" writes none."""
         self.ax.add_artist(make_labels(boxes, texts, colors, self.shape))
 
-    def finish(self, save_path: str | Path | None = None) -> None:
+    def finish(self) -> None:
         """Save the figure, or show it if it is our own; given axes are left open."""
-        finish(self.ax.figure, self.own, save_path)
+        finish(self.ax.figure, self.own, self.save_path)
+
+
+def new_figure(save_path: str | Path | None, **arguments: Any) -> Any:
+    """A matplotlib figure: to be shown, or, with a path, only to be saved.
+
+    What is only saved needs neither a display nor the backend that is chosen, and
+    leaves no window behind.
+
+    Args:
+        save_path: what `finish` will be given.
+        **arguments: of the figure.
+    """
+    if save_path is not None:
+        from matplotlib.figure import Figure
+
+        return Figure(**arguments)
+    from matplotlib import pyplot as plt
+
+    return plt.figure(**arguments)
 
 
 def finish(figure: Any, own: bool, save_path: str | Path | None = None) -> None:
@@ -74,16 +111,15 @@ def finish(figure: Any, own: bool, save_path: str | Path | None = None) -> None:
 
     Args:
         figure: matplotlib figure.
-        own: it was made by this room, nobody else will show it.
-        save_path: write this file instead; an own figure is closed then.
+        own: it was made by `new_figure`, nobody else will show it.
+        save_path: write this file instead; its folder is made if it isn't there.
     """
-    from matplotlib import pyplot as plt
-
     if save_path is not None:
+        Path(save_path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(save_path, bbox_inches="tight")
-        if own:
-            plt.close(figure)
     elif own:
+        from matplotlib import pyplot as plt
+
         with warnings.catch_warnings():
             # Without a display there is nothing to show: the figure stays current,
             # and plt.savefig writes it.

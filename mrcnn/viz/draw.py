@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from mrcnn.viz.crops import as_crop
 
 Color = tuple[float, float, float]
 """Red, green, blue, each 0..1."""
@@ -14,6 +17,8 @@ Color = tuple[float, float, float]
 HUE_STEP = 0.618033988749895
 # Relative luminance at which black and white text have the same contrast (WCAG 2).
 EQUAL_CONTRAST = 0.179
+# Of colors that show on dark ground, and carry black text.
+LEAST_LUMINANCE = 0.2
 
 
 def random_colors(N: int, bright: bool = True) -> list[Color]:
@@ -30,21 +35,57 @@ def random_colors(N: int, bright: bool = True) -> list[Color]:
         N tuples (red, green, blue), each 0..1.
     """
     value = 1.0 if bright else 0.7
-    # Every second color is paler: neighbors in hue differ in one thing more.
-    return [
-        colorsys.hsv_to_rgb((i * HUE_STEP) % 1, 0.65 if i % 2 else 0.95, value)
-        for i in range(N)
+    colors = []
+    for i in range(N):
+        # Every second color is paler: neighbors in hue differ in one thing more.
+        hue, saturation = (i * HUE_STEP) % 1, 0.65 if i % 2 else 0.95
+        # Pure blue can't be seen on a dark ground: as pale as it takes.
+        while luminance(colorsys.hsv_to_rgb(hue, saturation, 1.0)) < LEAST_LUMINANCE:
+            saturation -= 0.05
+        colors.append(colorsys.hsv_to_rgb(hue, saturation, value))
+    return colors
+
+
+def instance_colors(
+    class_ids: Sequence[int], class_names: Sequence[str], color_by: str | None = None
+) -> list[Color]:
+    """A color for each instance, the same ones in every picture.
+
+    Args:
+        class_ids: int [N], negative ones are crowds of the class.
+        class_names: the name of class id i at i.
+        color_by: "instance", a color each: the first instance, the second, ... look
+            alike in all pictures; "class", a color each class; None, "class" if
+            there are several besides the background, else "instance".
+
+    Returns:
+        N colors of `random_colors`.
+    """
+    if color_by not in (None, "instance", "class"):
+        raise ValueError(
+            f"instance_colors(color_by={color_by!r}): use 'instance', 'class' or None."
+        )
+    if color_by is None:
+        color_by = "class" if len(class_names) > 2 else "instance"
+    if color_by == "instance":
+        return random_colors(len(class_ids))
+    indices = [max(abs(int(class_id)) - 1, 0) for class_id in class_ids]
+    colors = random_colors(max(indices, default=-1) + 1)
+    return [colors[i] for i in indices]
+
+
+def luminance(color: Color) -> float:
+    """Relative luminance of a color, 0..1 (WCAG 2, of sRGB)."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in color
     ]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
 def text_color(background: Color) -> str:
     """The name of the color, black or white, that can be read on a background."""
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in background
-    ]
-    luminance = float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-    return "black" if luminance > EQUAL_CONTRAST else "white"
+    return "black" if luminance(background) > EQUAL_CONTRAST else "white"
 
 
 def as_rgb(image: Any) -> np.ndarray:
@@ -138,12 +179,9 @@ def mask_outlines(mask: np.ndarray) -> list[np.ndarray]:
     """
     from skimage.measure import find_contours
 
-    mask = np.asarray(mask) != 0
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows) == 0:
+    crop = as_crop(mask)
+    if crop.mask.size == 0:
         return []
-    top, left = rows[0], columns[0]
-    crop = mask[top : rows[-1] + 1, left : columns[-1] + 1]
     # A frame of zeros closes the outlines of masks that touch the border.
-    contours = find_contours(np.pad(crop, 1).astype(np.float32), 0.5)
-    return [contour[:, ::-1] + (left - 1, top - 1) for contour in contours]
+    contours = find_contours(np.pad(crop.mask, 1).astype(np.float32), 0.5)
+    return [contour[:, ::-1] + (crop.left - 1, crop.top - 1) for contour in contours]

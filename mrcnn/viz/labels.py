@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,24 @@ Rectangle = tuple[float, float, float, float]
 """(left, bottom, right, top), y upwards."""
 
 RANK_COST = 0.05  # of a place that is one further in the order of reading
+MOST_HIDDEN = 0.1  # of a label by earlier ones, else there is no room for it
+MOST_COVERED = 0.2  # of the image, by labels
 PADDING = 1.5  # points around the text
 SMALLEST, LARGEST = 7.0, 13.0  # points, by the size of the axes
+LEAST = 5.5  # points, where many labels have to share the image
+NO_ROOM = "{} labels without room"
+
+
+class Placed(NamedTuple):
+    """A label on the screen.
+
+    Attributes:
+        index: row of its box.
+        place: (left, bottom, right, top).
+    """
+
+    index: int
+    place: Rectangle
 
 
 def make_labels(
@@ -27,7 +43,9 @@ def make_labels(
 
     It places the labels when the figure is drawn, since the size of a text in the image
     depends on the final size of the figure. Each label sits on the upper left corner of
-    its box, or somewhere else at the box where it hides less: see `place_label`.
+    its box, or somewhere else at the box where it hides less: see `place_labels`. Many
+    labels are written smaller. What finds no room at all is left out, and counted in
+    the lower right corner of the image.
 
     Args:
         boxes: [N, (y1, x1, y2, x2)], px of the image.
@@ -37,40 +55,76 @@ def make_labels(
 
     Returns:
         A matplotlib Artist; after drawing, its attribute `placed` lists the places
-        (left, bottom, right, top) on the screen.
+        (left, bottom, right, top) on the screen, and `num_left_out` counts the labels
+        without room.
     """
     from matplotlib.artist import Artist
     from matplotlib.text import Text
     from matplotlib.transforms import IdentityTransform
 
-    entries = zip(range(len(boxes)), texts, colors, strict=True)
-    entries = [(i, text, color) for i, text, color in entries if text]
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if len(texts) != len(boxes) or len(colors) != len(boxes):
+        raise ValueError(
+            f"make_labels(texts, colors): {len(texts)} texts and {len(colors)} colors "
+            f"for {len(boxes)} boxes; give one a box."
+        )
+    written = [i for i, text in enumerate(texts) if text]
 
     class Labels(Artist):
+        drawn_at = None
+
         def draw(self, renderer):
             if not self.get_visible():
                 return
+            bounds = _to_display(self.axes, [(0, 0, *image_shape[:2])])[0]
+            key = (*bounds, self.figure.dpi)
+            if key != self.drawn_at:  # a figure is drawn twice to be saved
+                self.artists = self._place(renderer, bounds)
+                self.drawn_at = key
+            for text in self.artists:
+                text.draw(renderer)
+
+        def _place(self, renderer, bounds):
+            """Texts where they go, and `placed`."""
+            pixels = self.figure.dpi / 72
             inches = min(self.axes.bbox.width, self.axes.bbox.height) / self.figure.dpi
-            pad = PADDING * self.figure.dpi / 72
-            bounds = _to_display(self.axes, (0, 0, *image_shape[:2]))
-            on_screen = [_to_display(self.axes, box) for box in boxes]
-            self.placed = []
-            for i, text, color in entries:
-                artist = Text(
-                    text=text,
-                    fontsize=float(np.clip(6 + 0.5 * inches, SMALLEST, LARGEST)),
-                    color=text_color(color),
-                    transform=IdentityTransform(),
-                    verticalalignment="bottom",
-                    bbox={"facecolor": color, "edgecolor": "none", "pad": PADDING},
-                )
-                artist.set_figure(self.figure)
+            points = float(np.clip(6 + 0.5 * inches, SMALLEST, LARGEST))
+            artists = {i: self._text(texts[i], points, colors[i]) for i in written}
+            sizes = np.zeros((len(boxes), 2))
+            for i, artist in artists.items():
                 extent = artist.get_window_extent(renderer)
-                size = (extent.width + 2 * pad, extent.height + 2 * pad)
-                place = place_label(i, size, bounds, on_screen, self.placed)
-                self.placed.append(place)
-                artist.set_position((place[0] + pad, place[1] + pad))
-                artist.draw(renderer)
+                sizes[i] = extent.width, extent.height
+            shrink = fit_sizes(sizes, bounds, LEAST / points)
+            sizes = np.where(sizes > 0, sizes * shrink + 2 * PADDING * pixels, 0)
+            on_screen = _to_display(self.axes, boxes)
+            found = place_labels(on_screen, sizes, bounds)
+            self.placed = [place for _, place in found]
+            self.num_left_out = len(written) - len(found)
+            for i, (left, bottom, _, _) in found:
+                artists[i].set_fontsize(points * shrink)
+                pad = PADDING * pixels
+                artists[i].set_position((left + pad, bottom + pad))
+            shown = [artists[i] for i, _ in found]
+            if self.num_left_out:
+                note = NO_ROOM.format(self.num_left_out)
+                note = self._text(note, max(points * shrink, SMALLEST), (0, 0, 0))
+                note.set_horizontalalignment("right")
+                note.set_position((bounds[2] - 3 * pixels, bounds[1] + 3 * pixels))
+                shown.append(note)
+            return shown
+
+        def _text(self, text, points, color):
+            artist = Text(
+                text=text,
+                fontsize=points,
+                color=text_color(color),
+                transform=IdentityTransform(),
+                verticalalignment="bottom",
+                parse_math=False,
+                bbox={"facecolor": color, "edgecolor": "none", "pad": PADDING},
+            )
+            artist.set_figure(self.figure)
+            return artist
 
     labels = Labels()
     labels.set_zorder(5)
@@ -78,12 +132,53 @@ def make_labels(
     return labels
 
 
+def fit_sizes(sizes: np.ndarray, bounds: Rectangle, least: float) -> float:
+    """What to multiply the sizes of labels with, so that the image stays visible.
+
+    Args:
+        sizes: [N, (width, height)].
+        bounds: of the image.
+        least: ratio below which texts can't be read.
+
+    Returns:
+        A ratio from `least` to 1: together the labels cover `MOST_COVERED` of the image
+        at most, if that can be.
+    """
+    covered = float(np.prod(np.asarray(sizes, np.float64).reshape(-1, 2), axis=1).sum())
+    room = MOST_COVERED * _areas(np.array([bounds]))[0]
+    ratio = np.sqrt(room / covered) if covered > 0 else 1.0
+    return float(min(1.0, max(ratio, least)))
+
+
+def place_labels(
+    boxes: np.ndarray, sizes: np.ndarray, bounds: Rectangle
+) -> list[Placed]:
+    """Where all labels of an image go, the first ones first.
+
+    Args:
+        boxes: float [N, (left, bottom, right, top)], y upwards.
+        sizes: float [N, (width, height)] of the labels; 0 for none.
+        bounds: labels stay in here.
+
+    Returns:
+        A Placed a label; those that would hide earlier ones are left out.
+    """
+    boxes, taken, found = np.asarray(boxes).reshape(-1, 4), np.zeros((0, 4)), []
+    for i in np.flatnonzero(np.all(np.asarray(sizes).reshape(-1, 2) > 0, axis=1)):
+        place = place_label(i, tuple(sizes[i]), bounds, boxes, taken)
+        area = sizes[i][0] * sizes[i][1]
+        if _common(np.array([place]), taken).sum() <= MOST_HIDDEN * area:
+            found.append(Placed(int(i), place))
+            taken = np.concatenate([taken, [place]])
+    return found
+
+
 def place_label(
     index: int,
     size: tuple[float, float],
     bounds: Rectangle,
-    boxes: Sequence[Rectangle],
-    taken: Sequence[Rectangle],
+    boxes: Sequence[Rectangle] | np.ndarray,
+    taken: Sequence[Rectangle] | np.ndarray,
 ) -> Rectangle:
     """Where a label goes: inside `bounds`, at its box, where it hides the least.
 
@@ -100,43 +195,46 @@ def place_label(
     Returns:
         The place, (left, bottom, right, top) as all rectangles here, y upwards.
     """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    taken = np.asarray(taken, np.float64).reshape(-1, 4)
     left, bottom, right, top = boxes[index]
     width, height = size
+    middle, center = (left + right - width) / 2, (bottom + top - height) / 2
     corners = [
         *[(x, y) for x in (left, right - width) for y in (top, bottom - height)],
         *[(x, y) for x in (right, left - width) for y in (top - height, bottom)],
+        *[(middle, top), (middle, bottom - height)],
+        *[(right, center), (left - width, center)],
         (left, top - height),  # inside: for boxes that fill the image
     ]
-    best_cost, best = float("inf"), None
-    for rank, (x, y) in enumerate(corners):
-        x = max(min(x, bounds[2] - width), bounds[0])
-        y = min(max(y, bounds[1]), bounds[3] - height)
-        place = (x, y, x + width, y + height)
-        # In labels: how many of the size of this one are hidden.
-        cost = rank * RANK_COST
-        cost += 2 * sum(_common(place, other) for other in taken) / (width * height)
-        cost += sum(_common(place, box) / max(_area(box), 1e-6) for box in boxes)
-        if cost < best_cost:
-            best_cost, best = cost, place
-    return best
+    x, y = np.array(corners).T
+    x = np.maximum(np.minimum(x, bounds[2] - width), bounds[0])
+    y = np.minimum(np.maximum(y, bounds[1]), bounds[3] - height)
+    places = np.stack([x, y, x + width, y + height], axis=1)
+    # In labels: how many of the size of this one are hidden.
+    cost = RANK_COST * np.arange(len(places))
+    cost += 2 * _common(places, taken).sum(axis=1) / (width * height)
+    cost += (_common(places, boxes) / np.maximum(_areas(boxes), 1e-6)).sum(axis=1)
+    return tuple(places[np.argmin(cost)].tolist())
 
 
-def _to_display(ax, box):
-    """(left, bottom, right, top) on the screen of a box (y1, x1, y2, x2) in px."""
-    y1, x1, y2, x2 = box
+def _to_display(ax, boxes):
+    """[N, (left, bottom, right, top)] on the screen of boxes (y1, x1, y2, x2) in px."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     # imshow puts pixel centers at whole numbers.
-    corners = np.array([(x1, y1), (x2, y2)], float) - 0.5
-    (xa, ya), (xb, yb) = ax.transData.transform(corners)
-    return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
+    first = ax.transData.transform(boxes[:, 1::-1] - 0.5)
+    second = ax.transData.transform(boxes[:, :1:-1] - 0.5)
+    corners = np.minimum(first, second), np.maximum(first, second)
+    return np.concatenate(corners, axis=1)
 
 
-def _area(rectangle):
-    """Area of a rectangle."""
-    return (rectangle[2] - rectangle[0]) * (rectangle[3] - rectangle[1])
+def _areas(rectangles):
+    """Areas of rectangles [N, 4]."""
+    return np.prod(rectangles[:, 2:] - rectangles[:, :2], axis=1)
 
 
 def _common(a, b):
-    """Area that two rectangles share."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return max(width, 0) * max(height, 0)
+    """Areas that each of some rectangles shares with each of others: [N, M]."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.canvas import finish
+from mrcnn.viz.canvas import finish, new_figure
 from mrcnn.viz.instances import caption_of
 
 
@@ -16,6 +17,7 @@ def plot_precision_recall(
     precisions: np.ndarray,
     recalls: np.ndarray,
     ax: Any = None,
+    save_path: str | Path | None = None,
 ) -> None:
     """Show the precision-recall curve of `compute_ap`.
 
@@ -24,18 +26,17 @@ def plot_precision_recall(
         precisions: float [n], ratios.
         recalls: float [n], ratios, rising.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
+        save_path: write the picture to this file instead of showing it.
     """
     own = ax is None
     if own:
-        from matplotlib import pyplot as plt
-
-        _, ax = plt.subplots()
+        ax = new_figure(save_path).add_subplot()
     ax.plot(recalls, precisions)
     ax.fill_between(recalls, precisions, alpha=0.2)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
     ax.set_title(f"Precision-recall curve, AP = {AP:.3f}")
     ax.grid(alpha=0.3)
-    finish(ax.figure, own)
+    finish(ax.figure, own, save_path)
 
 
 def plot_overlaps(
@@ -46,6 +47,7 @@ def plot_overlaps(
     class_names: Sequence[str],
     threshold: float = 0.5,
     ax: Any = None,
+    save_path: str | Path | None = None,
 ) -> None:
     """Show the IoU of each detection with each object as a matrix.
 
@@ -60,6 +62,7 @@ def plot_overlaps(
         threshold: pairs of one class that overlap at least so much are marked "match",
             of two classes "wrong", ratio.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
+        save_path: write the picture to this file instead of showing it.
     """
     gt_class_ids = np.asarray(gt_class_ids)
     gt_class_ids = gt_class_ids[gt_class_ids != 0]
@@ -74,10 +77,9 @@ def plot_overlaps(
         )
     own = ax is None
     if own:
-        from matplotlib import pyplot as plt
-
         size = (max(4, 1.2 * num_columns + 3), max(3, 0.6 * num_rows + 2))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
+        figure = new_figure(save_path, figsize=size, layout="constrained")
+        ax = figure.add_subplot()
     ax.set(
         title=f"IoU of detections and objects (threshold {threshold:g})",
         xlabel="objects",
@@ -102,4 +104,4 @@ def plot_overlaps(
         color = "white" if iou > 0.5 else "black"
         text = f"{iou:.2f}{mark}"
         ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
-    finish(ax.figure, own)
+    finish(ax.figure, own, save_path)
