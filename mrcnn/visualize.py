@@ -1,8 +1,10 @@
 """Door: everything that draws. The rooms behind it are in `mrcnn.viz`."""
 
 from mrcnn.viz.boxes import draw_boxes, draw_rois
+from mrcnn.viz.curves import plot_training
 from mrcnn.viz.differences import display_differences
 from mrcnn.viz.draw import apply_mask, draw_box, random_colors
+from mrcnn.viz.frames import draw_instances
 from mrcnn.viz.grids import (
     display_images,
     display_top_masks,
@@ -23,8 +25,10 @@ __all__ = [
     "display_weight_stats",
     "draw_box",
     "draw_boxes",
+    "draw_instances",
     "draw_rois",
     "plot_overlaps",
     "plot_precision_recall",
+    "plot_training",
     "random_colors",
 ]

@@ -25,6 +25,7 @@ from mrcnn.engine.callbacks import (
     StateWriter,
 )
 from mrcnn.engine.graph import apply_loss_terms
+from mrcnn.engine.history import HistoryWriter
 from mrcnn.engine.inspection import log
 from mrcnn.engine.layers import leaf_layers, set_trainable
 from mrcnn.engine.schedules import make_schedule
@@ -294,10 +295,13 @@ def _continued_state(state_file, state):
 
 
 def _tensorboard(run_dir) -> list[keras.callbacks.Callback]:
+    """Returns what keeps the numbers of the epochs: history.jsonl, and TensorBoard."""
+    history = HistoryWriter(run_dir)
     if importlib.util.find_spec("tensorboard") is None:
         logger.info("no TensorBoard logs: pip install tensorboard to have them")
-        return []
-    return [keras.callbacks.TensorBoard(log_dir=str(run_dir), write_graph=False)]
+        return [history]
+    tensorboard = keras.callbacks.TensorBoard(log_dir=str(run_dir), write_graph=False)
+    return [history, tensorboard]
 
 
 def _non_finite_loss(what: str, error: tf.errors.OpError, tracker: EpochTracker):

@@ -62,7 +62,7 @@ def display_differences(
         title: text above the image, before the counts.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
         show_mask: paint the masks; their outlines are drawn in any case.
-        show_box: draw the boxes.
+        show_box: draw the boxes; beside masks, those of found objects are left out.
         iou_threshold: least IoU of a match, ratio.
         score_threshold: least score of a detection that counts, probability.
         save_path: write the picture to this file instead of showing it.
@@ -100,7 +100,9 @@ def display_differences(
         for i, color, _ in rows:
             if has_masks:
                 canvas.outline(crops[i], color, linestyle=style)
-            if show_box:
+            # The box of a found object would only double that of its detection.
+            is_double = has_masks and boxes is gt_box and color == FOUND_COLOR
+            if show_box and not is_double:
                 canvas.box(boxes[i], color, linestyle=style, alpha=0.8)
     # Detections choose their places first, the surest before the others.
     shown = [*[i for i, *_ in detected], *[len(pred_box) + j for j, *_ in objects]]
@@ -186,4 +188,5 @@ def _legend(ax, fates, score_threshold):
         bbox_to_anchor=(0.5, -0.01),
         ncols=len(kinds),
         frameon=False,
+        fontsize="large",
     )

@@ -18,16 +18,26 @@ def map_video(
 ) -> int:
     """Number of frames written: `function` of each frame of a film, in order.
 
+        def annotate(frame):
+            r = model.detect([frame], masks="crop")[0]
+            return draw_instances(
+                frame, r["rois"], r["masks"], r["class_ids"], names, r["scores"]
+            )
+
+        map_video(annotate, "street.mp4", "street_detected.mp4", desc="detect")
+
     Args:
-        function: gets uint8 [H, W, 3] RGB, returns the same shape and type.
+        function: gets uint8 [H, W, 3] RGB, returns uint8 [h, w, 3] RGB, of one size for
+            all frames.
         source: the film to read.
-        target: the film to write, .avi (motion JPEG) or .mp4; size and rate are those
-            of the source, sound is lost.
+        target: the film to write, .avi (motion JPEG) or .mp4; the rate is that of the
+            source, sound is lost.
         desc: text of the progress bar; None shows no bar.
 
     Raises:
         ImportError: OpenCV isn't installed.
-        ValueError: OpenCV can't read the source or write the target.
+        ValueError: OpenCV can't read the source or write the target, or the function
+            returns something else than a frame.
     """
     try:
         import cv2
@@ -52,7 +62,15 @@ def map_video(
                 # OpenCV's channels are BGR, ours RGB.
                 result = function(np.ascontiguousarray(frame[:, :, ::-1]))
                 if count == 0:
-                    _open(writer, Path(target), rate, frame.shape)
+                    shape = _shape_of(result)
+                    _open(writer, Path(target), rate, shape)
+                if result.shape != shape or result.dtype != np.uint8:
+                    # OpenCV would leave the frame out and say nothing.
+                    raise ValueError(
+                        f"map_video(function): returned {result.dtype} {result.shape} "
+                        f"for frame {count}, expected uint8 {shape}; return RGB frames "
+                        "of one size."
+                    )
                 writer.write(np.ascontiguousarray(result[:, :, ::-1]))
                 count += 1
                 bar.update()
@@ -65,6 +83,16 @@ def map_video(
             "is it a film, and is its codec installed?"
         )
     return count
+
+
+def _shape_of(frame):
+    """Shape of a frame; raises ValueError unless it is an RGB image."""
+    shape = np.shape(frame)
+    if len(shape) != 3 or shape[2] != 3:
+        raise ValueError(
+            f"map_video(function): returned shape {shape}, expected uint8 [H, W, 3]."
+        )
+    return shape
 
 
 def _open(writer, target, rate, shape):

@@ -1,0 +1,135 @@
+"""Curves of a training run: losses, average precision, learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrcnn.config_checks import LOSS_NAMES
+from mrcnn.viz.canvas import finish, new_figure
+from mrcnn.viz.history import read_history
+
+LOSSES = ("loss", *LOSS_NAMES)
+TRAIN_COLOR, VAL_COLOR = "#1f77b4", "#d95f02"
+AP_TITLES = {"segm": "AP of masks", "bbox": "AP of boxes"}
+"""By the names of EvaluationCallback's numbers, val_segm_AP and so on."""
+
+
+def plot_training(
+    log_dir: str | Path | Mapping[str, Sequence[float]],
+    title: str | None = None,
+    save_path: str | Path | None = None,
+) -> None:
+    """Show how a training run went: losses, AP if it was measured, learning rate.
+
+    A panel a number, training and validation in one. The best of a validation curve is
+    marked. Numbers that custom callbacks added to the logs get panels too.
+
+    Args:
+        log_dir: folder of a run (`model.log_dir`), in which training keeps its history
+            (see `mrcnn.viz.history`); or the dict of numbers by name that `model.train`
+            returns as `History.history`.
+        title: text above; the name of the folder by default.
+        save_path: write the picture to this file instead of showing it.
+
+    Raises:
+        FileNotFoundError: there is no history in the folder.
+        ValueError: the history has no number to draw.
+    """
+    if isinstance(log_dir, Mapping):
+        history = {name: np.asarray(v, np.float64) for name, v in log_dir.items()}
+        longest = max((len(values) for values in history.values()), default=0)
+        history.setdefault("epoch", np.arange(1, longest + 1))
+    else:
+        history = read_history(log_dir)
+        title = Path(log_dir).resolve().name if title is None else title
+    panels = _panels(history)
+    if not panels:
+        raise ValueError(
+            f"plot_training(log_dir): no losses among {sorted(history)}; give the "
+            "folder of a run, or History.history."
+        )
+    count = len(panels)
+    # Four panels a row, or three where that leaves fewer places empty.
+    columns = min(count, 3 if count > 4 and -count % 3 < -count % 4 else 4)
+    rows = -(-count // columns)
+    figure = new_figure(
+        save_path, figsize=(4 * columns, 3 * rows + 0.4), layout="constrained"
+    )
+    figure.suptitle(title or "Training")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, (name, curves) in zip(axes, panels.items(), strict=False):
+        _draw_panel(ax, name, curves, history)
+    for ax in axes[count:]:
+        ax.axis("off")
+    finish(figure, True, save_path)
+
+
+def _panels(history):
+    """The names of the curves of each panel, by its title."""
+    panels = {name: [name, f"val_{name}"] for name in LOSSES}
+    for kind, title in AP_TITLES.items():
+        panels[title] = [key for key in history if key.startswith(f"val_{kind}_")]
+    panels["learning rate"] = ["learning_rate"]
+    drawn = {"epoch", "seconds", *(key for keys in panels.values() for key in keys)}
+    # What custom callbacks put into the logs.
+    for key in history:
+        name = key.removeprefix("val_")
+        if key not in drawn and name not in panels:
+            panels[name] = [name, f"val_{name}"]
+    panels = {
+        title: [key for key in keys if key in history and len(history[key])]
+        for title, keys in panels.items()
+    }
+    return {title: keys for title, keys in panels.items() if keys}
+
+
+def _draw_panel(ax, title, keys, history):
+    """Draw one panel with its curves."""
+    is_ap = title in AP_TITLES.values()
+    for key in keys:
+        values = history[key]
+        epochs = history["epoch"][: len(values)]
+        known = np.isfinite(values)
+        style = {"color": VAL_COLOR if key.startswith("val_") else TRAIN_COLOR}
+        label = "validation" if key.startswith("val_") else "training"
+        if is_ap:
+            label, style = key.split("_", 2)[2], {}
+        marker = "o" if known.sum() <= 30 else None
+        ax.plot(
+            epochs[known],
+            values[known],
+            marker=marker,
+            markersize=3,
+            label=label,
+            **style,
+        )
+        if key.startswith("val_") and known.any() and (is_ap or title in LOSSES):
+            best = np.nanargmax(values) if is_ap else np.nanargmin(values)
+            _mark(ax, int(epochs[best]), float(values[best]), highest=is_ap)
+    ax.set(title=title, xlabel="epoch")
+    if is_ap:
+        ax.set_ylim(0, 1)
+    elif title in LOSSES:
+        ax.set_ylim(bottom=0)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    if len(keys) > 1:
+        ax.legend(fontsize=8)
+
+
+def _mark(ax, epoch, value, highest):
+    """Write the best value of a curve at its place."""
+    ax.annotate(
+        f"{value:.3f}",
+        (epoch, value),
+        xytext=(0, 6 if highest else -6),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if highest else "top",
+        fontsize=8,
+    )
+    ax.plot([epoch], [value], "k.", markersize=5)

@@ -1,0 +1,96 @@
+"""The numbers of a training run, epoch by epoch, in one file that anybody can read.
+
+One line of JSON an epoch, as {"epoch": 3, "loss": 1.25, "val_loss": 1.5}: a killed run
+leaves the lines before, an epoch may have numbers that others have not, and reading
+needs neither TensorFlow nor TensorBoard.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+HISTORY_FILE = "history.jsonl"
+"""Its name in the folder of a run."""
+
+
+def append_epoch(log_dir: str | Path, epoch: int, numbers: Mapping[str, float]) -> None:
+    """Adds a line to the history of a run.
+
+    Args:
+        log_dir: folder of the run.
+        epoch: number of epochs done, from 1 on.
+        numbers: by their names in Keras' logs; what isn't finite is written as null.
+    """
+    row: dict[str, float | int | None] = {"epoch": int(epoch)}
+    for name, value in numbers.items():
+        row[name] = float(value) if math.isfinite(float(value)) else None
+    path = Path(log_dir) / HISTORY_FILE
+    # What a run that was killed while writing left without its end stays by itself.
+    is_torn = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(("\n" if is_torn else "") + json.dumps(row) + "\n")
+
+
+def read_history(log_dir: str | Path) -> dict[str, np.ndarray]:
+    """The numbers of a run by name, an entry an epoch.
+
+    Args:
+        log_dir: folder of a run (`model.log_dir`), or its history file. Of an epoch
+            that was trained twice, because a run was resumed before it, the latest
+            line counts.
+
+    Returns:
+        "epoch": int [E], rising; and float64 [E] by name, nan where an epoch has no
+        such number.
+
+    Raises:
+        FileNotFoundError: there is no history.
+        ValueError: a line in the middle of the file isn't what `append_epoch` writes.
+    """
+    path = Path(log_dir)
+    path = path / HISTORY_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"read_history(log_dir={str(log_dir)!r}): no {HISTORY_FILE} there. Give "
+            "the folder of one run, as model.log_dir; runs of other packages are shown "
+            "by tensorboard --logdir."
+        )
+    rows: dict[int, dict] = {}
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            epoch = int(row["epoch"])
+        except (ValueError, KeyError, TypeError) as error:
+            if _is_torn(line):
+                continue
+            raise ValueError(
+                f"read_history({str(path)!r}), line {number}: not the numbers of an "
+                f"epoch ({error}); remove the line."
+            ) from error
+        rows.pop(epoch, None)
+        # What was trained after this epoch before was trained anew as well.
+        rows = {old: values for old, values in rows.items() if old < epoch}
+        rows[epoch] = row
+    epochs = sorted(rows)
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    history = {"epoch": np.array(epochs, int)}
+    for name in names:
+        if name != "epoch":
+            values = [rows[epoch].get(name) for epoch in epochs]
+            history[name] = np.array(
+                [math.nan if value is None else float(value) for value in values]
+            )
+    return history
+
+
+def _is_torn(line):
+    """Whether a line is the beginning of one that was never written to its end."""
+    return line.startswith("{") and not line.rstrip().endswith("}")
