@@ -6,6 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
+# To run notebooks/*.ipynb in an editor, and in the tests; JupyterLab brings its own.
+NOTEBOOKS = ["ipykernel", "nbclient", "nbformat"]
 
 
 def read_version() -> str:
@@ -30,7 +32,9 @@ setup(
     install_requires=read_requirements(),
     extras_require={
         "tensorboard": ["tensorboard"],
+        "notebooks": NOTEBOOKS,
         "dev": [
+            *NOTEBOOKS,
             "hypothesis",
             "pytest",
             "pytest-cov",
