@@ -109,11 +109,12 @@ def as_rgb(image: Any) -> np.ndarray:
         )
     image = image[:, :, :3] if image.shape[2] >= 3 else image[:, :, [0, 0, 0]]
     if image.dtype == bool:
-        return image.astype(np.uint8) * 255
+        return image.astype(np.uint8, order="C") * 255
     if np.issubdtype(image.dtype, np.floating):
         scale = 255 if image.size and image.max() <= 1 else 1
-        return np.clip(np.nan_to_num(image) * scale, 0, 255).round().astype(np.uint8)
-    return np.clip(image, 0, 255).astype(np.uint8)
+        image = np.clip(np.nan_to_num(image) * scale, 0, 255).round()
+    # In C's order, the only one that OpenCV draws into.
+    return np.clip(image, 0, 255).astype(np.uint8, order="C")
 
 
 def apply_mask(

@@ -79,8 +79,6 @@ def find_fates(
 
 
 def _covered(crop, crowds):
-    """The part of a mask that lies on any of the crowds."""
-    hidden = np.zeros(crop.mask.shape, bool)
-    for crowd in crowds:
-        hidden |= aligned(crop, crowd)
-    return np.count_nonzero(hidden & crop.mask) / np.count_nonzero(crop.mask)
+    """The part of a mask that the fullest of the crowds covers."""
+    shared = [np.count_nonzero(aligned(crop, crowd) & crop.mask) for crowd in crowds]
+    return max(shared, default=0) / np.count_nonzero(crop.mask)

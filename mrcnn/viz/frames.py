@@ -94,17 +94,19 @@ def draw_instances(
         size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         picture = cv2.resize(picture, size, interpolation=method)
+    # At their own size outlines are chains of pixels: nothing to smooth.
+    line = cv2.LINE_8 if scale == 1 else cv2.LINE_AA
     thickness = max(1, round(min(picture.shape[:2]) / 500))
     for i in real:
         color = _to_uint8(colors[i])
         if masks is not None:
             # Pixel centers lie at whole numbers, before and after scaling.
             first = np.add((crops[i].left, crops[i].top), 0.5)
-            lines = [
-                np.round((line + first) * scale - 0.5).astype(np.int32)
-                for line in _outlines(crops[i].mask)
+            outlines = [
+                np.round((points + first) * scale - 0.5).astype(np.int32)
+                for points in _outlines(crops[i].mask)
             ]
-            cv2.polylines(picture, lines, True, color, thickness, cv2.LINE_AA)
+            cv2.polylines(picture, outlines, True, color, thickness, line)
         if show_bbox:
             y1, x1, y2, x2 = np.round(boxes[i] * scale).astype(int).tolist()
             cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), color, thickness)

@@ -9,6 +9,8 @@ from mrcnn.viz.draw import (
     apply_mask,
     as_rgb,
     draw_box,
+    instance_colors,
+    luminance,
     mask_outlines,
     random_colors,
     text_color,
@@ -27,6 +29,29 @@ def test_colors_of_a_picture_differ(bright):
     distances = np.abs(colors[:, None] - colors[None]).max(axis=-1)
     assert distances[~np.eye(12, dtype=bool)].min() > 0.09
     assert colors.max() == pytest.approx(1.0 if bright else 0.7)
+
+
+def test_bright_colors_show_on_black_and_carry_black_text():
+    for color in random_colors(200):
+        assert luminance(color) >= 0.2 and text_color(color) == "black"
+
+
+def test_a_class_has_its_color_in_every_picture():
+    names = ["BG", "cat", "dog", "cow"]
+    first = instance_colors([3, 1, 3], names, "class")
+    assert first[0] == first[2] != first[1]
+    assert instance_colors([-3], names, "class") == first[:1]  # a crowd of cows
+    assert instance_colors([1], [*names, "bird"], "class") == first[1:2]
+
+
+def test_an_instance_has_the_color_of_its_place():
+    assert instance_colors([1, 1, 2], ["BG", "a", "b"], "instance") == random_colors(3)
+
+
+def test_one_class_is_colored_by_instance_unless_said_otherwise():
+    assert len(set(instance_colors([1, 1], ["BG", "a"]))) == 2
+    assert len(set(instance_colors([1, 1], ["BG", "a", "b"]))) == 1
+    assert instance_colors([], ["BG", "a"], "class") == []
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,32 @@ def test_a_target_that_cannot_be_written_is_an_error(film, tmp_path):
         map_video(lambda image: image, film, tmp_path / "nowhere" / "a.avi")
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda image: image[:, :, 0], r"returned shape \(48, 64\)"),
+        (lambda image: None, r"returned shape \(\)"),
+        (lambda image: image / 255, r"float64 \(48, 64, 3\) for frame 0.*uint8"),
+    ],
+)
+def test_what_is_no_frame_is_an_error(film, tmp_path, function, message):
+    with pytest.raises(ValueError, match=message):
+        map_video(function, film, tmp_path / "a.avi")
+
+
+def test_frames_of_two_sizes_are_an_error(film, tmp_path):
+    sizes = iter([48, 48, 40, 48, 48])
+    with pytest.raises(ValueError, match=r"\(40, 64, 3\) for frame 2"):
+        map_video(lambda image: image[: next(sizes)], film, tmp_path / "a.avi")
+
+
+def test_the_film_may_have_another_size_than_its_source(film, tmp_path):
+    target = tmp_path / "a.avi"
+    map_video(lambda image: image.repeat(2, 0).repeat(2, 1), film, target)
+    frames, _ = frames_of(target)
+    assert [frame.shape for frame in frames] == [(2 * HEIGHT, 2 * WIDTH, 3)] * COUNT
+
+
 def test_without_opencv_the_remedy_is_named(film, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match="pip install"):

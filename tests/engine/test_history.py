@@ -1,0 +1,48 @@
+"""What training writes of each epoch, and that it can be drawn."""
+
+from __future__ import annotations
+
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.engine.history import HistoryWriter
+from mrcnn.viz.history import read_history
+
+
+def writer(tmp_path, rate=0.5):
+    """A HistoryWriter of a model that is nothing but an optimizer."""
+    callback = HistoryWriter(tmp_path)
+    callback.set_model(types.SimpleNamespace(optimizer=keras.optimizers.SGD(rate)))
+    return callback
+
+
+def test_an_epoch_leaves_its_numbers_rate_and_seconds(tmp_path):
+    callback = writer(tmp_path)
+    callback.on_epoch_begin(4)
+    callback.on_epoch_end(4, {"loss": np.float32(1.5), "val_loss": 2})
+    history = read_history(tmp_path)
+    assert history["epoch"].tolist() == [5]  # Keras counts from 0
+    assert history["loss"][0] == 1.5 and history["val_loss"][0] == 2
+    assert history["learning_rate"][0] == 0.5
+    assert 0 <= history["seconds"][0] < 60
+
+
+def test_a_schedule_leaves_its_present_rate(tmp_path):
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([10], [0.5, 0.25])
+    callback = writer(tmp_path, schedule)
+    callback.model.optimizer.iterations.assign(20)
+    callback.on_epoch_begin(0)
+    callback.on_epoch_end(0, {})
+    assert read_history(tmp_path)["learning_rate"][0] == pytest.approx(0.25)
+
+
+def test_what_is_no_number_is_left_out(tmp_path):
+    callback = writer(tmp_path)
+    callback.on_epoch_begin(0)
+    logs = {"loss": 1.0, "confusion": np.zeros((2, 2)), "note": "good", "x": None}
+    callback.on_epoch_end(0, logs)
+    names = set(read_history(tmp_path))
+    assert names == {"epoch", "loss", "learning_rate", "seconds"}
