@@ -154,7 +154,7 @@ def test_readme_lists_every_notebook_and_no_other():
     assert sorted(links) == [path.name for path in NOTEBOOKS]
 
 
-def test_the_kernel_is_the_python_of_the_tests(tmp_path):
+def test_the_kernel_is_the_python_of_the_tests():
     """What the tests above say, they say about this environment."""
     cells = [nbformat.v4.new_code_cell("import sys; print(sys.prefix)")]
     notebook = nbformat.v4.new_notebook(cells=cells)
