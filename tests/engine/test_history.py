@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from mrcnn import visualize
 from mrcnn.engine.history import HistoryWriter
 from mrcnn.viz.history import read_history
+from tests.engine.tiny import make_trainer, train
 
 
 def writer(tmp_path, rate=0.5):
@@ -46,3 +48,21 @@ def test_what_is_no_number_is_left_out(tmp_path):
     callback.on_epoch_end(0, logs)
     names = set(read_history(tmp_path))
     assert names == {"epoch", "loss", "learning_rate", "seconds"}
+
+
+def test_a_run_leaves_what_fit_returns_of_it(run):
+    history = read_history(run.trainer.log_dir)
+    assert history["epoch"].tolist() == [1, 2]
+    for name, values in run.history.history.items():
+        np.testing.assert_allclose(history[name], values)
+
+
+def test_stages_of_one_run_are_one_history(tmp_path, eager):
+    trainer = make_trainer(tmp_path, STEPS_PER_EPOCH=1)
+    losses = [
+        *train(trainer, layers="heads").history["loss"],
+        *train(trainer, epochs=3, layers="all").history["loss"],
+    ]
+    np.testing.assert_allclose(read_history(trainer.log_dir)["loss"], losses)
+    visualize.plot_training(trainer.log_dir, save_path=tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").exists()
