@@ -133,7 +133,7 @@ class AnnotatedDataset(Dataset):
             ObjectCrops(boxes int32 [N, (y1, x1, y2, x2)], orig, zeros without a pixel;
             masks, a list of bool [y2 - y1, x2 - x1]; class_ids int32 [N]).
         """
-        if type(self).load_mask is not AnnotatedDataset.load_mask:
+        if self.overrides_load_mask:
             return super().load_object_crops(image_id)
         crops, class_ids = self._crops(image_id)
         boxes = np.array([crop.box for crop in crops], np.int32).reshape(-1, 4)
@@ -150,12 +150,21 @@ class AnnotatedDataset(Dataset):
         objects = np.zeros([len(self.class_info)], np.int64)
         crowds = np.zeros_like(objects)
         for image_id in self.image_ids if image_ids is None else image_ids:
-            for annotation, class_id in self._known_annotations(image_id):
+            for annotation, class_id in self.known_annotations(image_id):
                 (crowds if annotation.is_crowd else objects)[class_id] += 1
         return AnnotationCounts(objects, crowds)
 
-    def _known_annotations(self, image_id: int) -> list[tuple[Annotation, int]]:
-        """Returns the annotations of known classes, each with its inside class id."""
+    @property
+    def overrides_load_mask(self) -> bool:
+        """True when masks come from a subclass, which may not use annotations."""
+        return type(self).load_mask is not AnnotatedDataset.load_mask
+
+    def known_annotations(self, image_id: int) -> list[tuple[Annotation, int]]:
+        """Returns the annotations of known classes, each with its inside class id.
+
+        They are the objects of `load_mask` in their order, unless a subclass overrides
+        it.
+        """
         source = self.image_info[image_id]["source"]
         if not hasattr(self, "class_from_source_map"):
             self.map_source_class_id(f"{source}.")  # says that prepare() is missing
@@ -169,7 +178,7 @@ class AnnotatedDataset(Dataset):
         """Returns the crops of an image's objects, and their class ids int32 [N]."""
         crops, class_ids = [], []
         files: dict = {}
-        for i, (annotation, class_id) in enumerate(self._known_annotations(image_id)):
+        for i, (annotation, class_id) in enumerate(self.known_annotations(image_id)):
             height, width = self.image_size(image_id)
             try:
                 crops.append(annotation.shape.crop(height, width, files))
