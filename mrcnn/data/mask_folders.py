@@ -9,6 +9,7 @@ from pathlib import Path
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.annotations import Annotation, MaskFile
 from mrcnn.data.class_names import register_classes
+from mrcnn.data.folders import list_folders
 from mrcnn.data.image_files import list_images
 
 SOURCE = "mask_folders"
@@ -92,7 +93,7 @@ def image_folders(home: str | Path) -> list[Path]:
         return []
     return [
         folder
-        for folder in sorted(home.iterdir())
+        for folder in list_folders(home)
         if (folder / "images").is_dir() and list_images(folder / "images")
     ]
 
@@ -100,8 +101,8 @@ def image_folders(home: str | Path) -> list[Path]:
 def find_mask_folders(root: str | Path) -> list[Path]:
     """Returns the folder, or those right below it, that hold a folder per picture.
 
-    A folder with images/ beside masks/ is itself one picture, not a place of several;
-    at least one picture must have masks, or this is another layout.
+    At least one picture must have masks, and images/ no more than one picture: what
+    holds several is a subset of `label_images`.
 
     Args:
         root: where to look.
@@ -109,11 +110,14 @@ def find_mask_folders(root: str | Path) -> list[Path]:
     root = Path(root)
     if not root.is_dir():
         return []
-    for homes in ([root], sorted(p for p in root.iterdir() if p.is_dir())):
+    for homes in ([root], list_folders(root)):
         found = [
             home
             for home in homes
-            if any((folder / "masks").is_dir() for folder in image_folders(home))
+            if any(
+                (folder / "masks").is_dir() and len(list_images(folder / "images")) == 1
+                for folder in image_folders(home)
+            )
         ]
         if found:
             return found

@@ -11,6 +11,7 @@ import numpy as np
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.annotations import Annotation, LabelValue, Rectangle
 from mrcnn.data.class_names import choose_names, register_classes
+from mrcnn.data.folders import list_folders
 from mrcnn.data.image_files import IMAGE_SUFFIXES
 from mrcnn.data.mask_files import label_values, read_labels
 from mrcnn.data.voc_xml import VocImage, read_voc_xml
@@ -97,8 +98,9 @@ def find_voc_folders(root: str | Path) -> list[Path]:
         root: such a folder, the VOCdevkit above it, or one folder further up.
     """
     root = Path(root)
-    for places in ([root], root.glob("*"), root.glob("VOCdevkit/*")):
-        found = [place for place in sorted(places) if _is_voc(place)]
+    for above in (None, root, root / "VOCdevkit"):
+        places = list_folders(above) if above else [root]
+        found = [place for place in places if _is_voc(place)]
         if found:
             return found
     return []
