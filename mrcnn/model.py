@@ -11,6 +11,7 @@ import numpy as np
 from mrcnn.data.generator import DataGenerator
 from mrcnn.data.loading import load_image_gt
 from mrcnn.engine.callbacks import TimeBudget
+from mrcnn.engine.evaluation_callback import EvaluationCallback
 from mrcnn.engine.inspection import log
 from mrcnn.engine.mask_rcnn import MaskRCNN
 from mrcnn.engine.training import NonFiniteLossError
@@ -25,6 +26,7 @@ from mrcnn.nn.roi_align import PyramidROIAlign
 __all__ = [
     "BatchNorm",
     "DataGenerator",
+    "EvaluationCallback",
     "MaskRCNN",
     "NonFiniteLossError",
     "PyramidROIAlign",

@@ -180,7 +180,17 @@ def evaluate_records(records, kinds=KINDS, class_ids=None) -> dict[str, CocoEval
         records: ImageRecords.
         kinds: of "bbox" and "segm".
         class_ids: the classes to list; None for those that occur.
+
+    Raises:
+        ValueError: "segm" is asked for, and a record has no masks.
     """
+    bare = [record.image_id for record in records if not record.has_masks]
+    if "segm" in kinds and bare:
+        raise ValueError(
+            f"evaluate_records(kinds={tuple(kinds)}): {len(bare)} records have no "
+            f"masks, that of image {bare[0]!r} for one; detect with masks='rle', or "
+            "measure boxes only."
+        )
     images, annotations, results = coco_rows(records)
     if class_ids is None:
         class_ids = {row["category_id"] for row in annotations + results}

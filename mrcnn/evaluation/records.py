@@ -206,9 +206,10 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
 
     Args:
         dataset: a prepared Dataset. Its `load_object_crops` is used where it has one:
-            that makes no stack of full masks. What its annotations say about
-            themselves (`load_annotations(image_id)[i].extra`: difficult, and COCO's
-            own bbox and area) is used where there is one for each object.
+            that makes no stack of full masks. What annotations say of themselves
+            (`load_annotations(image_id)[i].extra`) is used where all have it:
+            difficult; box (y1, x1, y2, x2) or COCO's bbox (x, y, width, height);
+            area, px. These are what published numbers are measured with.
         image_id: inside id.
         height: px, of the image.
         width: px, of the image.
@@ -224,22 +225,31 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
     else:
         masks, class_ids = dataset.load_mask(image_id)
         record |= {"gt_masks": masks, "gt_class_ids": np.asarray(class_ids)}
-    return record | _extras(dataset, image_id, len(record["gt_class_ids"]))
+    return record | _extras(dataset, image_id, record["gt_class_ids"])
 
 
-def _extras(dataset, image_id, count):
+def _extras(dataset, image_id, class_ids):
     """gt_difficult, gt_boxes and gt_areas that the annotations state themselves."""
     if not hasattr(dataset, "load_annotations"):
         return {}
-    extras = [annotation.extra for annotation in dataset.load_annotations(image_id)]
-    if len(extras) != count:  # some were left out: which is which isn't known
+    source = dataset.image_info[image_id]["source"]
+    extras, known_ids = [], []
+    for annotation in dataset.load_annotations(image_id):
+        known = dataset.class_from_source_map.get(f"{source}.{annotation.class_id}")
+        if known is not None:
+            extras.append(annotation.extra)
+            known_ids.append(known)
+    if known_ids != np.abs(class_ids).tolist():  # load_mask gives other objects
         return {}
     found = {}
     if any("difficult" in extra for extra in extras):
         found["gt_difficult"] = [bool(extra.get("difficult")) for extra in extras]
-    if extras and all({"bbox", "area"} <= extra.keys() for extra in extras):
+    if extras and all("box" in extra for extra in extras):
+        found["gt_boxes"] = [extra["box"] for extra in extras]
+    elif extras and all("bbox" in extra for extra in extras):
         x, y, w, h = np.array([extra["bbox"] for extra in extras], np.float64).T
         found["gt_boxes"] = np.stack([y, x, y + h, x + w], axis=1)
+    if extras and all("area" in extra for extra in extras):
         found["gt_areas"] = [extra["area"] for extra in extras]
     return found
 
@@ -336,4 +346,7 @@ def _rows(rles, **columns):
     if rles is not None:
         columns["segmentation"] = rles
     names = columns.keys()
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values())]  # noqa: B905
+    return [
+        dict(zip(names, row, strict=True))
+        for row in zip(*columns.values(), strict=True)
+    ]
