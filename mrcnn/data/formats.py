@@ -8,6 +8,12 @@ from pathlib import Path
 
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.folders import list_folders
+from mrcnn.data.format_hints import (
+    expectations,
+    nearest,
+    nothing_fits,
+    refuse_several_data_sets,
+)
 from mrcnn.data.json_kinds import coco_file_names, json_kind
 from mrcnn.data.layouts import (
     FORMATS,
@@ -19,8 +25,9 @@ from mrcnn.data.layouts import (
 
 logger = logging.getLogger("mrcnn")
 
+# Formats whose subsets are lists of images.
+KEEPS_LISTS = ("voc", "mask_folders")
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".7z", ".rar")
-MAX_NEIGHBORS = 50  # folders that are looked into for a hint
 
 
 def open_dataset(
@@ -67,7 +74,7 @@ def open_dataset(
     else:
         raise FileNotFoundError(
             f"{where}: there is no such folder (relative paths start at {Path.cwd()}); "
-            f"{_nearest(path)}."
+            f"{nearest(path)}."
         )
     if layout.format == "via" and "classes" not in kwargs and len(layout.parts) > 1:
         kwargs = {**kwargs, "classes": _via_classes(layout.parts, kwargs)}
@@ -99,7 +106,7 @@ def _layout_of_file(path: Path, where: str) -> Layout:
             f"{str(path.parent)!r}."
         )
     raise ValueError(
-        f"{where}: is {kind}, neither COCO nor VIA annotations. {_expectations()}"
+        f"{where}: is {kind}, neither COCO nor VIA annotations. {expectations()}"
     )
 
 
@@ -123,10 +130,12 @@ def _pick_layout(
                 f"{describe_folder(folder)}{seen}."
             )
     if not layouts:
-        raise ValueError(_nothing_fits(folder, where))
+        raise ValueError(nothing_fits(folder, where))
     fitting = layouts
     if subset is not None:
         fitting = [x for x in layouts if match_subset(x.subsets, subset)]
+        if len(layouts) == 1 and layouts[0].format in KEEPS_LISTS:
+            fitting = layouts  # the loader itself tells which lists there are
         if not fitting:
             known = "; ".join(
                 f"{FORMATS[x.format][0]}: {', '.join(x.subsets) or 'no subsets'}"
@@ -144,7 +153,7 @@ def _pick_layout(
             f"format={fitting[0].format!r}."
         )
     if subset is None:
-        _refuse_several_data_sets(folder, fitting[0], where)
+        refuse_several_data_sets(folder, fitting[0], where)
     return fitting[0]
 
 
@@ -166,7 +175,7 @@ def _choose_parts(layout: Layout, subset, folder: Path, where: str) -> Layout:
 
 def _load(layout: Layout, subset, kwargs: dict, where: str) -> AnnotatedDataset:
     """Loads the parts of a layout into one data set."""
-    if layout.format in ("voc", "mask_folders"):
+    if layout.format in KEEPS_LISTS:
         return _load_by_its_own_subsets(layout, subset, kwargs, where)
     dataset = _new(layout.format)
     for name, place in layout.parts:
@@ -289,68 +298,6 @@ def _warn_missing_pictures(dataset, where: str) -> None:
             "be drawn, but load_image will fail.",
             stacklevel=3,
         )
-
-
-def _refuse_several_data_sets(folder: Path, layout: Layout, where: str) -> None:
-    """Raises when a folder fits by one of its folders, and another fits as well."""
-    several = _several_data_sets(folder, layout)
-    if several:
-        names = ", ".join(place.name for place in several)
-        raise ValueError(
-            f"{where}: holds several data sets: {names}; pass one of these folders, "
-            f"for example {str(several[0])!r}."
-        )
-
-
-def _several_data_sets(folder: Path, layout: Layout) -> list[Path]:
-    """The folders in a folder that are data sets beside the layout found; or none."""
-    places = [place for _, place in layout.parts]
-    if any(p == folder or (p.parent == folder and p.is_file()) for p in places):
-        return []
-    own = {folder / place.relative_to(folder).parts[0] for place in places}
-    others = {
-        place
-        for place in list_folders(folder)[:MAX_NEIGHBORS]
-        if place not in own and find_layouts(place)
-    }
-    return sorted(own | others) if others else []
-
-
-def _nothing_fits(folder: Path, where: str) -> str:
-    """The message for a folder that is no data set: what was found, what to do."""
-    hints = []
-    for place in list_folders(folder)[:MAX_NEIGHBORS]:
-        hints += [_hint(place, layout) for layout in find_layouts(place)[:1]]
-    # One or two levels too low: the nearest that is one data set.
-    for place in list(folder.resolve().parents)[:2]:
-        layouts = [] if hints else find_layouts(place)
-        if layouts and not _several_data_sets(place, layouts[0]):
-            hints = [_hint(place, layouts[0])]
-    hint = f" Near it is a data set; pass {' or '.join(hints[:4])}." if hints else ""
-    return (
-        f"{where}: no known data set; found {describe_folder(folder)}.{hint} "
-        f"{_expectations()}"
-    )
-
-
-def _hint(place: Path, layout: Layout) -> str:
-    """A folder to pass instead."""
-    if _several_data_sets(place, layout):
-        return f"a folder in {str(place)!r}"
-    subsets = f", subset {' or '.join(layout.subsets[:4])}" if layout.subsets else ""
-    return f"{str(place)!r} ({FORMATS[layout.format][0]}{subsets})"
-
-
-def _expectations() -> str:
-    """What each format is told by."""
-    lines = [f"\n  {key}: {sign}" for key, (_, sign) in FORMATS.items()]
-    return "Formats and what they are told by:" + "".join(lines)
-
-
-def _nearest(path: Path) -> str:
-    """What the deepest existing folder of a path holds."""
-    above = next(parent for parent in path.absolute().parents if parent.is_dir())
-    return f"{str(above)!r} holds {describe_folder(above)}"
 
 
 def _describe(dataset, layout: Layout, subset: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,7 +172,9 @@ def _mask_folder_layouts(folder: Path) -> Iterator[Layout]:
     homes = find_mask_folders(folder)
     if homes:
         names = [home.name for home in homes if home != folder]
-        names += [name for name in read_split(folder) if name not in names]
+        # A split that cannot be read matters to who asks for a subset: it is told then.
+        with contextlib.suppress(ValueError):
+            names += [name for name in read_split(folder) if name not in names]
         if any("valid" in name for name in names):
             names += [name for name in ("train", "val") if name not in names]
         parts = ((".", folder),)

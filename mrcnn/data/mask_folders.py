@@ -148,7 +148,12 @@ def read_split(
         if split is not None:
             raise FileNotFoundError(f"read_split(split={str(split)!r}): no such file.")
         return {}
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(
+            f"read_split({str(path)!r}): no valid json ({error})."
+        ) from error
     if not isinstance(content, Mapping) or not all(
         isinstance(ids, list) for ids in content.values()
     ):
