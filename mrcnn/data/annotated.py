@@ -65,8 +65,8 @@ class AnnotatedDataset(Dataset):
             annotations: what `load_annotations` will return, a list of Annotation.
             **kwargs: anything else to keep in `image_info`.
         """
-        if width is not None and height is not None:
-            kwargs |= {"width": int(width), "height": int(height)}
+        sides = {"width": width, "height": height}
+        kwargs |= {side: int(px) for side, px in sides.items() if px is not None}
         if annotations is not None:
             kwargs["annotations"] = list(annotations)
         super().add_image(source, image_id, path, **kwargs)
