@@ -88,7 +88,7 @@ class LabelMeDataset(AnnotatedDataset):
             num_points += len(shapes) - len(areas)
             try:
                 annotations = _annotations(areas, class_ids, height, width, line_width)
-            except (KeyError, TypeError, ValueError, IndexError) as error:
+            except (OSError, TypeError, ValueError) as error:
                 raise ValueError(f"{where}: {path.name}: {error}") from error
             self.add_image(
                 SOURCE,
@@ -172,6 +172,8 @@ def _shape(shape: Mapping, height: int, width: int, line_width: float):
         radius = float(np.hypot(*(on_circle - points[0])))
         return Ellipse(cy, cx, radius, radius)
     if kind == "mask":
+        if not shape.get("mask"):
+            raise ValueError(f"a mask {shape['label']!r} has no picture in 'mask'.")
         return _bitmap(shape["mask"], points, height, width)
     raise ValueError(
         f"shape_type {kind!r} of a {shape['label']!r} is unknown; known are polygon, "
