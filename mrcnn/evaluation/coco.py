@@ -66,7 +66,7 @@ class CocoEvaluation(NamedTuple):
         precision: float64 [T, R, K], best precision at this recall or a higher one,
             at most 100 detections an image; nan for classes without objects.
         scores: float64 [T, R, K], score that a detection needs at this recall; 0 where
-            the recall isn't reached.
+            the recall isn't reached, nan as above.
     """
 
     metrics: dict[str, float]
@@ -245,10 +245,11 @@ def _loaded(results, iou_type, images):
 def _read(evaluation) -> CocoEvaluation:
     """What a COCOeval has accumulated, with nan for what it marks by -1."""
     # [T, R, K, area, detections] and [T, K, area, detections]; -1 is "no object".
-    precision = np.where(
-        evaluation.eval["precision"] < 0, np.nan, evaluation.eval["precision"]
-    )[..., -1]
-    recall = np.where(evaluation.eval["recall"] < 0, np.nan, evaluation.eval["recall"])
+    precision, recall, scores = (
+        np.where(evaluation.eval[name] < 0, np.nan, evaluation.eval[name])
+        for name in ("precision", "recall", "scores")
+    )
+    precision = precision[..., -1]
     class_ids = tuple(int(i) for i in evaluation.params.catIds)
     ious = np.asarray(evaluation.params.iouThrs)
     per_class = {}
@@ -270,7 +271,7 @@ def _read(evaluation) -> CocoEvaluation:
         ious,
         np.asarray(evaluation.params.recThrs),
         precision[..., 0],
-        evaluation.eval["scores"][..., 0, -1],
+        scores[..., 0, -1],
     )
 
 

@@ -68,7 +68,7 @@ def crop_to_rle(crop: np.ndarray, box: Sequence[int], height: int, width: int) -
 
     Example:
         >>> crop_to_rle(np.ones([1, 2], bool), (1, 0, 2, 2), 3, 2)
-        {'size': [3, 2], 'counts': '1121'}
+        {'size': [3, 2], 'counts': '1120O'}
     """
     from pycocotools import mask as mask_utils
 
