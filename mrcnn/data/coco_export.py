@@ -13,7 +13,7 @@ import numpy as np
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.annotations import Polygons
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.shapes import Crop
+from mrcnn.data.shapes import Crop, tight_crop
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle, masks_to_rles
 
 SEGMENTATIONS = ("rle", "polygon")
@@ -65,11 +65,15 @@ def to_coco(
     file_names = _file_names(dataset, ids, image_dir)
     images, annotations = [], []
     for image_id, file_name in zip(ids, file_names, strict=True):
-        height, width = _image_size(dataset, image_id)
+        (height, width), crops, class_ids = _load(dataset, image_id)
         images.append(
             {"id": image_id, "file_name": file_name, "height": height, "width": width}
         )
-        for annotation in _objects(dataset, image_id, height, width, segmentation):
+        outlines = [None] * len(crops)
+        if segmentation == "polygon":
+            outlines = _outlines(dataset, image_id, crops, class_ids, (height, width))
+        for crop, class_id, outline in zip(crops, class_ids, outlines, strict=True):
+            annotation = _annotation(crop, int(class_id), outline, height, width)
             numbered = {"id": len(annotations) + 1, "image_id": image_id}
             annotations.append(numbered | annotation)
     if empty := sum(annotation["area"] == 0 for annotation in annotations):
@@ -132,66 +136,73 @@ def detections_to_coco(
     return rows
 
 
-def _objects(dataset, image_id, height, width, segmentation):
-    """Yields the annotations of an image, but for their ids."""
-    boxes, masks, class_ids = dataset.load_object_crops(image_id)
-    outlines = [None] * len(masks)
-    if segmentation == "polygon":
-        outlines = _annotated_outlines(dataset, image_id) or outlines
-    for box, mask, class_id, outline in zip(
-        boxes, masks, class_ids, outlines, strict=True
-    ):
-        crop = Crop(np.asarray(box), np.asarray(mask))
-        written = None
-        if segmentation == "polygon" and class_id > 0 and crop.mask.any():
-            written = _flat(outline or _traced(crop, height, width))
-        yield {
-            "category_id": abs(int(class_id)),
-            "iscrowd": int(class_id < 0),
-            "area": int(np.count_nonzero(crop.mask)),
-            "bbox": boxes_to_xywh(crop.box)[0].tolist(),
-            "segmentation": written or crop_to_rle(crop.mask, crop.box, height, width),
-        }
+def _load(dataset, image_id: int) -> tuple[tuple[int, int], list[Crop], np.ndarray]:
+    """Returns the size of an image, the crops of its objects, and their class ids."""
+    if _draws_annotations(dataset):
+        crops = dataset.load_object_crops(image_id)
+        pairs = zip(crops.boxes, crops.masks, strict=True)
+        size = dataset.image_size(image_id)
+        return size, [Crop(*pair) for pair in pairs], crops.class_ids
+    # Not the size in image_info: masks may be of a smaller copy, as InMemoryDataset's.
+    masks, class_ids = dataset.load_mask(image_id)
+    picture = masks if masks.size else dataset.load_image(image_id)
+    crops = [tight_crop(masks[..., i] != 0) for i in range(masks.shape[-1])]
+    return picture.shape[:2], crops, class_ids
 
 
-def _annotated_outlines(dataset, image_id) -> list[Polygons | None] | None:
-    """Returns the polygons that annotators drew; None when masks come from a method."""
-    if not isinstance(dataset, AnnotatedDataset) or dataset.overrides_load_mask:
-        return None
-    shapes = [a.shape for a, _ in dataset.known_annotations(image_id)]
-    return [shape if isinstance(shape, Polygons) else None for shape in shapes]
+def _draws_annotations(dataset) -> bool:
+    """True when the masks of a data set are its annotations, drawn."""
+    return isinstance(dataset, AnnotatedDataset) and not dataset.overrides_load_mask
+
+
+def _annotation(crop: Crop, class_id: int, outline, height: int, width: int) -> dict:
+    """Returns the annotation of an object, but for its ids."""
+    return {
+        "category_id": abs(class_id),
+        "iscrowd": int(class_id < 0),
+        "area": int(np.count_nonzero(crop.mask)),
+        "bbox": boxes_to_xywh(crop.box)[0].tolist(),
+        "segmentation": outline or crop_to_rle(crop.mask, crop.box, height, width),
+    }
+
+
+def _outlines(dataset, image_id, crops, class_ids, size) -> list:
+    """Returns polygons as COCO writes them, None where run lengths have to do."""
+    shapes = [None] * len(crops)
+    if _draws_annotations(dataset):
+        shapes = [a.shape for a, _ in dataset.known_annotations(image_id)]
+    outlines = []
+    for crop, class_id, shape in zip(crops, class_ids, shapes, strict=True):
+        outline = None
+        if class_id > 0 and crop.mask.any():
+            drawn = isinstance(shape, Polygons)
+            outline = shape if drawn else _traced(crop, *size)
+        outlines.append(None if outline is None else _flat(outline))
+    return outlines
 
 
 def _traced(crop: Crop, height: int, width: int) -> Polygons | None:
     """Returns outlines that give exactly the pixels of a crop; None if none do."""
-    from skimage.measure import approximate_polygon, find_contours
+    from skimage.measure import find_contours
 
     # Half way between pixels that differ: all centers are clear of the outline.
     contours = find_contours(np.pad(crop.mask, 1).astype(np.float32), 0.5)
     offset = crop.box[:2] - 0.5  # the padding, and centers at half pixels
-    rings = [approximate_polygon(contour, 1e-3) + offset for contour in contours]
-    outline = Polygons(rings)
+    outline = Polygons([_corners(contour[:-1]) + offset for contour in contours])
     again = outline.crop(height, width)
     same = np.array_equal(again.box, crop.box) and np.array_equal(again.mask, crop.mask)
     return outline if same else None
 
 
-def _flat(outline: Polygons | None) -> list[list[float]] | None:
+def _corners(ring: np.ndarray) -> np.ndarray:
+    """Returns the points [N, 2] of a closed ring at which it turns."""
+    before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
+    return ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
+
+
+def _flat(outline: Polygons) -> list[list[float]]:
     """Returns polygons as COCO writes them, [[x0, y0, x1, y1, ...], ...]."""
-    if outline is None:
-        return None
     return [ring[:, ::-1].ravel().tolist() for ring in outline.rings if len(ring) > 2]
-
-
-def _image_size(dataset, image_id: int) -> tuple[int, int]:
-    """Returns (height, width) of an image, decoding it only if nothing tells."""
-    if isinstance(dataset, AnnotatedDataset):
-        return dataset.image_size(image_id)
-    info = dataset.image_info[image_id]
-    if info.get("height") is not None and info.get("width") is not None:
-        return int(info["height"]), int(info["width"])
-    height, width = dataset.load_image(image_id).shape[:2]
-    return height, width
 
 
 def _file_names(dataset, image_ids: Sequence[int], image_dir) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 
 from mrcnn.data import open_dataset
 from mrcnn.data.annotated import AnnotatedDataset
@@ -14,11 +15,14 @@ from mrcnn.data.annotations import Annotation, Ellipse, Polygons, Rectangle
 from mrcnn.data.coco import CocoDataset, as_pycocotools
 from mrcnn.data.coco_export import detections_to_coco, to_coco
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.memory import InMemoryDataset
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 HEIGHT, WIDTH = 20, 30
+MASK = np.zeros([HEIGHT, WIDTH, 1], bool)
+MASK[2:6, 3:10] = True
 
 
 class Given(Dataset):
@@ -35,18 +39,6 @@ class Given(Dataset):
 
     def load_mask(self, image_id):
         return self.given
-
-    def load_object_crops(self, image_id):
-        # Until Dataset brings one.
-        from mrcnn.data.object_crops import ObjectCrops
-        from mrcnn.geometry.masks import extract_bboxes
-
-        masks, class_ids = self.given
-        boxes = extract_bboxes(masks)
-        crops = [
-            masks[y1:y2, x1:x2, i] for i, (y1, x1, y2, x2) in enumerate(boxes.tolist())
-        ]
-        return ObjectCrops(boxes, crops, class_ids)
 
 
 def annotated(*shapes, crowd=False):
@@ -122,7 +114,7 @@ def test_polygons_of_annotators_are_written_as_they_drew_them():
     drawn, traced = to_coco(dataset, segmentation="polygon")["annotations"]
     assert drawn["segmentation"] == points
     assert len(traced["segmentation"]) == 1  # one ring, its corners cut
-    assert len(traced["segmentation"][0]) == 2 * 9
+    assert len(traced["segmentation"][0]) == 2 * 8
 
 
 def test_holes_and_crowds_stay_run_lengths(tmp_path):
@@ -143,6 +135,14 @@ def test_object_without_a_pixel_is_kept_and_told(tmp_path):
         content = to_coco(dataset, tmp_path / "a.json")
     assert [a["area"] > 0 for a in content["annotations"]] == [True, False]
     assert_same_objects(dataset, read_back(tmp_path / "a.json"), [0])
+
+
+def test_shrunk_copy_is_written_in_its_own_size(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros([HEIGHT, WIDTH, 3], np.uint8)).save(path)
+    small = InMemoryDataset(Given(MASK, [2], str(path)), max_side=15)
+    image = assert_round_trip(small, tmp_path / "a.json")["images"][0]
+    assert (image["height"], image["width"]) == (10, 15)
 
 
 def test_file_names_start_at_the_folder_that_holds_all(tmp_path):
@@ -174,10 +174,6 @@ def result(masks):
         "scores": np.array([0.75], np.float32),
         "masks": masks,
     }
-
-
-MASK = np.zeros([HEIGHT, WIDTH, 1], bool)
-MASK[2:6, 3:10] = True
 
 
 def test_detections_in_either_form_of_masks(tmp_path):
