@@ -23,153 +23,163 @@ AP = "val_segm_AP"
 
 @pytest.fixture
 def low_cut(detector):
-    """The detector, which detects from a score of 0.6 on."""
-    with score_cut(detector, 0.6):
+    """The detector, which detects from a score of 0.99 on."""
+    with score_cut(detector, 0.99):
         yield detector
 
 
 def test_an_evaluation_sees_scores_that_detect_leaves_out(low_cut):
     data = tiny.TinyDataset()
     image = data.load_image(3)
-    before = low_cut.detect([image])[0]["scores"]
-    assert (before >= 0.6).all()
-    result = evaluate(low_cut, data, verbose=0)
-    seen = next(r.scores for r in result.records if r.image_id == 3)
-    assert len(seen) > len(before) and seen.min() < 0.6
-    after = low_cut.detect([image])[0]["scores"]
+    before = low_cut.detect([image], masks=None)[0]["scores"]
+    assert len(before) and (before >= 0.99).all()
+    result = evaluate(low_cut, data, [3], iou_types=["bbox"], verbose=0)
+    seen = result.records[0].scores
+    assert len(seen) > len(before) and seen.min() < 0.99
+    after = low_cut.detect([image], masks=None)[0]["scores"]
     np.testing.assert_array_equal(after, before)
 
 
-class Scripted:
-    """In the place of `evaluate`: results with these APs, and what was asked for."""
+def test_training_goes_on_as_without_and_the_numbers_are_those_of_the_checkpoint(
+    eager, tmp_path
+):
+    data = tiny.TinyDataset(3)
+    settings = {"STEPS_PER_EPOCH": 1, "DETECTION_CLASS_RULE": "all"}
+    trainer = tiny.make_trainer(tmp_path / "with", **settings)
+    callback = EvaluationCallback(trainer, data, verbose=0)
+    history = tiny.train(trainer, epochs=2, custom_callbacks=[callback])
+    alone = tiny.make_trainer(tmp_path / "alone", **settings)
+    tiny.train(alone, epochs=2)
+    trained = tiny.weights_of(trainer.keras_model)
+    tiny.assert_same_weights(tiny.weights_of(alone.keras_model), trained)
 
-    def __init__(self, *aps):
-        self.aps, self.calls = list(aps), []
+    # BatchNorm's statistics and the RPN's nested weights among them.
+    copied = tiny.weights_of(callback.inference.keras_model)
+    tiny.assert_same_weights(copied, {path: trained[path] for path in copied})
+    fresh = MaskRCNN("inference", trainer.config, tmp_path)
+    fresh.load_weights(trainer.find_last())
+    expected = evaluate(fresh, data, verbose=0)
+    for ours, theirs in zip(callback.result.records, expected.records, strict=True):
+        np.testing.assert_array_equal(ours.scores, theirs.scores)
+        assert len(ours.scores)
+    assert history.history[AP] == [numbers[AP] for _, numbers in callback.history]
+    assert history.history[AP][-1] == expected["segm"]["AP"]
+    assert "epoch_segm_AP" in tensorboard_tags(trainer.log_dir)
 
-    def __call__(self, model, dataset, **kwargs):
-        weights = model.keras_model.get_layer("mrcnn_class_logits").get_weights()
-        self.calls.append((weights[0], kwargs))
+
+def tensorboard_tags(folder):
+    """Names of all numbers that TensorBoard would show."""
+    loader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_file_loader"
+    )
+    return {
+        value.tag
+        for path in Path(folder).rglob("events.out.tfevents.*")
+        for event in loader.EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+    }
+
+
+class Toy:
+    """A model of one weight that trains in no time; its evaluations follow a script."""
+
+    def __init__(self, mrcnn, monkeypatch):
+        self.mrcnn, self.kernels, self.calls, self.aps = mrcnn, [], [], []
+        self.model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
+        self.model.compile("sgd", "mse", jit_compile=False)
+        module = "mrcnn.engine.evaluation_callback"
+        monkeypatch.setattr(f"{module}.evaluate", self.evaluate)
+        monkeypatch.setattr(f"{module}.copy_weights", self.copy_weights)
+
+    def copy_weights(self, source, target):
+        assert source is self.model
+        self.kernels.append(source.get_weights()[0])
+
+    def evaluate(self, model, dataset, **kwargs):
+        self.calls.append(kwargs)
         value = self.aps.pop(0)
+        row = {"AP": value, "AP50": value / 2, "AP75": value}
 
         class Result(dict):
             def flat(self):
-                return {
-                    f"{k}_{n}": v for k, row in self.items() for n, v in row.items()
-                }
+                return {f"{kind}_{name}": row[name] for kind in self for name in row}
 
-        names = ("AP", "AP50", "AP75")
-        return Result({kind: dict.fromkeys(names, value) for kind in ("bbox", "segm")})
+        return Result(bbox=row, segm=row)
+
+    def fit(self, aps, epochs, *callbacks, **settings):
+        """Trains; returns (the evaluation callback, the History)."""
+        self.aps = list(aps)
+        settings = {"verbose": 0, **settings}
+        callback = EvaluationCallback(self.mrcnn, tiny.TinyDataset(3), **settings)
+        history = self.model.fit(
+            np.ones((4, 1)),
+            np.ones((4, 1)),
+            epochs=epochs,
+            callbacks=[callback, *callbacks],
+            verbose=0,
+        )
+        return callback, history.history
 
 
 @pytest.fixture
-def scripted(monkeypatch):
-    def script(*aps):
-        fake = Scripted(*aps)
-        monkeypatch.setattr("mrcnn.engine.evaluation_callback.evaluate", fake)
-        return fake
-
-    return script
+def toy(training_graph, monkeypatch):
+    """Without building a second model each time."""
+    monkeypatch.setattr(type(training_graph), "build", lambda *_, **__: None)
+    return Toy(training_graph, monkeypatch)
 
 
-@pytest.fixture
-def trainer(tmp_path):
-    return tiny.make_trainer(tmp_path, STEPS_PER_EPOCH=1)
-
-
-def test_every_k_epochs_and_after_the_last(eager, trainer, scripted, capsys):
-    fake = scripted(0.125, 0.25, 0.5)
-    data = tiny.TinyDataset(3)
-    callback = EvaluationCallback(trainer, data, every=2, image_ids=[1])
-    spy = tiny.Spy(trainer)
-    history = tiny.train(trainer, epochs=5, custom_callbacks=[callback, spy])
+def test_every_k_epochs_and_after_the_last(toy, capsys):
+    callback, history = toy.fit(
+        (0.125, 0.25, 0.5), 5, every=2, image_ids=[1], min_confidence=0.1, verbose=1
+    )
     assert [epoch for epoch, _ in callback.history] == [1, 3, 4]
-    assert history.history[AP] == [0.125, 0.25, 0.5]
-    assert len(history.history["loss"]) == 5
-    assert {"val_bbox_AP", "val_bbox_AP50", "val_segm_AP75"} <= set(history.history)
-    assert fake.calls[0][1]["image_ids"] == [1]
+    assert history[AP] == [0.125, 0.25, 0.5]
+    assert history["val_bbox_AP50"] == [0.0625, 0.125, 0.25]
+    assert len(history["loss"]) == 5
+    assert toy.calls[0]["image_ids"] == [1] and toy.calls[0]["min_confidence"] == 0.1
     # It detects with the weights of its moment.
-    kernels = [kernel for kernel, _ in fake.calls]
-    own = trainer.keras_model.get_layer("mrcnn_class_logits").get_weights()[0]
-    np.testing.assert_array_equal(kernels[-1], own)
-    assert not np.array_equal(kernels[0], kernels[1])
+    np.testing.assert_array_equal(toy.kernels[-1], toy.model.get_weights()[0])
+    assert not np.array_equal(toy.kernels[0], toy.kernels[1])
     out = capsys.readouterr().out
     assert "evaluation after epoch 2" in out and "masks   0.125" in out
 
 
-def test_all_weights_are_copied_and_training_goes_on_as_without(
-    eager, trainer, tmp_path
-):
-    data = tiny.TinyDataset(3)
-    callback = EvaluationCallback(trainer, data, verbose=0)
-    tiny.train(trainer, epochs=2, custom_callbacks=[callback])
-    alone = tiny.make_trainer(tmp_path / "alone", STEPS_PER_EPOCH=1)
-    tiny.train(alone, epochs=2)
-    trained = tiny.weights_of(trainer.keras_model)
-    tiny.assert_same_weights(tiny.weights_of(alone.keras_model), trained)
-    copied = tiny.weights_of(callback.inference.keras_model)
-    assert copied.keys() <= trained.keys()
-    tiny.assert_same_weights(copied, {path: trained[path] for path in copied})
-
-    # The numbers are those of a model that reads the checkpoint.
-    fresh = MaskRCNN("inference", trainer.config, tmp_path)
-    fresh.load_weights(trainer.find_last())
-    expected = evaluate(fresh, data, verbose=0)
-    assert callback.result.flat() == pytest.approx(expected.flat(), nan_ok=True)
-    assert [r.scores.tolist() for r in callback.result.records] == [
-        r.scores.tolist() for r in expected.records
-    ]
-    assert sum(len(r.scores) for r in expected.records) > 0
-
-
-def test_early_stopping_counts_evaluations(eager, trainer, scripted):
-    scripted(0.5, 0.4, 0.3, 0.2)
-    callback = EvaluationCallback(trainer, tiny.TinyDataset(3), every=2, verbose=0)
+def test_early_stopping_counts_evaluations(toy):
     stopping = keras.callbacks.EarlyStopping(AP, mode="max", patience=2)
-    history = tiny.train(trainer, epochs=12, custom_callbacks=[callback, stopping])
-    assert history.history[AP] == [0.5, 0.4, 0.3]
-    assert len(history.history["loss"]) == 6
+    _, history = toy.fit((0.5, 0.4, 0.3, 0.2), 12, stopping, every=2)
+    assert history[AP] == [0.5, 0.4, 0.3]
+    assert len(history["loss"]) == 6
 
 
-def test_the_best_weights_are_kept(eager, trainer, scripted):
-    fake = scripted(0.25, 0.5, 0.5, float("nan"), 0.4)
-    callback = EvaluationCallback(
-        trainer, tiny.TinyDataset(3), save_best=True, monitor="bbox_AP50", verbose=0
+def test_keras_own_checkpoint_can_go_by_the_number(toy, tmp_path):
+    path = tmp_path / "best.weights.h5"
+    keeper = keras.callbacks.ModelCheckpoint(
+        path, monitor=AP, mode="max", save_best_only=True, save_weights_only=True
     )
-    tiny.train(trainer, epochs=5, custom_callbacks=[callback])
-    assert callback.best == (1, 0.5)
-    best = read_weights(f"{trainer.log_dir}/mask_rcnn_tiny_best.h5")
-    np.testing.assert_array_equal(best["mrcnn_class_logits/kernel"], fake.calls[1][0])
-    assert trainer.find_last().endswith("_0005.h5")
+    toy.fit((0.25, 0.5, 0.125), 3, keeper)
+    assert keeper.best == 0.5 and path.is_file()
 
 
-def test_the_best_weights_go_where_they_are_wanted(eager, trainer, scripted, tmp_path):
-    scripted(float("nan"))
+def test_the_best_weights_are_kept(toy, tmp_path):
     path = tmp_path / "kept" / "best.h5"
-    callback = EvaluationCallback(
-        trainer, tiny.TinyDataset(3), save_best=path, verbose=0
+    callback, _ = toy.fit(
+        (0.25, 0.5, 0.5, float("nan"), 0.4), 5, save_best=path, monitor="bbox_AP50"
     )
-    tiny.train(trainer, epochs=1, custom_callbacks=[callback])
-    assert not path.exists() and callback.best is None  # no number is no best
-    scripted(0.0)
-    tiny.train(trainer, epochs=2, custom_callbacks=[callback])
-    assert path.is_file() and callback.best == (1, 0.0)
+    assert callback.best == (1, 0.25)
+    (kernel,) = (v for k, v in read_weights(path).items() if k.endswith("kernel"))
+    np.testing.assert_array_equal(kernel, toy.kernels[1])
 
 
-def test_tensorboard_gets_the_numbers(eager, trainer, scripted):
-    loader = pytest.importorskip(
-        "tensorboard.backend.event_processing.event_file_loader"
-    )
-    scripted(0.25)
-    callback = EvaluationCallback(trainer, tiny.TinyDataset(3), verbose=0)
-    tiny.train(trainer, epochs=1, custom_callbacks=[callback])
-    run = Path(trainer.log_dir)
-    tags = {
-        value.tag: value.tensor.float_val or value.tensor.tensor_content
-        for path in run.rglob("events.out.tfevents.*")
-        for event in loader.EventFileLoader(str(path)).Load()
-        for value in event.summary.value
-    }
-    assert "epoch_segm_AP" in tags
+def test_no_number_is_no_best(toy, tmp_path):
+    callback, _ = toy.fit((float("nan"),), 1, save_best=tmp_path / "best.h5")
+    assert callback.best is None
+    assert not (tmp_path / "best.h5").exists()
+
+
+def test_the_best_weights_go_into_the_folder_of_the_run(toy, monkeypatch, tmp_path):
+    monkeypatch.setattr(toy.mrcnn, "log_dir", str(tmp_path / "run"))
+    toy.fit((0.0,), 1, save_best=True)
+    assert (tmp_path / "run" / "mask_rcnn_tiny_best.h5").is_file()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +201,7 @@ def test_settings_that_cannot_work_are_refused_at_once(
         EvaluationCallback(training_graph, tiny.TinyDataset(), **changes)
 
 
-def test_weights_are_copied_all_or_none(training_graph, detector):
+def test_weights_are_copied_all_or_none(training_graph):
     other = keras.Sequential([keras.Input([2]), keras.layers.Dense(1, name="conv1")])
     before = tiny.weights_of(other)
     with pytest.raises(ValueError, match=r"conv1/bias|conv1/kernel"):
