@@ -69,11 +69,12 @@ def compact(record: dict | ImageRecord) -> ImageRecord:
         record: a dict, orig frame; an ImageRecord is returned as it is:
             image_id: any hashable;
             height, width: px;
-            gt_masks: bool [H, W, G], or as `gt_rles`: G compressed RLE dicts; masks
-                without a pixel are no objects. Absent for objects with boxes only;
+            gt_masks: bool [H, W, G], or as `gt_rles`: G compressed RLE dicts. Absent
+                for objects with boxes only;
             gt_class_ids: int [G], negative is a crowd;
             gt_boxes: optional, [G, (y1, x1, y2, x2)]; those of the masks if absent;
-            gt_areas: optional, [G], px; those of the masks (or boxes) if absent;
+            gt_areas: optional, [G], px; those of the masks (or boxes) if absent.
+                What has neither a pixel nor an area given here is no object;
             gt_difficult: optional, bool [G], Pascal VOC's mark;
             rois: [N, (y1, x1, y2, x2)]; class_ids: int [N]; scores: float [N];
             masks: bool [H, W, N] or N RLE dicts (also as `rles`), or absent.
@@ -103,9 +104,11 @@ def compact(record: dict | ImageRecord) -> ImageRecord:
     if areas is None:
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     keep = areas > 0
+    if given_areas is not None:
+        # COCO lists outlines too small to cover a pixel's center, and counts them.
+        keep, areas = keep | (given_areas > 0), given_areas
     if gt_rles is not None:
         gt_rles = [rle for rle, kept in zip(gt_rles, keep, strict=True) if kept]
-    areas = areas if given_areas is None else given_areas
     return ImageRecord(
         record["image_id"],
         *size,

@@ -9,11 +9,13 @@ import warnings
 import numpy as np
 import pytest
 
+from mrcnn.data.coco import CocoDataset
 from mrcnn.evaluation import EvaluationResult, evaluate
 from mrcnn.evaluation.coco import METRICS, evaluate_detections
 from mrcnn.evaluation.evaluator import score_cut
 from tests.evaluation.cases import LEFT, CutLayer, TinyDataset, TinyModel
 from tests.evaluation.cases import record as make_record
+from tests.evaluation.test_coco import PUBLISHED
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
@@ -34,6 +36,56 @@ def test_numbers_are_those_of_all_images_and_all_scores(result):
     # The dog of score 0.2 is found, which a cut at 0.7 would have prevented.
     assert result["segm"]["AP"] == pytest.approx(1)
     assert len(result.records) == 3
+
+
+class PublishedDataset(CocoDataset):
+    """COCO's hundred images, of which only the annotations are there."""
+
+    def load_image(self, image_id):
+        return np.zeros((*self.image_size(image_id), 3), np.uint8)
+
+
+class PublishedModel(TinyModel):
+    """Gives the published results, image after image."""
+
+    def __init__(self, dataset, results):
+        super().__init__()
+        self.config.NUM_CLASSES = dataset.num_classes
+        self.found = [
+            [r for r in results if r["image_id"] == info["id"]]
+            for info in dataset.image_info
+        ]
+        self.class_id = lambda r: dataset.map_source_class_id(
+            f"coco.{r['category_id']}"
+        )
+
+    def detect(self, images, verbose=0, masks="full"):
+        results = [self.found.pop(0) for _ in images]
+        return [
+            {
+                "rois": [
+                    (y, x, y + h, x + w)
+                    for x, y, w, h in (r.get("bbox", (0, 0, 1, 1)) for r in rows)
+                ],
+                "class_ids": [self.class_id(r) for r in rows],
+                "scores": [r["score"] for r in rows],
+                "masks": [r["segmentation"] for r in rows] if masks else None,
+            }
+            for rows in results
+        ]
+
+
+@pytest.mark.parametrize("kind", ["segm", "bbox"])
+def test_published_numbers_come_out_of_a_data_set(shared, kind):
+    folder = shared / "data" / "eval_coco100"
+    dataset = PublishedDataset()
+    dataset.load_json(folder / "instances_val2014_100.json", folder)
+    dataset.prepare()
+    results = folder / f"instances_val2014_fake{kind}100_results.json"
+    model = PublishedModel(dataset, json.loads(results.read_text()))
+    found = evaluate(model, dataset, iou_types=(kind,), verbose=0)
+    ours = " ".join(f"{found[kind][name]:.3f}" for name in METRICS)
+    assert ours == PUBLISHED[kind]
 
 
 def test_a_score_cut_that_is_asked_for_holds():

@@ -42,13 +42,22 @@ def test_masks_without_a_pixel_are_no_objects():
         [(1, LEFT), (2, EMPTY), (1, RIGHT)],
         [],
         gt_difficult=[False, False, True],
-        gt_areas=[7, 8, 9],
     )
     found = compact(some)
     assert found.gt_class_ids.tolist() == [1, 1]
     assert found.gt_is_difficult.tolist() == [False, True]
-    assert found.gt_areas.tolist() == [7, 9]
+    assert found.gt_areas.tolist() == [2500, 2500]
     assert len(found.gt_rles) == 2
+
+
+def test_masks_without_a_pixel_are_objects_if_their_annotation_gives_an_area():
+    found = compact(
+        make_record(
+            1, [(1, LEFT), (2, EMPTY), (3, EMPTY)], [], gt_areas=[2000, 0.25, 0]
+        )
+    )
+    assert found.gt_class_ids.tolist() == [1, 2]
+    assert found.gt_areas.tolist() == [2000, 0.25]
 
 
 def test_objects_may_have_boxes_only():
@@ -148,7 +157,7 @@ def test_crops_give_what_masks_give(image_id):
         compact({**found, **truth_record(dataset, image_id, HEIGHT, WIDTH)})
         for dataset in (CropDataset(), TinyDataset())
     ]
-    # Of the object without a pixel nothing is left.
+    # The object without a pixel has left no trace.
     for field in ("gt_class_ids", "gt_is_crowd", "gt_boxes", "gt_areas"):
         ours, expected = (getattr(r, field) for r in records)
         np.testing.assert_array_equal(ours, expected)
