@@ -22,6 +22,7 @@ from mrcnn.evaluation.coco import (
 from mrcnn.evaluation.coco_format import masks_to_rles, to_coco_ground_truth
 from mrcnn.evaluation.confusion import confusion_matrix
 from mrcnn.evaluation.curves import Curve, precision_recall_curve, rank
+from mrcnn.evaluation.dataset_records import dataset_records, truth_record
 from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate, dsb_score
 from mrcnn.evaluation.evaluator import evaluate, score_cut
 from mrcnn.evaluation.matches import (
@@ -30,7 +31,7 @@ from mrcnn.evaluation.matches import (
     compute_matches,
     compute_recall,
 )
-from mrcnn.evaluation.records import ImageRecord, compact, dataset_records
+from mrcnn.evaluation.records import ImageRecord, compact
 from mrcnn.evaluation.report import EvaluationResult
 from mrcnn.evaluation.voc import VocEvaluation, voc_ap, voc_evaluate
 
@@ -61,6 +62,7 @@ __all__ = [
     "rank",
     "score_cut",
     "to_coco_ground_truth",
+    "truth_record",
     "voc_ap",
     "voc_evaluate",
 ]

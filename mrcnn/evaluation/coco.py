@@ -23,7 +23,8 @@ from mrcnn.evaluation.coco_format import (
     to_coco_ground_truth,
     to_rle,
 )
-from mrcnn.evaluation.records import KINDS, coco_rows, compact_all, dataset_records
+from mrcnn.evaluation.dataset_records import dataset_records
+from mrcnn.evaluation.records import KINDS, coco_rows, compact_all
 
 __all__ = [
     "CLASS_METRICS",

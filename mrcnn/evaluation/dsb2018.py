@@ -66,7 +66,7 @@ def dsb_score(pred_masks: np.ndarray, gt_masks: np.ndarray) -> float:
                 f"{truth[0]['size']}; give both in the frame of one image."
             )
         overlaps = mask_utils.iou(found, truth, [0] * len(truth))
-    return float(np.mean(_precisions(overlaps)))
+    return float(np.mean(_precisions(overlaps, np.zeros(len(found), bool))))
 
 
 def dsb_evaluate(
@@ -77,8 +77,8 @@ def dsb_evaluate(
     """The score of a set of images.
 
     Pairs are made from the greatest IoU down, each object and each detection once:
-    where objects don't overlap there is one way only. Crowds are no objects, and
-    detections of which more than half lies on a crowd are left out.
+    where objects don't overlap there is one way only. Crowds are no objects, and a
+    detection that finds none is no mistake if more than half of it lies on a crowd.
 
     Args:
         records: as `mrcnn.evaluation.records.compact` describes.
@@ -92,9 +92,8 @@ def dsb_evaluate(
     per_image, rows = {}, []
     for record in compact_all(records, "dsb_evaluate"):
         overlaps = record_overlaps(record, kind)[record.scores >= score_threshold]
-        crowds = overlaps[:, record.gt_is_crowd]
-        overlaps = overlaps[~(crowds > 0.5).any(axis=1)][:, ~record.gt_is_crowd]
-        rows.append(_precisions(overlaps))
+        on_crowd = (overlaps[:, record.gt_is_crowd] > 0.5).any(axis=1)
+        rows.append(_precisions(overlaps[:, ~record.gt_is_crowd], on_crowd))
         per_image[record.image_id] = float(np.mean(rows[-1]))
     means = np.mean(rows, axis=0) if rows else np.full(len(THRESHOLDS), math.nan)
     return DsbEvaluation(
@@ -104,20 +103,25 @@ def dsb_evaluate(
     )
 
 
-def _precisions(overlaps: np.ndarray) -> list[float]:
-    """TP / (TP + FP + FN) at each threshold, from the IoUs [N, G]."""
+def _precisions(overlaps: np.ndarray, on_crowd: np.ndarray) -> list[float]:
+    """TP / (TP + FP + FN) at each threshold.
+
+    Args:
+        overlaps: float [N, G], IoU.
+        on_crowd: bool [N], detections that aren't false when they find nothing.
+    """
     num_found, num_objects = overlaps.shape
     pairs = np.argwhere(overlaps > THRESHOLDS[0])
     order = np.argsort(-overlaps[tuple(pairs.T)], kind="stable")
-    used_found, used_objects, matched = set(), set(), []
+    best = np.zeros(num_found)  # IoU with the object that each detection has
+    used = np.zeros(num_objects, bool)
     for i, j in pairs[order].tolist():
-        if i not in used_found and j not in used_objects:
-            used_found.add(i)
-            used_objects.add(j)
-            matched.append(overlaps[i, j])
+        if not best[i] and not used[j]:
+            best[i], used[j] = overlaps[i, j], True
     values = []
     for threshold in THRESHOLDS:
-        right = sum(iou > threshold for iou in matched)
-        judged = num_found + num_objects - right  # TP + FP + FN
+        is_right = best > threshold
+        right, false = int(is_right.sum()), int((~is_right & ~on_crowd).sum())
+        judged = num_objects + false  # TP + FN, and FP
         values.append(right / judged if judged else 1.0)
     return values

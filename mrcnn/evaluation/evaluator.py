@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mrcnn.evaluation.coco import evaluate_records
-from mrcnn.evaluation.records import KINDS, compact, truth_record, with_classes
+from mrcnn.evaluation.dataset_records import truth_record
+from mrcnn.evaluation.records import KINDS, compact, with_classes
 from mrcnn.evaluation.report import EvaluationResult
 
 
@@ -28,8 +29,8 @@ def evaluate(
     pycocotools' own, crowds by its rule. AP integrates over the whole ranking, so while
     this runs the detector's score cut (DETECTION_MIN_CONFIDENCE) is `min_confidence`;
     afterwards it is what it was. DETECTION_MAX_INSTANCES still holds (COCO looks at 100
-    an image), and so does DETECTION_CLASS_RULE: "best" gives each RoI one class, which
-    ends the curves earlier than "all".
+    of a class and image), and so does DETECTION_CLASS_RULE: "best" gives each RoI one
+    class, which ends the curves earlier than "all".
 
     Args:
         model: a MaskRCNN made for inference; or whatever has `detect(images,

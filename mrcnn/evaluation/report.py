@@ -17,6 +17,9 @@ from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate
 from mrcnn.evaluation.records import ImageRecord
 from mrcnn.evaluation.voc import VocEvaluation, voc_evaluate
 
+MAX_DETECTIONS = 100
+"""Of a class and image; COCO's numbers leave out what comes after."""
+
 _TITLES = {"bbox": "boxes", "segm": "masks"}
 
 
@@ -121,6 +124,13 @@ class EvaluationResult(Mapping):
             lines[0] += "; score cut of the detector unknown"
         elif self.min_confidence > 0:
             lines[0] += f"; scores from {self.min_confidence:g} on"
+        full = sum(_is_full(record) for record in self.records)
+        if full:
+            lines.append(
+                f"{full} images have more than {MAX_DETECTIONS} objects of one class; "
+                f"COCO looks at {MAX_DETECTIONS} detections, which limits its numbers "
+                "(not those of voc() and dsb2018())"
+            )
         heads = [f"{name:>7}" for name in METRICS]
         lines += ["", f"{'':8}{''.join(heads)}"]
         for kind, metrics in self.items():
@@ -186,6 +196,12 @@ class EvaluationResult(Mapping):
         from mrcnn.evaluation.figures import write_figures
 
         return write_figures(self, folder)
+
+
+def _is_full(record: ImageRecord) -> bool:
+    """Whether COCO can't see all objects of an image."""
+    objects = record.gt_class_ids[~record.gt_is_crowd]
+    return bool(np.bincount(objects).max(initial=0) > MAX_DETECTIONS)
 
 
 def _cell(value: float) -> str:

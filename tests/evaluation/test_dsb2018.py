@@ -92,10 +92,21 @@ def test_records_give_what_masks_give():
     assert 0.3 < by_records.score < 1
 
 
-def test_crowds_are_left_out():
-    crowd = record(1, [(-1, (0, 100, 100, 200)), (1, LEFT)],
-                   [(1, 0.9, RIGHT), (1, 0.8, LEFT)])  # fmt: skip
+def test_detections_on_a_crowd_are_right_or_left_out():
+    crowd = record(
+        1,
+        [(-1, (0, 100, 100, 200)), (1, LEFT), (1, RIGHT)],
+        [
+            (1, 0.9, (60, 150, 100, 200)),  # on the crowd only
+            (1, 0.8, LEFT),
+            (1, 0.7, RIGHT),  # an object that lies on the crowd
+        ],
+    )
     assert dsb_evaluate([crowd]).score == 1
+    worse = record(1, [(-1, (0, 100, 100, 200)), (1, RIGHT)],
+                   [(1, 0.7, (10, 110, 60, 150))])  # fmt: skip
+    # IoU 0.8: right at six thresholds; at the others missed, and not false.
+    assert dsb_evaluate([worse]).score == pytest.approx(0.6)
 
 
 def test_no_images_have_no_score():

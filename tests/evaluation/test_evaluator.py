@@ -224,6 +224,18 @@ def test_table_names_kinds_numbers_and_classes_with_objects(result):
     assert "cow" not in result.table()
 
 
+@pytest.mark.parametrize(("count", "is_told"), [(100, False), (101, True)])
+def test_table_tells_of_more_objects_than_coco_looks_at(count, is_told):
+    model, dataset = TinyModel(), TinyDataset()
+    boxes = [(i, 0, i + 1, 10) for i in range(count)]
+    dataset.truth = ([(1, box) for box in boxes], [], [])
+    model.found = ([(1, 0.9, box) for box in boxes], [], [])
+    crowded = evaluate(model, dataset, verbose=0)
+    assert ("1 images have more than 100" in crowded.table()) is is_told
+    assert (crowded["bbox"]["AP"] < 0.995) is is_told
+    assert crowded.voc().mean_ap == crowded.dsb2018().score == 1
+
+
 def test_per_class_counts_objects_and_detections(result):
     rows = {row["name"]: row for row in result.per_class()}
     assert [rows[n]["objects"] for n in ("cat", "dog", "cow")] == [2, 1, 0]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mrcnn.evaluation.coco_format import masks_to_rles
+from mrcnn.evaluation.dataset_records import truth_record
 from mrcnn.evaluation.records import (
     coco_rows,
     compact,
     compact_all,
-    truth_record,
     with_classes,
 )
 from tests.evaluation.cases import HEIGHT, LEFT, MIDDLE, RIGHT, WIDTH, TinyDataset
