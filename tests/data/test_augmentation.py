@@ -4,7 +4,8 @@ import imgaug.augmenters as iaa
 import numpy as np
 import pytest
 
-from mrcnn.data.augmentation import MASK_AUGMENTERS, augment
+from mrcnn.data.augmentation import augment
+from mrcnn.data.imgaug_adapter import MASK_AUGMENTERS
 
 HEIGHT, WIDTH = 60, 80
 

@@ -1,0 +1,183 @@
+"""albumentations transforms on an image and its masks."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+
+import numpy as np
+
+from mrcnn.geometry.masks import extract_bboxes
+
+PACKAGE = "albumentations"
+# Given to a transform that asks for it; everything else it would wait for in vain.
+GIVEN = frozenset(("image", "masks", "bboxes"))
+# They look at boxes without saying so.
+BOX_READERS = frozenset(
+    ("BBoxSafeRandomCrop", "RandomSizedBBoxSafeCrop", "AtLeastOneBBoxRandomCrop")
+    + ("ConstrainedCoarseDropout",)
+)
+# What masks are filled with where an image is filled; None leaves masks alone.
+FILL_ATTRIBUTES = ("fill_mask", "mask_drop_value")
+# As a BboxParams takes them; its format and labels are ours.
+BOX_LIMITS = ("min_area", "min_visibility", "min_width", "min_height")
+BOX_LIMITS += ("check_each_transform", "max_accept_ratio")
+# Masks travel as 0 and 255: interpolated outlines are cut at one half, exactly.
+MASK_ON, MASK_CUT = np.uint8(255), 128
+
+
+def is_albumentations(augmentation) -> bool:
+    """Returns True for a transform or a composition of albumentations."""
+    bases = type(augmentation).__mro__
+    return any(base.__module__.split(".")[0] == PACKAGE for base in bases)
+
+
+def augment_by_albumentations(
+    image: np.ndarray,
+    mask: np.ndarray,
+    class_ids: np.ndarray,
+    augmentation,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns image [H', W', channels], bool masks [H', W', n], class ids [n].
+
+    Law: the result depends on the arguments and the state of `rng` alone; `seed=` of a
+    Compose has no effect.
+
+    Only `bbox_params` drop objects (n < N): those whose box they refuse (`min_area`,
+    `min_visibility` ...). They get the boxes of the masks, whatever format and label
+    fields they name. What comes in from outside the image is no object.
+
+    Args:
+        image: [H, W, channels], px; it is not changed.
+        mask: bool [H, W, N], px.
+        class_ids: int [N].
+        augmentation: a transform or a composition (Compose, OneOf, ReplayCompose ...);
+            it is not changed.
+        rng: source of the randomness.
+
+    Raises:
+        TypeError: it changes the type of the pixels.
+        ValueError: it needs something that an image with masks has not.
+    """
+    # 1. A copy of its own, so that threads do not share a state.
+    twin = copy.deepcopy(augmentation)
+    transforms = list(_all_transforms(twin))
+    _check_transforms(transforms)
+    for transform in transforms:
+        for name in FILL_ATTRIBUTES:
+            if getattr(transform, name, None) is not None:
+                setattr(transform, name, 0)
+    box_params = _box_params(transforms)
+    reads_boxes = box_params is not None or any(
+        base.__name__ in BOX_READERS for t in transforms for base in type(t).__mro__
+    )
+    compose = _composed(twin, box_params or {}, reads_boxes)
+    # One state for all: with `set_random_seed` each transform would start with the same
+    # numbers, and two that are done half of the time be done together or not at all.
+    seed = int(rng.integers(2**63))
+    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+
+    # 2. Masks first, [N, H, W]; never none, for transforms that look for one.
+    height, width, count = mask.shape
+    stack = np.zeros([max(count, 1), height, width], dtype=np.uint8)
+    stack[:count] = mask.transpose(2, 0, 1) * MASK_ON
+    data = {"image": np.array(image, order="C"), "masks": stack}
+    if reads_boxes:
+        data["bboxes"] = _boxes(mask, class_ids)
+    result = compose(**data)
+    new_image = _checked_image(result["image"], image, augmentation)
+    new_mask = np.asarray(result["masks"])[:count].transpose(1, 2, 0) >= MASK_CUT
+
+    # 3. Drop the objects whose boxes were refused.
+    if box_params is not None:
+        kept = ~mask.any(axis=(0, 1))  # had no box to begin with
+        kept[np.asarray(result["bboxes"]).reshape(-1, 6)[:, 5].astype(int)] = True
+        new_mask, class_ids = new_mask[..., kept], class_ids[kept]
+    return new_image, new_mask, class_ids
+
+
+def _all_transforms(transform) -> Iterator:
+    """Yields a transform and all that it holds."""
+    yield transform
+    for child in getattr(transform, "transforms", ()):
+        yield from _all_transforms(child)
+
+
+def _check_transforms(transforms: list) -> None:
+    """Raises ValueError for what would wait for data that there are not."""
+    for transform in transforms:
+        name = type(transform).__name__
+        reason = None
+        if not hasattr(transform, "set_random_state"):
+            reason = "has no set_random_state(); install albumentations 2.0.8 or newer"
+        elif "keypoints" in getattr(transform, "processors", ()) and hasattr(
+            transform, "transforms"
+        ):
+            reason = "has keypoint_params, but there are no keypoints; leave them out"
+        elif not hasattr(transform, "transforms"):
+            missing = set(getattr(transform, "targets_as_params", ())) - GIVEN
+            # Says nothing, and does nothing, without a label image.
+            if getattr(transform, "mask_indices", None) is not None:
+                missing.add("mask")
+            targets = transform.targets
+            if missing:
+                reason = (
+                    f"needs {sorted(missing)}; an image comes with `masks` and "
+                    "`bboxes` only. Leave it out"
+                )
+            elif "image" not in targets:
+                reason = f"changes {sorted(targets)}, not images; leave it out"
+            elif "masks" not in targets and hasattr(transform, "apply_to_mask"):
+                reason = "moves pixels of images only, the masks would stay"
+        if reason:
+            raise ValueError(f"augment(augmentation=...): {name} {reason}.")
+
+
+def _box_params(transforms: list) -> dict | None:
+    """Returns the limits that bbox_params set, the outermost if there are several."""
+    for transform in transforms:
+        processors = getattr(transform, "processors", {})
+        if hasattr(transform, "transforms") and "bboxes" in processors:
+            params = processors["bboxes"].params
+            return {name: getattr(params, name) for name in BOX_LIMITS}
+    return None
+
+
+def _composed(transform, limits: dict, reads_boxes: bool):
+    """Returns a Compose around a transform, with boxes in our format if it reads any.
+
+    Around a Compose too: the outermost one alone prepares and filters boxes.
+    """
+    import albumentations
+
+    boxes = albumentations.BboxParams(format="pascal_voc", **limits)
+    return albumentations.Compose(
+        [transform], bbox_params=boxes if reads_boxes else None
+    )
+
+
+def _boxes(mask: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """Returns the boxes of masks with a pixel.
+
+    Returns:
+        float32 [n, (x1, y1, x2, y2, class id, index of the mask)], px.
+    """
+    y1, x1, y2, x2 = extract_bboxes(mask).T
+    rows = np.stack([x1, y1, x2, y2, class_ids, np.arange(len(class_ids))], axis=-1)
+    return rows[x2 > x1].astype(np.float32)
+
+
+def _checked_image(new_image, image: np.ndarray, augmentation) -> np.ndarray:
+    """Returns the new image if its pixels are of the type they were, or raises."""
+    if getattr(new_image, "dtype", None) != image.dtype:
+        received = getattr(new_image, "dtype", type(new_image).__name__)
+        raise TypeError(
+            f"augment(augmentation={augmentation!r}): the image went in as "
+            f"{image.dtype} and came out as {received}; leave out Normalize, ToFloat, "
+            "ToTensorV2 and the like: the network's input is made afterwards."
+        )
+    if new_image.ndim == 2:  # OpenCV loses the axis of a single channel
+        new_image = new_image[..., np.newaxis]
+    return new_image
