@@ -25,6 +25,8 @@ class MaskFolderDataset(AnnotatedDataset):
         subset: str | None = None,
         split: str | Path | Mapping[str, Sequence[str]] | None = None,
         class_name: str = "object",
+        *,
+        source: str = SOURCE,
     ) -> None:
         """Adds the pictures of a folder of folders, all objects of one class.
 
@@ -39,6 +41,7 @@ class MaskFolderDataset(AnnotatedDataset):
             split: json file (or its content) that maps names of subsets to lists of
                 ids; None: split.json in `root` or above it, if there is one.
             class_name: of every object.
+            source: name for `add_class` and `add_image`.
 
         Raises:
             FileNotFoundError: there is no such folder, or an id of the subset has none.
@@ -72,11 +75,11 @@ class MaskFolderDataset(AnnotatedDataset):
                 f"{where}: {len(missing)} of the {len(ids)} ids of this subset have no "
                 f"folder, for example {missing[0]!r}; complete the data or the split."
             )
-        class_id = register_classes(self, SOURCE, [class_name])[class_name]
+        class_id = register_classes(self, source, [class_name])[class_name]
         for image_id in ids:
             masks = folders[image_id] / "masks"
             self.add_image(
-                SOURCE,
+                source,
                 image_id,
                 str(_picture(folders[image_id], where)),
                 annotations=[
