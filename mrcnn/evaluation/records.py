@@ -197,7 +197,7 @@ def _truth_masks(record, size, count):
             return [], np.zeros(0)
         if masks.shape[:2] != size or masks.ndim != 3:
             raise ValueError(
-                f"evaluate_detections(image_id={record['image_id']!r}): gt_masks have "
+                f"record(image_id={record['image_id']!r}): gt_masks have "
                 f"shape {masks.shape}, expected (height, width, objects) = "
                 f"{(*size, count)}."
             )
@@ -215,7 +215,7 @@ def _truth_boxes(record, rles):
         return np.asarray(boxes, np.float64).reshape(-1, 4)
     if rles is None:
         raise ValueError(
-            f"evaluate_detections(image_id={record['image_id']!r}): the truth has "
+            f"record(image_id={record['image_id']!r}): the truth has "
             "neither gt_masks, gt_rles nor gt_boxes; give one of them."
         )
     if not rles:
@@ -232,7 +232,7 @@ def _detections(record):
     _check_counts(record, "rois", boxes, class_ids=class_ids, scores=scores)
     if not np.isfinite(scores).all():
         raise ValueError(
-            f"evaluate_detections(image_id={record['image_id']!r}): scores hold NaN or "
+            f"record(image_id={record['image_id']!r}): scores hold NaN or "
             "infinity, which can't be ranked; check the weights of the model."
         )
     masks = record.get("masks")
@@ -244,7 +244,7 @@ def _detections(record):
     _check_counts(record, "rois", boxes, masks=masks)
     if not all(isinstance(mask, dict) for mask in masks):
         raise ValueError(
-            f"evaluate_detections(image_id={record['image_id']!r}): masks must be "
+            f"record(image_id={record['image_id']!r}): masks must be "
             "bool [H, W, N] or RLE dicts; detect with masks='full' or 'rle'."
         )
     _check_sizes(record, "masks", masks, (int(record["height"]), int(record["width"])))
@@ -256,7 +256,7 @@ def _check_sizes(record, name, rles, size):
     for rle in rles:
         if tuple(rle["size"]) != size:
             raise ValueError(
-                f"evaluate_detections(image_id={record['image_id']!r}): {name} of size "
+                f"record(image_id={record['image_id']!r}): {name} of size "
                 f"{tuple(rle['size'])} in an image of (height, width) = {size}; give "
                 "masks in the frame of the image as it is in its file."
             )
@@ -267,7 +267,7 @@ def _check_counts(record, name, values, **others):
     for other, rows in others.items():
         if len(rows) != len(values):
             raise ValueError(
-                f"evaluate_detections(image_id={record['image_id']!r}): {len(rows)} "
+                f"record(image_id={record['image_id']!r}): {len(rows)} "
                 f"{other} for {len(values)} {name}; give one a box."
             )
 
