@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 TRUTH = "instances_val2014_100.json"
@@ -107,6 +108,8 @@ def main(argv=None):
     for name in (TRUTH, PUBLISHED, *(RESULTS.format(kind=kind) for kind in KINDS)):
         if not (folder / name).is_file():
             parser.error(f"{folder} has no {name}")
+    # pycocotools hands NumPy 2 an old kind of array.
+    warnings.filterwarnings("ignore", "__array__", DeprecationWarning)
     published = read_published(folder / PUBLISHED)
     wrong = 0
     print(f"{'':12}{'published':>12}{'from files':>12}{'from records':>14}")

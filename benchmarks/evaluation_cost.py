@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import statistics
 import sys
 import time
+import warnings
 
 import numpy as np
 
@@ -183,7 +183,8 @@ def main(argv=None):
     for name, value in vars(args).items():
         if value < 1:
             parser.error(f"--{name} {value}: must be 1 or more")
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    # pycocotools hands NumPy 2 an old kind of array.
+    warnings.filterwarnings("ignore", "__array__", DeprecationWarning)
     records = make_records(args.images, args.detections, args.classes)
     print(
         f"{args.images} images x {args.detections} detections, {args.classes} classes, "
