@@ -98,6 +98,7 @@ class AnnotatedDataset(Dataset):
                 # What only scikit-image reads has no header that Pillow knows.
                 height, width = self.load_image(image_id).shape[:2]
             info["height"], info["width"] = height, width
+            info["size_from_file"] = True  # nobody said what was annotated
         return int(info["height"]), int(info["width"])
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
