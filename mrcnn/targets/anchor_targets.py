@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.boxes import box_refinement, compute_overlaps
+from mrcnn.geometry.boxes import box_refinement
 from mrcnn.geometry.coordinates import norm_boxes
-from mrcnn.targets.matching import match_anchors
+from mrcnn.targets.matching import match_boxes
 
 
 class AnchorTargets(NamedTuple):
@@ -61,12 +61,12 @@ def anchor_targets(
     """
     is_object = gt_class_ids > 0
     object_boxes_px = gt_boxes_px[is_object]
-    crowd_boxes_px = gt_boxes_px[gt_class_ids < 0]
-    match, gt_ix = match_anchors(
-        compute_overlaps(anchors_px, object_boxes_px),
+    match, gt_ix = match_boxes(
+        anchors_px,
+        object_boxes_px,
         positive_iou,
         negative_iou,
-        compute_overlaps(anchors_px, crowd_boxes_px) if len(crowd_boxes_px) else None,
+        gt_boxes_px[gt_class_ids < 0],
     )
 
     _keep_random(match, 1, num_samples // 2, rng)
