@@ -3,9 +3,11 @@
 `open_dataset(path, subset)` opens a folder of any common format. `dataset` has the
 class to subclass, `annotated` the same with outlines that are drawn when asked, and
 `coco`, `via`, `voc`, `labelme`, `mask_folders` and `label_images` a format each;
-`coco_export` writes any of them as COCO json. Then `image_files` (any file to RGB),
-`loading` (one image with its objects), `augmentation`, `generator` (a batch as a pure
-function of seed, epoch and index) and `loaders` (workers that cannot hang).
+`coco_export` writes any of them as COCO json. `dataset.validate()` and
+`anchor_report(dataset, config)` tell what to repair before a training. Then
+`image_files` (any file to RGB), `loading` (one image with its objects), `augmentation`,
+`generator` (a batch as a pure function of seed, epoch and index) and `loaders` (workers
+that cannot hang).
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ _HOMES = {
     "LabelMeDataset": "labelme",
     "MaskFolderDataset": "mask_folders",
     "ViaDataset": "via",
+    "ValidationReport": "validation_report",
     "VocDataset": "voc",
+    "anchor_report": "anchor_recall",
     "detections_to_coco": "coco_export",
     "open_dataset": "formats",
     "to_coco": "coco_export",

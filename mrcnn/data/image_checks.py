@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.image_files import EXIF_ORIENTATION, TURNED_ORIENTATIONS
 from mrcnn.data.validation_report import Problem
 from mrcnn.geometry.resize_plan import check_model_sides
@@ -43,35 +43,29 @@ def check_picture(dataset, config, image_id: int, read_images: bool) -> Picture:
     path = path_of(dataset, image_id)
     header = read_header(path)
     told = told_size(dataset.image_info[image_id])
-    try:
+    digest = None
+    # A user's load_image may return another size than the header tells.
+    own = type(dataset).load_image is not Dataset.load_image
+    if read_images or own or header is None:
+        try:
+            image = np.asarray(dataset.load_image(image_id))
+        except Exception as error:  # a user's load_image may raise anything
+            is_missing = path is not None and _is_missing(path)
+            kind = "missing file" if is_missing else "unreadable image"
+            problem = Problem(kind, image_id, path, None, describe(error))
+            return Picture(None, None, [problem])
+        text = _shape_problem(image, config)
+        if text is not None:
+            problem = Problem("image shape", image_id, path, None, text)
+            return Picture(None, None, [problem])
+        shape = image.shape[:2]
         if read_images:
-            image = np.asarray(dataset.load_image(image_id))
-        elif header is None:
-            # Nothing but loading it tells what a picture without a readable file is.
-            image = np.asarray(dataset.load_image(image_id))
-        else:
-            image = None
-    except Exception as error:  # a user's load_image may raise anything
-        kind = "unreadable image"
-        if isinstance(error, FileNotFoundError) or (path and _is_missing(path)):
-            kind = "missing file"
-        return Picture(
-            None, None, [Problem(kind, image_id, path, None, describe(error))]
-        )
-    if image is None:
-        shape, digest = header.shape, None
+            digest = pixel_digest(image)
+    else:
+        shape = header.shape
         if header.orientation in TURNED_ORIENTATIONS and told == shape[::-1]:
             shape = told
-        problems = []
-    else:
-        problems = [
-            Problem("image shape", image_id, path, None, text)
-            for text in _shape_problems(image, config)
-        ]
-        if problems:
-            return Picture(None, None, problems)
-        shape = image.shape[:2]
-        digest = pixel_digest(image) if read_images else None
+    problems = []
     if header is not None:
         text = _note_problem(header, shape, told)
         if text:
@@ -141,17 +135,16 @@ def _is_missing(path: str) -> bool:
     return not is_address and not Path(path).exists()
 
 
-def _shape_problems(image: np.ndarray, config) -> Iterator[str]:
-    """Yields what keeps an array from being a picture."""
-    received = f"load_image returned {image.dtype} {image.shape}"
+def _shape_problem(image: np.ndarray, config) -> str | None:
+    """Returns what keeps an array from being a picture, None if nothing."""
     channels = 3 if config is None else config.IMAGE_CHANNEL_COUNT
+    received = f"load_image returned {image.dtype} {image.shape}"
     is_picture = image.ndim == 3 or (image.ndim == 2 and channels == 1)
     if not is_picture or 0 in image.shape:
-        yield f"{received}, expected [H, W, {channels}]"
-    elif config is not None and image.ndim == 3 and image.shape[2] != channels:
-        yield f"{received}, but IMAGE_CHANNEL_COUNT = {channels}"
-    elif image.dtype.kind not in "uif":
-        yield f"{received}, expected uint8"
+        return f"{received}, expected [H, W, {channels}]"
+    if config is not None and image.ndim == 3 and image.shape[2] != channels:
+        return f"{received}, but IMAGE_CHANNEL_COUNT = {channels}"
+    return None if image.dtype.kind in "uif" else f"{received}, expected uint8"
 
 
 def _note_problem(header: Header, shape, told) -> str | None:

@@ -10,14 +10,21 @@ import numpy as np
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.image_checks import Picture, describe, path_of, read_header, told_size
 from mrcnn.data.image_files import TURNED_ORIENTATIONS
-from mrcnn.data.object_checks import checked_objects
+from mrcnn.data.loading import has_own_masks
+from mrcnn.data.object_checks import checked_crops, checked_objects
+from mrcnn.data.object_crops import ObjectCrops, crop_masks
 from mrcnn.data.shape_extents import shape_extent
-from mrcnn.data.shapes import Crop, Shape, no_crop
+from mrcnn.data.shapes import Crop, Shape
 from mrcnn.data.validation_report import Problem
-from mrcnn.geometry.masks import extract_bboxes
 
 # px that an outline may lie outside: tools round, and click on the far border.
 BORDER_TOLERANCE = 1.0
+# How shapes word that they were made for another size of their image.
+SIZE_SIGNS = (
+    "masks must have the size of their image",
+    "the mask belongs to another size",
+    "mask and image do not belong together",
+)
 
 
 class FoundObject(NamedTuple):
@@ -59,25 +66,45 @@ class Objects(NamedTuple):
 def load_objects(dataset, image_id: int, picture: Picture) -> Objects:
     """Loads the objects of an image one by one, and returns what is wrong with them.
 
-    Annotations are drawn each by itself, so that a damaged one does not hide others;
-    of a subclass that overrides `load_mask`, its masks count.
+    Annotations are drawn each by itself, so that a damaged one does not hide others.
+    A `load_mask` or `load_object_crops` of the user's own counts instead of them.
+
+    Args:
+        dataset: a prepared Dataset.
+        image_id: inside id.
+        picture: what `check_picture` returned of the image.
     """
-    if isinstance(dataset, AnnotatedDataset) and not dataset.overrides_load_mask:
+    if _draws_annotations(dataset):
         objects = _from_annotations(dataset, image_id, picture)
+    elif has_own_masks(dataset):
+        objects = _from_masks(dataset, image_id, picture)
     else:
-        objects = _from_masks(dataset, image_id)
+        objects = _from_crops(dataset, image_id, picture)
     problems = list(objects.problems)
     path = path_of(dataset, image_id)
+    told = told_size(dataset.image_info[image_id])
     if None not in (picture.shape, objects.size) and picture.shape != objects.size:
-        problems.append(_size_problem(image_id, path, picture.shape, objects.size))
-    else:
-        told = told_size(dataset.image_info[image_id])
-        if None not in (picture.shape, told) and picture.shape != told:
-            text = f"add_image was told {told}, the picture is {picture.shape}"
-            problems.append(Problem("image size", image_id, path, None, text))
+        text = f"masks are {objects.size} in height and width, the picture is "
+        text += f"{picture.shape}"
+        problems.append(
+            _size_problem(text, objects.size, image_id, path, picture.shape)
+        )
+    elif None not in (picture.shape, told) and picture.shape != told:
+        text = f"add_image was told {told}, the picture is {picture.shape}"
+        problems.append(Problem("image size", image_id, path, None, text))
     for item in objects.found:
         problems += _pixel_problems(item, image_id, item.path or path, objects.size)
     return objects._replace(problems=problems)
+
+
+def _draws_annotations(dataset) -> bool:
+    """True when objects are the annotations of an AnnotatedDataset, and no others."""
+    kind = type(dataset)
+    return (
+        isinstance(dataset, AnnotatedDataset)
+        and not dataset.overrides_load_mask
+        and kind.load_object_crops is AnnotatedDataset.load_object_crops
+    )
 
 
 def _from_annotations(dataset, image_id: int, picture: Picture) -> Objects:
@@ -87,7 +114,7 @@ def _from_annotations(dataset, image_id: int, picture: Picture) -> Objects:
     try:
         annotations = dataset.load_annotations(image_id)
     except Exception as error:  # a user's load_annotations may raise anything
-        return Objects([], None, False, [_load_problem(error, image_id, path, None)])
+        return _nothing(_load_problem(error, image_id, path, None))
     try:
         size = dataset.image_size(image_id)
     except Exception as error:
@@ -123,48 +150,72 @@ def _from_annotations(dataset, image_id: int, picture: Picture) -> Objects:
     return Objects(found, size, is_complete, problems)
 
 
-def _from_masks(dataset, image_id: int) -> Objects:
+def _from_masks(dataset, image_id: int, picture: Picture) -> Objects:
     """The objects that a data set's `load_mask` returns."""
     path = path_of(dataset, image_id)
-
-    def nothing(kind: str, text: str) -> Objects:
-        return Objects([], None, False, [Problem(kind, image_id, path, None, text)])
-
     try:
         masks, class_ids = dataset.load_mask(image_id)
         masks, class_ids = np.asarray(masks), np.asarray(class_ids)
     except Exception as error:  # a user's load_mask may raise anything
-        problem = _load_problem(error, image_id, path, None)
-        return Objects([], None, False, [problem])
-    count = masks.shape[-1] if masks.ndim else 0
+        return _nothing(_load_problem(error, image_id, path, None))
+    # Masks alone are checked at first: class ids are looked at one by one.
+    ones = np.ones(masks.shape[-1:], np.int32)
+    blank = np.broadcast_to(np.uint8(0), picture.shape or masks.shape[:2])
     try:
-        # Masks alone: class ids are looked at one by one.
-        ones = np.ones([count], np.int32)
-        masks, _ = checked_objects(masks, ones, masks[..., :1], dataset, image_id)
-    except (TypeError, ValueError, IndexError):
-        text = (
-            f"load_mask returned {masks.dtype} {masks.shape}, expected bool [H, W, N]"
+        masks, _ = checked_objects(masks, ones, blank, dataset, image_id)
+    except TypeError as error:
+        return _nothing(_load_problem(error, image_id, path, None))
+    except ValueError as error:
+        size = tuple(masks.shape[:2])
+        return _nothing(
+            _size_problem(describe(error), size, image_id, path, picture.shape)
         )
-        return nothing("mask size", text)
-    if class_ids.shape != (count,):
-        return nothing(
-            "object count",
-            f"{count} masks came with class ids of the shape {class_ids.shape}",
-        )
-    if not count:
+    size = tuple(masks.shape[:2])
+    if class_ids.shape != ones.shape:
+        text = f"{len(ones)} masks came with class ids of the shape {class_ids.shape}"
+        return _nothing(Problem("object count", image_id, path, None, text))
+    if not len(ones):
         return Objects([], None, True, [])
+    objects = crop_masks(masks, np.zeros_like(ones))._replace(class_ids=class_ids)
+    return _with_class_ids(dataset, objects, image_id, size)
+
+
+def _from_crops(dataset, image_id: int, picture: Picture) -> Objects:
+    """The objects that a data set's own `load_object_crops` returns."""
+    path = path_of(dataset, image_id)
+    try:
+        objects = ObjectCrops(*dataset.load_object_crops(image_id))
+        class_ids = np.asarray(objects.class_ids)
+        if picture.shape is not None:
+            blank = np.broadcast_to(np.uint8(0), picture.shape)
+            # Class ids are looked at one by one.
+            ones = objects._replace(class_ids=np.ones(class_ids.shape, np.int32))
+            objects = checked_crops(ones, blank, dataset, image_id)
+    except Exception as error:  # a user's load_object_crops may raise anything
+        return _nothing(_load_problem(error, image_id, path, None))
+    objects = objects._replace(class_ids=class_ids)
+    return _with_class_ids(dataset, objects, image_id, picture.shape)
+
+
+def _with_class_ids(dataset, objects: ObjectCrops, image_id: int, size) -> Objects:
+    """The objects of crops with class ids as they came."""
+    path = path_of(dataset, image_id)
     found, problems = [], []
-    boxes = extract_bboxes(masks)
-    for i, (box, raw_id) in enumerate(zip(boxes, class_ids.tolist(), strict=True)):
-        y1, x1, y2, x2 = box.tolist()
-        crop = Crop(box, masks[y1:y2, x1:x2, i]) if y1 < y2 else no_crop()
+    for i, (box, mask, raw_id) in enumerate(
+        zip(objects.boxes, objects.masks, objects.class_ids.tolist(), strict=True)
+    ):
         class_id = _inside_id(raw_id, dataset.num_classes)
         if class_id is None:
             text = f"class id {raw_id!r} is outside 1..{dataset.num_classes - 1}"
             problems.append(Problem("class id", image_id, path, i, text))
         is_crowd = class_id is not None and raw_id < 0
-        found.append(FoundObject(i, class_id, is_crowd, crop, None, None))
-    return Objects(found, masks.shape[:2], True, problems)
+        found.append(FoundObject(i, class_id, is_crowd, Crop(box, mask), None, None))
+    return Objects(found, size, True, problems)
+
+
+def _nothing(problem: Problem) -> Objects:
+    """No object, because of a problem."""
+    return Objects([], None, False, [problem])
 
 
 def _inside_id(raw_id, num_classes: int) -> int | None:
@@ -181,24 +232,19 @@ def _load_problem(error: Exception, image_id: int, path, instance) -> Problem:
     """The problem of an annotation that cannot be read or drawn."""
     kind = "unreadable masks"
     if isinstance(error, FileNotFoundError):
-        kind = "missing file"
-        path = error.filename or path
-    elif isinstance(error, ValueError) and "image" in str(error):
-        # Shapes that know the size they were made for say so.
-        if any(sign in str(error) for sign in ("size", "px long together")):
-            kind = "mask size"
+        kind, path = "missing file", error.filename or path
+    elif isinstance(error, ValueError) and any(s in str(error) for s in SIZE_SIGNS):
+        kind = "mask size"
     return Problem(kind, image_id, path, instance, describe(error))
 
 
-def _size_problem(image_id: int, path, picture_size, size) -> Problem:
+def _size_problem(text: str, size, image_id: int, path, picture_size) -> Problem:
     """The problem of masks that are drawn for another size than the picture has."""
-    text = f"masks are {tuple(size)} in height and width, the picture {picture_size}"
     header = read_header(path)
-    if tuple(size) == picture_size[::-1]:
-        if header is not None and header.orientation in TURNED_ORIENTATIONS:
-            text += f"; its file has an EXIF note to turn it ({header.orientation})"
-            return Problem("exif rotation", image_id, path, None, text)
-        text += ": transposed"
+    transposed = picture_size is not None and size == picture_size[::-1]
+    if transposed and header and header.orientation in TURNED_ORIENTATIONS:
+        text += f"; its file has an EXIF note to turn it ({header.orientation})"
+        return Problem("exif rotation", image_id, path, None, text)
     return Problem("mask size", image_id, path, None, text)
 
 

@@ -21,8 +21,9 @@ from mrcnn.geometry.boxes import compute_overlaps
 
 # Mask IoU from which two objects of an image are one object annotated twice.
 DUPLICATE_IOU = 0.95
-# Share of an object's area that a mini mask has to keep.
-MIN_KEPT_AREA = 0.25
+# Mask IoU of an object with what its mini mask, blown up again, shows of it. The
+# outlines of COCO, VOC and the balloons stay above 0.7; lines of a pixel fall to 0.
+MIN_MINI_IOU = 0.5
 
 
 def validate_dataset(
@@ -152,9 +153,15 @@ def mask_problems(
         return
     mini_shape = tuple(int(side) for side in mini_shape)
     for item, crop in seen:
-        kept = minimize_crop(crop.mask, mini_shape).mean() / crop.mask.mean()
-        if kept < MIN_KEPT_AREA:
-            text = f"keeps {kept:.0%} of its area in a mini mask of {mini_shape}"
+        mini = minimize_crop(crop.mask, mini_shape)
+        shown = minimize_crop(mini, crop.mask.shape)
+        iou = np.count_nonzero(shown & crop.mask) / np.count_nonzero(shown | crop.mask)
+        if iou < MIN_MINI_IOU:
+            text = (
+                f"of {np.count_nonzero(crop.mask)} px, a mini mask of {mini_shape} "
+                f"shows it with IoU {iou:.2f}"
+            )
+            text += "" if mini.any() else ": nothing of it"
             where = item.path or path
             yield Problem("thin object", image_id, where, item.instance, text)
 

@@ -13,7 +13,7 @@ from mrcnn.data.anchor_clusters import AnchorChoice, suggest_anchors
 from mrcnn.data.anchor_fit import AnchorFit, fit_anchors
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.generator import feature_shapes
-from mrcnn.data.loading import naming_image
+from mrcnn.data.loading import has_own_masks, naming_image
 from mrcnn.data.model_objects import model_objects
 from mrcnn.data.object_crops import crop_masks
 from mrcnn.geometry.anchors import anchor_sizes
@@ -236,10 +236,14 @@ def _model_boxes(dataset, config, ids, verbose):
 
 def _objects_and_size(dataset, image_id: int):
     """Returns the objects of an image, and (height, width) that they are drawn for."""
-    if isinstance(dataset, AnnotatedDataset) and not dataset.overrides_load_mask:
-        return dataset.load_object_crops(image_id), dataset.image_size(image_id)
-    masks, class_ids = dataset.load_mask(image_id)
-    return crop_masks(masks, class_ids), np.shape(masks)[:2]
+    if has_own_masks(dataset):
+        masks, class_ids = dataset.load_mask(image_id)
+        return crop_masks(masks, class_ids), np.shape(masks)[:2]
+    if isinstance(dataset, AnnotatedDataset):
+        size = dataset.image_size(image_id)
+    else:
+        size = np.shape(dataset.load_image(image_id))[:2]
+    return dataset.load_object_crops(image_id), size
 
 
 def _recall(group: str, ious: np.ndarray) -> AnchorRecall:
