@@ -18,8 +18,13 @@ BOX_READERS = frozenset(
     ("BBoxSafeRandomCrop", "RandomSizedBBoxSafeCrop", "AtLeastOneBBoxRandomCrop")
     + ("ConstrainedCoarseDropout",)
 )
-# What masks are filled with where an image is filled; None leaves masks alone.
-FILL_ATTRIBUTES = ("fill_mask", "mask_drop_value")
+# Attributes, and what the masks of objects want there instead of a user's number, which
+# is meant for the classes of a label image. PixelDropout would drop other pixels of the
+# masks than of the image.
+MASK_FILLS = (("fill_mask", 0), ("mask_drop_value", None))
+# cv2.INTER_NEAREST, the default for masks, is off by up to half a pixel of the source
+# when it resizes; cv2.INTER_LINEAR, cut at one half, is not.
+NEAREST, LINEAR = 0, 1
 # As a BboxParams takes them; its format and labels are ours.
 BOX_LIMITS = ("min_area", "min_visibility", "min_width", "min_height")
 BOX_LIMITS += ("check_each_transform", "max_accept_ratio")
@@ -66,9 +71,11 @@ def augment_by_albumentations(
     transforms = list(_all_transforms(twin))
     _check_transforms(transforms)
     for transform in transforms:
-        for name in FILL_ATTRIBUTES:
+        for name, fill in MASK_FILLS:
             if getattr(transform, name, None) is not None:
-                setattr(transform, name, 0)
+                setattr(transform, name, fill)
+        if getattr(transform, "mask_interpolation", None) == NEAREST:
+            transform.mask_interpolation = LINEAR
     box_params = _box_params(transforms)
     reads_boxes = box_params is not None or any(
         base.__name__ in BOX_READERS for t in transforms for base in type(t).__mro__
@@ -101,46 +108,79 @@ def augment_by_albumentations(
 def _all_transforms(transform) -> Iterator:
     """Yields a transform and all that it holds."""
     yield transform
-    for child in getattr(transform, "transforms", ()):
-        yield from _all_transforms(child)
+    if _is_composition(transform):
+        for child in transform.transforms:
+            yield from _all_transforms(child)
+
+
+def _is_composition(transform) -> bool:
+    """Returns True for Compose, OneOf and their like."""
+    import albumentations
+
+    return isinstance(transform, albumentations.BaseCompose)
 
 
 def _check_transforms(transforms: list) -> None:
     """Raises ValueError for what would wait for data that there are not."""
     for transform in transforms:
-        name = type(transform).__name__
-        reason = None
         if not hasattr(transform, "set_random_state"):
             reason = "has no set_random_state(); install albumentations 2.0.8 or newer"
-        elif "keypoints" in getattr(transform, "processors", ()) and hasattr(
-            transform, "transforms"
-        ):
-            reason = "has keypoint_params, but there are no keypoints; leave them out"
-        elif not hasattr(transform, "transforms"):
-            missing = set(getattr(transform, "targets_as_params", ())) - GIVEN
-            # Says nothing, and does nothing, without a label image.
-            if getattr(transform, "mask_indices", None) is not None:
-                missing.add("mask")
-            targets = transform.targets
-            if missing:
-                reason = (
-                    f"needs {sorted(missing)}; an image comes with `masks` and "
-                    "`bboxes` only. Leave it out"
-                )
-            elif "image" not in targets:
-                reason = f"changes {sorted(targets)}, not images; leave it out"
-            elif "masks" not in targets and hasattr(transform, "apply_to_mask"):
-                reason = "moves pixels of images only, the masks would stay"
+        elif _is_composition(transform):
+            reason = _composition_trouble(transform)
+        else:
+            reason = _transform_trouble(transform)
         if reason:
-            raise ValueError(f"augment(augmentation=...): {name} {reason}.")
+            raise ValueError(
+                f"augment(augmentation=...): {type(transform).__name__} {reason}."
+            )
+
+
+def _composition_trouble(composition) -> str | None:
+    """Returns why a composition cannot be used, if so."""
+    if "keypoints" in composition.processors:
+        return "has keypoint_params, but there are no keypoints; leave them out"
+    if type(composition).__name__ == "SelectiveChannelTransform":
+        for part in _all_transforms(composition):
+            if _changes_masks(part):
+                return (
+                    f"changes channels by {type(part).__name__} where masks cannot "
+                    "follow; leave it out"
+                )
+    return None
+
+
+def _transform_trouble(transform) -> str | None:
+    """Returns why a single transform cannot be used, if so."""
+    missing = set(transform.targets_as_params) - GIVEN
+    # It says nothing, and does nothing, without a label image.
+    if getattr(transform, "mask_indices", None) is not None:
+        missing.add("mask")
+    targets = transform.targets
+    if missing:
+        return (
+            f"needs {sorted(missing)}; an image comes with `masks` and `bboxes` only. "
+            "Leave it out"
+        )
+    if "image" not in targets:
+        return f"changes {sorted(targets)}, not images; leave it out"
+    if "masks" not in targets and hasattr(transform, "apply_to_mask"):
+        return "moves pixels of images only, the masks would stay; leave it out"
+    return None
+
+
+def _changes_masks(transform) -> bool:
+    """Returns False for colors, and for dropouts that leave masks alone."""
+    fills = {
+        getattr(transform, name) for name, _ in MASK_FILLS if hasattr(transform, name)
+    }
+    return hasattr(transform, "apply_to_mask") and fills != {None}
 
 
 def _box_params(transforms: list) -> dict | None:
     """Returns the limits that bbox_params set, the outermost if there are several."""
     for transform in transforms:
-        processors = getattr(transform, "processors", {})
-        if hasattr(transform, "transforms") and "bboxes" in processors:
-            params = processors["bboxes"].params
+        if _is_composition(transform) and "bboxes" in transform.processors:
+            params = transform.processors["bboxes"].params
             return {name: getattr(params, name) for name in BOX_LIMITS}
     return None
 

@@ -137,6 +137,8 @@ def _augment_by_function(image, mask, class_ids, function, rng):
     image, mask = np.asarray(result[0]), np.asarray(result[1])
     # A float mask has been interpolated; every other type says yes or no.
     mask = mask >= 0.5 if mask.dtype.kind == "f" else mask.astype(bool)
+    if mask.ndim == 3 and not mask.shape[-1]:  # there was nothing to resize
+        mask = np.zeros([*image.shape[:2], 0], dtype=bool)
     class_ids = np.asarray(result[2] if len(result) > 2 else class_ids)
     if class_ids.size and class_ids.dtype.kind not in "iu":
         raise TypeError(

@@ -19,6 +19,9 @@ MASK_AUGMENTERS = MASK_CONTAINERS | MASK_MOVERS
 IMAGE_MOVERS = frozenset(("ElasticTransform",))
 # OpenCV 5 stops at 128 channels, OpenCV 4 at 512: stacks go through it in slices.
 MAX_CHANNELS = 100
+# Those that take no more at once: PIL's RGB, OpenCV's resizing by area.
+NARROW_MODULE, NARROW_AUGMENTERS = "pillike", frozenset(("Resize", "KeepSizeByResize"))
+NARROW_CHANNELS = 3
 # Masks travel as 0 and 255: interpolated outlines are cut at one half, exactly.
 MASK_ON, MASK_CUT = np.uint8(255), 128
 FILL_ATTRIBUTES = ("cval", "pad_cval")
@@ -54,15 +57,20 @@ def augment_by_imgaug(
     fixed.seed_(int(rng.integers(2**31)))
     fixed = fixed.to_deterministic()
     image = fixed.augment_image(np.ascontiguousarray(image))
-    if not mask.shape[-1]:
+    count = mask.shape[-1]
+    if not count:
         return image, np.zeros([*image.shape[:2], 0], dtype=bool)
 
     # 2. The same on masks: movers only, and what comes in from outside is no object.
-    mask_twin = fixed.deepcopy()
+    mask_twin, step = fixed.deepcopy(), MAX_CHANNELS
     for augmenter in [mask_twin, *mask_twin.get_all_children(flat=True)]:
+        if is_narrow(augmenter):
+            step = NARROW_CHANNELS
         for name in FILL_ATTRIBUTES:
             if hasattr(augmenter, name):
                 setattr(augmenter, name, imgaug.parameters.Deterministic(0))
+    if step == NARROW_CHANNELS:  # and no less: PIL knows no image of two channels
+        mask = np.pad(mask, ((0, 0), (0, 0), (0, -count % step)))
     hooks = imgaug.HooksImages(
         activator=lambda images, augmenter, parents, default: is_one_of(
             augmenter, MASK_AUGMENTERS
@@ -73,11 +81,9 @@ def augment_by_imgaug(
         mask_twin.augment_images(
             [part.astype(np.uint8, order="C") * MASK_ON], hooks=hooks
         )[0]
-        for part in np.split(
-            mask, range(MAX_CHANNELS, mask.shape[-1], MAX_CHANNELS), axis=-1
-        )
+        for part in np.split(mask, range(step, mask.shape[-1], step), axis=-1)
     ]
-    return image, np.concatenate(slices, axis=-1) >= MASK_CUT
+    return image, np.concatenate(slices, axis=-1)[..., :count] >= MASK_CUT
 
 
 def check_that_masks_can_follow(augmentation) -> None:
@@ -98,6 +104,13 @@ def check_that_masks_can_follow(augmentation) -> None:
                     f"{type(augmenter).__name__} moves pixels where masks cannot "
                     "follow; put it before or after it, in a Sequential."
                 )
+
+
+def is_narrow(augmenter) -> bool:
+    """Returns True for an augmenter that takes images of three channels only."""
+    return type(augmenter).__module__.split(".")[-1] == NARROW_MODULE or is_one_of(
+        augmenter, NARROW_AUGMENTERS
+    )
 
 
 def is_one_of(augmenter, names: frozenset[str]) -> bool:
