@@ -130,9 +130,17 @@ class DataGenerator:
             with naming_image(self.dataset, image_id):
                 samples.append(self._sample(image_id, rng))
         self._check_shapes(samples, self.image_ids_of(epoch, index))
-        return {
-            name: np.stack([sample[name] for sample in samples]) for name in samples[0]
+        batch = {
+            # The only row of a batch needs no copy.
+            name: np.stack([sample[name] for sample in samples])
+            if len(samples) > 1
+            else samples[0][name][np.newaxis]
+            for name in samples[0]
         }
+        batch["input_image"] = subtract_mean(
+            batch["input_image"], self.config.MEAN_PIXEL
+        )
+        return batch
 
     def _draws(self, epoch: int, index: int) -> list[tuple[int, int]]:
         """Returns (pass, image id) of every image of a batch."""
@@ -166,7 +174,10 @@ class DataGenerator:
         return np.random.default_rng(key).permutation(self.image_ids)
 
     def _sample(self, image_id: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Returns the rows of one image, by the names of the model's inputs."""
+        """Returns the rows of one image, by the names of the model's inputs.
+
+        The mean is not subtracted yet.
+        """
         config = self.config
         source = self.dataset.image_info[image_id]["source"]
         plain = source in self.no_augmentation_sources
@@ -202,7 +213,7 @@ class DataGenerator:
         gt_masks = np.zeros([*masks.shape[:2], room], dtype=bool)
         gt_masks[..., :count] = masks
         return {
-            "input_image": subtract_mean(image, config.MEAN_PIXEL),
+            "input_image": image,
             "input_image_meta": np.asarray(image_meta, dtype=np.float32),
             "input_rpn_match": np.asarray(rpn.match, dtype=np.int32)[:, np.newaxis],
             "input_rpn_bbox": np.asarray(rpn.deltas, dtype=np.float32),

@@ -198,18 +198,17 @@ def _group_anchors(anchors: np.ndarray) -> _Groups:
     if missing:
         anchors = np.pad(anchors, ((0, missing), (0, 0)), mode="edge")
     # Coordinate by coordinate in memory: all arithmetic runs along whole groups.
-    members = np.ascontiguousarray(anchors.T).reshape(4, -1, GROUP_SIZE)
-    heights, widths = members[2:] - members[:2]
-    members = np.moveaxis(members, 0, -1)
-    areas = box_areas(members)
-    hulls = [members[..., i].min(axis=1) for i in (0, 1)]
-    hulls += [members[..., i].max(axis=1) for i in (2, 3)]
+    y1, x1, y2, x2 = members = np.ascontiguousarray(anchors.T).reshape(
+        4, -1, GROUP_SIZE
+    )
+    heights, widths = np.maximum(members[2:] - members[:2], 0)
+    areas = heights * widths
     return _Groups(
-        members,
-        np.stack(hulls, axis=1),
-        np.stack([heights.max(axis=1), widths.max(axis=1)], axis=1),
-        areas.min(axis=1),
-        areas.max(axis=1),
+        np.moveaxis(members, 0, -1),
+        np.stack([y1.min(1), x1.min(1), y2.max(1), x2.max(1)], axis=1),
+        np.stack([heights.max(1), widths.max(1)], axis=1),
+        areas.min(1),
+        areas.max(1),
     )
 
 
@@ -224,7 +223,7 @@ def _may_overlap(groups: _Groups, boxes: np.ndarray, iou) -> np.ndarray:
     hulls, areas = groups.hulls[:, None], box_areas(boxes)
     sides = np.minimum(hulls[..., 2:], boxes[:, 2:])
     sides -= np.maximum(hulls[..., :2], boxes[:, :2])
-    sides = np.clip(sides, 0, np.maximum(groups.max_sides, 0)[:, None])
+    sides = np.clip(sides, 0, groups.max_sides[:, None])
     shared = np.minimum(sides[..., 0] * sides[..., 1], groups.max_areas[:, None])
     least_area = groups.min_areas[:, None]
     union = np.maximum(np.maximum(least_area, areas), least_area + areas - shared)
