@@ -121,6 +121,8 @@ def mask_problems(
 ) -> Iterator[Problem]:
     """Yields the objects that resizing, mini masks or anchors do not serve.
 
+    Crowds are none of them; objects of one pixel are a fault by themselves.
+
     Args:
         found: objects of an image.
         shape: (height, width) of the image, orig.
@@ -128,7 +130,8 @@ def mask_problems(
         image_id: inside id.
         path: of the image.
     """
-    found = [o for o in found if not o.is_crowd and o.crop.mask.any()]
+    pixels = [np.count_nonzero(item.crop.mask) for item in found]
+    found = [o for o, n in zip(found, pixels, strict=True) if n > 1 and not o.is_crowd]
     if not found:
         return
     use_mini, mini_shape = Config.USE_MINI_MASK, Config.MINI_MASK_SHAPE
