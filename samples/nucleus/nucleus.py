@@ -254,7 +254,7 @@ def problems(args):
     elif weights not in ("last", "none") and not Path(weights).is_file():
         yield f"--weights {weights}: no such file"
     try:
-        for subset in {args.subset, "val"} if training else {args.subset}:
+        for subset in (args.subset, "val") if training else (args.subset,):
             make_dataset(args.dataset, subset)
     except (OSError, ValueError) as error:
         yield f"--dataset {args.dataset}: {error}"

@@ -99,10 +99,9 @@ def make_augmentation():
     return iaa.Sequential([iaa.Fliplr(0.5), zoom, iaa.Multiply((0.7, 1.3))])
 
 
-def train(model, dataset_dir, year=None, epochs=None, resume=False):
+def train(model, train_set, val_set, epochs=None, resume=False):
     """Train in the stages of the model's config, up to `epochs` in total."""
     config = model.config
-    train_set, val_set = (make_dataset(dataset_dir, s, year) for s in SUBSETS)
     total, done = epochs or config.EPOCHS, 0
     for end, layers, factor in config.STAGES:
         end = min(end or total, total)
@@ -121,17 +120,15 @@ def train(model, dataset_dir, year=None, epochs=None, resume=False):
     print(f"Weights are in {model.log_dir}")
 
 
-def evaluate(model, dataset_dir, year=None, limit=0, output=None):
-    """Print the AP of COCO and of VOC on val; returns the EvaluationResult.
+def evaluate(model, dataset, limit=0, output=None):
+    """Print the AP of COCO and of VOC; returns the EvaluationResult.
 
     Args:
         model: a MaskRCNN for inference.
-        dataset_dir: as for `VocDataset.load_voc`.
-        year: the same.
+        dataset: a prepared VocDataset.
         limit: how many photographs, the first ones; 0 for all.
         output: folder for result.json, figures and examples; None for none.
     """
-    dataset = make_dataset(dataset_dir, "val", year)
     image_ids = dataset.image_ids[: limit or None]
     result = evaluation.evaluate(model, dataset, image_ids)
     print("\nVOC, IoU 0.5          AP   11 points")
@@ -203,11 +200,6 @@ def problems(args):
         yield f"--weights none: {args.command} needs a trained network"
     elif weights not in ("last", "none") and not Path(weights).is_file():
         yield f"--weights {weights}: no such file"
-    try:
-        for subset in SUBSETS if training else ("val",):
-            make_dataset(args.dataset, subset, args.year)
-    except (OSError, ValueError) as error:
-        yield f"--dataset {args.dataset}: {error}"
     if not training and args.limit < 0:
         yield f"--limit {args.limit}: 1 or more, or 0 for all"
     if not training and args.output and args.output.is_file():
@@ -225,6 +217,11 @@ def main(argv=None):
         args.weights = config.WEIGHTS
     for problem in problems(args):
         parser.error(problem)
+    subsets = SUBSETS if training else ("val",)
+    try:
+        datasets = [make_dataset(args.dataset, s, args.year) for s in subsets]
+    except (OSError, ValueError) as error:
+        parser.error(f"--dataset {args.dataset}: {error}")
     if not training:
         config.IMAGES_PER_GPU = 1
     elif args.steps is not None:
@@ -239,9 +236,9 @@ def main(argv=None):
     except OSError as error:  # no checkpoint, no connection
         parser.error(str(error))
     if training:
-        train(model, args.dataset, args.year, args.epochs, args.resume)
+        train(model, *datasets, args.epochs, args.resume)
     else:
-        evaluate(model, args.dataset, args.year, args.limit, args.output)
+        evaluate(model, *datasets, args.limit, args.output)
     return 0
 
 
