@@ -98,8 +98,8 @@ def read_header(path: str | None) -> Header | None:
         with Image.open(path) as picture:
             orientation = picture.getexif().get(EXIF_ORIENTATION, UPRIGHT)
             return Header((picture.height, picture.width), orientation)
-    except (OSError, SyntaxError, ValueError):
-        return None
+    except Exception:  # plug-ins and damaged notes raise what they like;
+        return None  # load_image says what is wrong with the file
 
 
 def told_size(info: dict) -> tuple[int, int] | None:

@@ -89,12 +89,24 @@ def load_objects(dataset, image_id: int, picture: Picture) -> Objects:
         problems.append(
             _size_problem(text, objects.size, image_id, path, picture.shape)
         )
-    elif None not in (picture.shape, told) and picture.shape != told:
+    elif told is not None and not _has_size(path, picture.shape, told):
         text = f"add_image was told {told}, the picture is {picture.shape}"
         problems.append(Problem("image size", image_id, path, None, text))
     for item in objects.found:
         problems += _pixel_problems(item, image_id, item.path or path, objects.size)
     return objects._replace(problems=problems)
+
+
+def _has_size(path: str | None, shape, told) -> bool:
+    """True unless a picture has another size than `add_image` was told.
+
+    The file counts, where there is one: a data set may shrink what it loads.
+    """
+    header = read_header(path)
+    if header is None:
+        return shape in (None, told)
+    turned = header.orientation in TURNED_ORIENTATIONS
+    return told == header.shape or (turned and told == header.shape[::-1])
 
 
 def _draws_annotations(dataset) -> bool:
@@ -110,11 +122,13 @@ def _draws_annotations(dataset) -> bool:
 def _from_annotations(dataset, image_id: int, picture: Picture) -> Objects:
     """The objects of an AnnotatedDataset."""
     path = path_of(dataset, image_id)
-    source = dataset.image_info[image_id]["source"]
+    info = dataset.image_info[image_id]
+    source = info["source"]
     try:
         annotations = dataset.load_annotations(image_id)
     except Exception as error:  # a user's load_annotations may raise anything
-        return _nothing(_load_problem(error, image_id, path, None))
+        file = info.get("label_path") or info.get("annotation_file") or path
+        return _nothing(_load_problem(error, image_id, file, None))
     try:
         size = dataset.image_size(image_id)
     except Exception as error:

@@ -103,8 +103,11 @@ def duplicate_objects(
     """Yields the objects whose pixels are those of an earlier one; crowds apart."""
     found = [o for o in found if not o.is_crowd and o.crop.mask.any()]
     boxes = np.array([o.crop.box for o in found], np.float32).reshape(-1, 4)
-    # Masks can be as alike as that only if their boxes nearly are.
-    near = np.triu(compute_overlaps(boxes, boxes) > DUPLICATE_IOU**2, k=1)
+    areas = np.array([np.count_nonzero(o.crop.mask) for o in found], np.float64)
+    # No two masks are more alike than their areas.
+    smaller, larger = (f.outer(areas, areas) for f in (np.minimum, np.maximum))
+    near = smaller >= DUPLICATE_IOU * larger
+    near = np.triu(near & (compute_overlaps(boxes, boxes) > 0), k=1)
     for first, second in np.argwhere(near).tolist():
         one, other = found[first], found[second]
         iou = _crop_iou(one.crop, other.crop)

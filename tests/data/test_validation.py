@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.data.annotations import Rectangle
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
+from mrcnn.data.memory import InMemoryDataset
 from mrcnn.data.validation_report import ERROR_KINDS, WARNING_KINDS
 from tests.data.planted import (
     FAULTS,
@@ -20,6 +21,7 @@ from tests.data.planted import (
     PlantConfig,
     PlantDataset,
     Planted,
+    write_picture,
 )
 
 # pycocotools hands NumPy 2 an old kind of array.
@@ -185,6 +187,45 @@ def test_size_that_differs_from_a_fitting_picture_and_mask(tmp_path):
     assert kinds(dataset.validate()) == ["image size"]
 
 
+def test_pictures_that_a_data_set_shrinks_have_their_size(tmp_path):
+    data = PlantDataset(tmp_path)
+    for info in data.image_info:
+        info |= {"height": HEIGHT, "width": WIDTH}
+    assert not list(InMemoryDataset(data, max_side=64).validate())
+
+
+def test_objects_are_the_same_by_their_pixels_whatever_their_boxes(tmp_path):
+    def spoil(masks, class_ids):
+        masks[..., 1] = masks[..., 0]
+        masks[25, 50:100, 1] = True  # a whisker: the box is twice as wide
+        return masks, class_ids
+
+    dataset = MaskDataset(PlantDataset(tmp_path))
+    dataset.spoil[1] = spoil
+    assert kinds(dataset.validate()) == ["duplicate object"]
+
+
+def test_label_images_that_are_missing_or_no_labels(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    labels = np.zeros([HEIGHT, WIDTH], np.uint8)
+    labels[10:50, 20:70], labels[60:90, 20:70] = 1, 4
+    for i in range(3):
+        write_picture(tmp_path / "images" / f"{i}.png", i)
+        Image.fromarray(labels).save(tmp_path / "labels" / f"{i}.png")
+    dataset = open_dataset(tmp_path)
+    assert not list(dataset.validate())
+    dataset = open_dataset(tmp_path)
+    (tmp_path / "labels" / "0.png").unlink()
+    (tmp_path / "labels" / "2.png").write_bytes(b"no picture")
+    report = dataset.validate()
+    assert [(p.kind, p.image_id) for p in report] == [
+        ("missing file", 0),
+        ("unreadable masks", 2),
+    ]
+    assert [Path(p.path).parent.name for p in report] == ["labels", "labels"]
+
+
 def test_crowds_are_free_of_what_holds_for_objects(tmp_path):
     data = PlantDataset(tmp_path)
     same = data.objects()[0].shape
@@ -303,50 +344,3 @@ def test_unprepared_data_unknown_images_and_blind_comparison_are_refused(tmp_pat
         data.validate(against=Dataset())
     with pytest.raises(ValueError, match="read_images"):
         data.validate(against=data, read_images=False)
-
-
-# What is really there, with the default anchors: name, subset, images, objects with
-# crowds, kinds.
-SHARED = [
-    ("balloon", None, 74, 305, {"small box": 2}),
-    ("labelme_nuts", None, 18, 165, {}),
-    ("voc_mini", None, 44, 115, {}),
-    (
-        "coco_tiny",
-        None,
-        160,
-        1520,
-        {"duplicate object": 1, "small box": 83, "unmatched box": 5},
-    ),
-    pytest.param(
-        *("nucleus", None, 172, 5703),
-        {"small box": 552, "many objects": 6},
-        marks=pytest.mark.slow,
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "subset", "images", "objects", "counts"), SHARED)
-def test_of_shared_data_only_what_is_there(
-    shared, name, subset, images, objects, counts
-):
-    class Default(PlantConfig):
-        IMAGE_MIN_DIM, IMAGE_MAX_DIM = 800, 1024
-        RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)
-        MINI_MASK_SHAPE = (56, 56)
-        MAX_GT_INSTANCES = 100
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        dataset = open_dataset(shared / "data" / name, subset)
-        config = Default()
-        config.NUM_CLASSES = dataset.num_classes
-        report = dataset.validate(config)
-    assert report.ok and report.counts() == counts, str(report)
-    assert (report.num_images, report.num_objects) == (images, objects)
-
-
-def test_training_and_validation_sets_of_shared_data_have_no_picture_in_common(shared):
-    for name in ("voc_mini", "labelme_nuts"):
-        train, val = (open_dataset(shared / "data" / name, s) for s in ("train", "val"))
-        assert not train.validate(against=val).of_kind("leaked image")
