@@ -218,6 +218,4 @@ def _checked_image(new_image, image: np.ndarray, augmentation) -> np.ndarray:
             f"{image.dtype} and came out as {received}; leave out Normalize, ToFloat, "
             "ToTensorV2 and the like: the network's input is made afterwards."
         )
-    if new_image.ndim == 2:  # OpenCV loses the axis of a single channel
-        new_image = new_image[..., np.newaxis]
     return new_image

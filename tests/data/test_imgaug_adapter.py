@@ -94,6 +94,28 @@ def test_150_masks_move_with_their_colors(name):
     assert_masks_are_where_the_colors_are(image, mask)
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+@pytest.mark.parametrize("name", ["Affine of PIL", "Fliplr", "KeepSizeByResize"])
+def test_any_number_of_masks_goes_through(name, count):
+    image, mask, class_ids = painted_scene()
+    few = image * mask[..., :count].any(axis=-1, keepdims=True)
+    result = augmented(MOVERS[name], 1, (few, mask[..., :count], class_ids[:count]))
+    assert result.mask.shape[2] == count
+    assert_masks_are_where_the_colors_are(result.image, result.mask)
+
+
+def test_no_more_masks_than_opencv_takes_go_in_at_once():
+    widths = []
+
+    class Spy(iaa.Fliplr):
+        def _augment_batch_(self, batch, random_state, parents, hooks):
+            widths.extend(image.shape[-1] for image in batch.images)
+            return super()._augment_batch_(batch, random_state, parents, hooks)
+
+    augmented(Spy(1.0), 0, painted_scene(10, 15, 1))
+    assert widths == [3, 100, 50]
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_image_without_objects_moves_alike(name):
     scene = painted_scene()
@@ -180,13 +202,13 @@ def test_result_depends_on_the_rng_alone():
     assert (augmented(BUSY, 8).image != first.image).any()
 
 
-def test_result_does_not_depend_on_the_state_of_the_augmenter():
-    used = BUSY.deepcopy()
-    used.seed_(3)
-    before = used.augment_image(painted_scene()[0])
+def test_augmenter_and_its_state_are_of_no_matter_and_are_not_changed():
+    used, fresh = BUSY.deepcopy(), BUSY.deepcopy()
+    for augmenter in (used, fresh):
+        augmenter.seed_(3)
+    image = painted_scene()[0]
     np.testing.assert_array_equal(augmented(used, 7).image, augmented(BUSY, 7).image)
-    used.seed_(3)  # what it does on its own has not changed either
-    np.testing.assert_array_equal(used.augment_image(painted_scene()[0]), before)
+    np.testing.assert_array_equal(used.augment_image(image), fresh.augment_image(image))
 
 
 def test_inputs_are_not_changed():
