@@ -84,7 +84,7 @@ def match_anchors(
     return AnchorMatch(match, gt_ix.astype(np.int32))
 
 
-class _Groups(NamedTuple):
+class AnchorGroups(NamedTuple):
     """Anchors, K groups of GROUP_SIZE neighbors, and what all of a group share.
 
     Attributes:
@@ -122,6 +122,8 @@ def match_boxes(
     positive_iou: float = 0.7,
     negative_iou: float = 0.3,
     crowd_boxes: np.ndarray | None = None,
+    *,
+    groups: AnchorGroups | None = None,
 ) -> AnchorMatch:
     """Returns `match_anchors` of boxes, without their [A, G] overlaps.
 
@@ -137,9 +139,13 @@ def match_boxes(
         positive_iou: see `match_anchors`.
         negative_iou: see `match_anchors`.
         crowd_boxes: [K, (y1, x1, y2, x2)], same frame, or None.
+        groups: `group_anchors(anchors)`, where the same anchors are matched often.
 
     Returns:
         AnchorMatch(match, gt_ix).
+
+    Raises:
+        ValueError: groups are those of more or fewer anchors.
     """
     anchors = as_boxes(anchors, "match_boxes(anchors)")
     gt_boxes = as_boxes(gt_boxes, "match_boxes(gt_boxes)")
@@ -155,7 +161,13 @@ def match_boxes(
             compute_overlaps(anchors, crowd_boxes),
         )
         return AnchorMatch(match, np.where(match == 1, gt_ix, 0).astype(np.int32))
-    groups = _group_anchors(anchors)
+    if groups is None:
+        groups = group_anchors(anchors)
+    elif len(groups.anchors) != -(-len(anchors) // GROUP_SIZE):
+        raise ValueError(
+            f"match_boxes(groups): {len(groups.anchors)} groups are not those of "
+            f"{len(anchors)} anchors; pass group_anchors(anchors)."
+        )
     match = np.full(groups.anchors.shape[:2], -1, np.int32)
     is_positive = np.zeros(match.shape, bool)
 
@@ -192,8 +204,13 @@ def match_boxes(
     return AnchorMatch(match, gt_ix)
 
 
-def _group_anchors(anchors: np.ndarray) -> _Groups:
-    """Returns float32 anchors [A, 4], not empty, in groups."""
+def group_anchors(anchors: np.ndarray) -> AnchorGroups:
+    """Returns anchors in groups, which takes longer than to match a few boxes.
+
+    Args:
+        anchors: [A, (y1, x1, y2, x2)], A at least 1; neighbors next to each other.
+    """
+    anchors = as_boxes(anchors, "group_anchors(anchors)")
     missing = -len(anchors) % GROUP_SIZE
     if missing:
         anchors = np.pad(anchors, ((0, missing), (0, 0)), mode="edge")
@@ -203,7 +220,7 @@ def _group_anchors(anchors: np.ndarray) -> _Groups:
     )
     heights, widths = np.maximum(members[2:] - members[:2], 0)
     areas = heights * widths
-    return _Groups(
+    return AnchorGroups(
         np.moveaxis(members, 0, -1),
         np.stack([y1.min(1), x1.min(1), y2.max(1), x2.max(1)], axis=1),
         np.stack([heights.max(1), widths.max(1)], axis=1),
@@ -212,11 +229,11 @@ def _group_anchors(anchors: np.ndarray) -> _Groups:
     )
 
 
-def _may_overlap(groups: _Groups, boxes: np.ndarray, iou) -> np.ndarray:
+def _may_overlap(groups: AnchorGroups, boxes: np.ndarray, iou) -> np.ndarray:
     """Returns bool [K, N]: could any of a group have this IoU with a box, or more?
 
     Args:
-        groups: _Groups.
+        groups: AnchorGroups.
         boxes: float32 [N, 4].
         iou: ratio, one for all or [N]; 0 asks for any overlap.
     """
@@ -230,7 +247,9 @@ def _may_overlap(groups: _Groups, boxes: np.ndarray, iou) -> np.ndarray:
     return (shared > 0) & (shared >= np.asarray(iou) * (1 - SAFETY) * union)
 
 
-def _measured(groups: _Groups, boxes: np.ndarray, near: np.ndarray) -> Iterator[_Pairs]:
+def _measured(
+    groups: AnchorGroups, boxes: np.ndarray, near: np.ndarray
+) -> Iterator[_Pairs]:
     """Yields the near pairs of groups and boxes; all pairs of a box come together."""
     for start in range(0, len(boxes), GT_CHUNK):
         box_ix, group_ix = np.nonzero(near[:, start : start + GT_CHUNK].T)

@@ -1,11 +1,18 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.targets.matching import CROWD_IOU, GROUP_SIZE, match_anchors, match_boxes
+from mrcnn.targets.matching import (
+    CROWD_IOU,
+    GROUP_SIZE,
+    group_anchors,
+    match_anchors,
+    match_boxes,
+)
 
 
 def test_labels_follow_the_thresholds():
@@ -182,3 +189,17 @@ def test_matching_changes_no_input():
     anchors.setflags(write=False)
     match_boxes(anchors, boxes, crowd_boxes=boxes)
     np.testing.assert_array_equal(boxes, [[8, 8, 24, 24]])
+
+
+def test_groups_can_be_made_before():
+    groups = group_anchors(PYRAMID)
+    boxes = np.array([[8, 8, 24, 24], [50, 60, 90, 110]])
+    for _ in range(2):  # they are not used up
+        found = match_boxes(PYRAMID, boxes, groups=groups)
+        for array, wanted in zip(found, match_boxes(PYRAMID, boxes), strict=True):
+            np.testing.assert_array_equal(array, wanted)
+
+
+def test_groups_of_other_anchors_are_refused():
+    with pytest.raises(ValueError, match="48 groups are not those of 500 anchors"):
+        match_boxes(PYRAMID[:500], [[8, 8, 24, 24]], groups=group_anchors(PYRAMID))
