@@ -137,7 +137,8 @@ class EvaluationResult(Mapping):
             values = "".join(_cell(metrics[name]) for name in METRICS)
             lines.append(f"{_TITLES[kind]:8}{values}")
         rows = [row for row in self.per_class() if row["objects"]]
-        width = max([len(row["name"]) for row in rows], default=0) + 2
+        names = [row["name"] for row in rows]
+        width = max(len(name) for name in (*_TITLES.values(), *names)) + 2
         for kind in self:
             heads = [f"{name:>7}" for name in CLASS_METRICS]
             lines += ["", f"{_TITLES[kind]:{width}}objects{''.join(heads)}"]

@@ -213,6 +213,13 @@ def test_verbose_prints_the_table_and_0_nothing(capsys, result):
     assert capsys.readouterr().out == result.table() + "\n"
 
 
+def test_short_names_of_classes_leave_the_heads_of_the_table_apart():
+    short = TinyDataset()
+    short.class_names = ["BG", *(f"{i}" for i in range(1, short.num_classes))]
+    table = evaluate(TinyModel(), short, verbose=0).table()
+    assert table.count("boxes  objects") == table.count("masks  objects") == 1
+
+
 def test_table_names_kinds_numbers_and_classes_with_objects(result):
     lines = result.table().splitlines()
     assert lines[0] == "3 images; COCO, mean over IoU 0.50:0.95"
