@@ -129,6 +129,17 @@ def test_object_that_had_no_pixel_before_is_left_to_the_caller():
     assert result.class_ids.tolist() == [1, 2] * 6
 
 
+@pytest.mark.parametrize("params", [None, BOXES])
+@pytest.mark.parametrize("change", [slice(1, None), [0, *range(12)]])
+def test_transform_that_changes_the_number_of_masks_is_refused(params, change):
+    class Count(A.NoOp):
+        def apply_to_masks(self, masks, **kwargs):
+            return masks[change]
+
+    with pytest.raises(ValueError, match=r"class ids of the shape \(12,\)"):
+        augmented(A.Compose([Count(p=1)], bbox_params=params))
+
+
 def test_crop_that_is_safe_for_boxes_cuts_no_object():
     safe, scene = A.BBoxSafeRandomCrop(), painted_scene()
     for seed in range(5):

@@ -113,7 +113,7 @@ def test_no_more_masks_than_opencv_takes_go_in_at_once():
             return super()._augment_batch_(batch, random_state, parents, hooks)
 
     augmented(Spy(1.0), 0, painted_scene(10, 15, 1))
-    assert widths == [3, 100, 50]
+    assert widths[0] == 3 and sum(widths[1:]) == 150 and max(widths) <= 100
 
 
 @pytest.mark.parametrize("name", KINDS)

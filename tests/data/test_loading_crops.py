@@ -335,6 +335,28 @@ def test_image_of_another_size_fits_the_network_in_every_mode(name):
             assert image.shape == (64, 128, 3)
 
 
+@pytest.mark.parametrize(
+    "augmentation",
+    [iaa.Rot90(1, keep_size=False), iaa.Crop(px=(9, 0, 90, 40), keep_size=False)],
+    ids=["turned", "cut"],
+)
+def test_imgaug_may_change_the_size(augmentation):
+    config = CONFIGS["pad64"]
+    dataset = Photos()
+    dataset.load_image = lambda i: dataset.load_mask(i)[0][..., :3] * np.uint8(200)
+    plain = load_image_gt(dataset, config, 0)[0]
+    image, _, class_ids, boxes, mask = load_image_gt(
+        dataset, config, 0, augmentation=augmentation
+    )
+    assert image.shape[:2] != plain.shape[:2]
+    assert image.shape[0] % 64 == image.shape[1] % 64 == 0
+    assert class_ids.tolist() == [1, 2, -1, 2, 2][: len(class_ids)]
+    np.testing.assert_array_equal(boxes, extract_bboxes(mask))
+    # Its channels are the first masks: they have moved, and been padded, together.
+    differs = (image > 100) != mask[..., :3]
+    assert mask[..., :3].any(axis=(0, 1)).all() and differs.mean() < 0.01
+
+
 def test_scale_is_that_of_both_resizings():
     def smaller(image, mask, rng):
         return image[::2, ::2], mask[::2, ::2]
