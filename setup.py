@@ -31,10 +31,14 @@ setup(
     python_requires=">=3.10",
     install_requires=read_requirements(),
     extras_require={
+        # Frozen at this version. It asks for opencv-python-headless, which imaug has
+        # brought beside opencv-python already: no second cv2 comes in.
+        "albumentations": ["albumentations>=2.0.8"],
         "tensorboard": ["tensorboard"],
         "notebooks": NOTEBOOKS,
         "dev": [
             *NOTEBOOKS,
+            "albumentations>=2.0.8",
             "hypothesis",
             "pytest",
             "pytest-cov",

@@ -47,6 +47,7 @@ from mrcnn.classic.tensors import (
 from mrcnn.data.generator import feature_shapes as compute_backbone_shapes
 from mrcnn.data.loading import load_image_gt
 from mrcnn.engine.callbacks import TimeBudget
+from mrcnn.engine.evaluation_callback import EvaluationCallback
 from mrcnn.engine.inspection import log
 from mrcnn.engine.mask_rcnn import MaskRCNN
 from mrcnn.engine.training import NonFiniteLossError
@@ -62,6 +63,7 @@ __all__ = [
     "DataGenerator",
     "DetectionLayer",
     "DetectionTargetLayer",
+    "EvaluationCallback",
     "MaskRCNN",
     "NonFiniteLossError",
     "ProposalLayer",

@@ -42,11 +42,11 @@ WITHOUT_TENSORFLOW = ("config", "config_checks", "geometry", "targets", "evaluat
 WITHOUT_TENSORFLOW += ("data", "viz", "utils")
 HEAVY = {"tensorflow", "keras"}
 # Packages that cost seconds or are optional: imported by the function that needs them.
-LAZY = {"imgaug", "pycocotools", "matplotlib"}
+LAZY = {"albumentations", "imgaug", "pycocotools", "matplotlib"}
 # Subclasses of matplotlib's Artist need it; imported by the functions that draw.
 NEEDS_LAZY_AT_ITS_TOP = {"viz/labels.py"}
-# Used where it is there already: inside a notebook.
-OPTIONAL = {"IPython"}
+# Used where it is there already: inside a notebook; where the user has brought it.
+OPTIONAL = {"IPython", "albumentations"}
 
 # Import name to the name in requirements.txt, where they differ.
 DISTRIBUTIONS = {

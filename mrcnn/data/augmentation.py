@@ -7,29 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# imgaug augmenters that move pixels, and the containers that may hold them. Only these
-# are run on masks; a subclass counts as its base class.
-MASK_AUGMENTERS = frozenset(
-    # containers
-    ("Sequential", "SomeOf", "OneOf", "Sometimes", "KeepSizeByResize")
-    + ("WithPolarWarping",)
-    # movers
-    + ("Fliplr", "Flipud", "Rot90", "CropAndPad", "Affine", "AffineCv2", "Resize")
-    + ("PiecewiseAffine", "PerspectiveTransform", "ElasticTransformation", "Jigsaw")
+from mrcnn.data.albumentations_adapter import (
+    augment_by_albumentations,
+    is_albumentations,
 )
-# OpenCV 5 stops at 128 channels, OpenCV 4 at 512: stacks go through it in slices.
-MAX_CHANNELS = 100
-# Masks travel as 0 and 255: interpolated outlines are cut at one half, exactly.
-MASK_ON, MASK_CUT = np.uint8(255), 128
-FILL_ATTRIBUTES = ("cval", "pad_cval")
+from mrcnn.data.imgaug_adapter import augment_by_imgaug, is_imgaug
 
 
 class Augmented(NamedTuple):
     """An image after augmentation.
 
     Attributes:
-        image: [H, W, channels], px, the shape it had.
-        mask: bool [H, W, N], px; a mask may have become empty.
+        image: [H, W, channels], px; its size may have changed.
+        mask: bool [H, W, N], px, of the image's size; one may have become empty.
         class_ids: int32 [N].
     """
 
@@ -49,44 +39,80 @@ def augment(
 
     Law: the result depends on the arguments and the state of `rng` alone.
 
+    Three kinds of augmentation are taken:
+        imgaug augmenters: flips, crops, affine and elastic ones ... reach the masks,
+            colors do not, see `mrcnn.data.imgaug_adapter.MASK_AUGMENTERS`.
+        albumentations transforms (`pip install mrcnn[albumentations]`): one transform
+            or a composition. Of `bbox_params` the limits are obeyed: an object whose
+            box they refuse is dropped; format and label fields are of no matter.
+            `keypoint_params` and transforms that need other data than an image and
+            its masks are refused. It wants opencv-python-headless and imgaug wants
+            opencv-python; imgaug's package `imaug` installs both, in one version, and
+            the two share one module cv2: keep their versions equal.
+        functions: `augmentation(image, mask, rng) -> image, mask`, which keep the
+            number and order of the objects. One with the attribute `changes_objects`
+            is called as `augmentation(image, mask, class_ids, rng)` and returns all
+            three.
+
     Args:
         image: [H, W, channels], px.
         mask: bool [H, W, N], px.
         class_ids: int32 [N].
-        augmentation: an imgaug augmenter (of its parts those in MASK_AUGMENTERS reach
-            the masks, colors do not), or any function
-            `augmentation(image, mask, rng) -> image, mask`, which keeps the number and
-            order of the objects. A function with the attribute `changes_objects` is
-            called as `augmentation(image, mask, class_ids, rng)` and returns all three.
-            It is not changed.
+        augmentation: as above. It is not changed, nor are the arrays by the first two
+            kinds.
         rng: source of the randomness.
 
     Returns:
-        Augmented(image, mask, class_ids). Boxes are to be taken from the masks anew.
+        Augmented(image, mask, class_ids). The size may have changed, of image and masks
+        alike. Boxes are to be taken from the masks anew; those without a pixel left
+        are still there.
 
     Raises:
-        TypeError: `augmentation` is neither, or returned something else.
-        ValueError: it changed the size of the image, or the number of masks is not
-            that of the class ids.
+        TypeError: `augmentation` is none of these, or returned something else.
+        ValueError: image and masks came out in different sizes, the image with other
+            channels, or the number of masks is not that of the class ids; or it needs
+            what is not there.
     """
     class_ids = np.asarray(class_ids)
-    if hasattr(augmentation, "to_deterministic"):
-        new_image, new_mask = _augment_by_imgaug(image, mask, augmentation, rng)
+    if isinstance(augmentation, type):
+        name = augmentation.__name__
+        raise TypeError(
+            f"augment(augmentation={name}): that is a class; give an object: {name}()."
+        )
+    if is_imgaug(augmentation):
+        new_image, new_mask = augment_by_imgaug(image, mask, augmentation, rng)
+    elif is_albumentations(augmentation):
+        new_image, new_mask, class_ids = augment_by_albumentations(
+            image, mask, class_ids, augmentation, rng
+        )
     elif callable(augmentation):
         new_image, new_mask, class_ids = _augment_by_function(
             image, mask, class_ids, augmentation, rng
         )
     else:
         raise TypeError(
-            f"augment(augmentation={augmentation!r}): give an imgaug augmenter or a "
-            "function (image, mask, rng) -> (image, mask)."
+            f"augment(augmentation={augmentation!r}): give an imgaug augmenter, an "
+            "albumentations transform or a function (image, mask, rng) -> (image, "
+            "mask); several in an imgaug Sequential or an albumentations Compose."
         )
-    if new_image.shape != image.shape or new_mask.shape[:2] != mask.shape[:2]:
+    _check_shapes(image, mask, new_image, new_mask, class_ids, augmentation)
+    return Augmented(new_image, new_mask, class_ids)
+
+
+def _check_shapes(image, mask, new_image, new_mask, class_ids, augmentation) -> None:
+    """Raises ValueError if what came out does not fit together."""
+    if new_image.shape[2:] != image.shape[2:] or 0 in new_image.shape:
+        raise ValueError(
+            f"augment(augmentation={augmentation!r}): the image went in as "
+            f"{image.shape} and came out as {new_image.shape}; it must keep its "
+            "channels and some pixels."
+        )
+    if new_mask.shape[:2] != new_image.shape[:2]:
         raise ValueError(
             f"augment(augmentation={augmentation!r}): image and masks went in as "
             f"{image.shape} and {mask.shape} and came out as {new_image.shape} and "
-            f"{new_mask.shape}; use augmenters that keep the size (in imgaug: "
-            "keep_size=True, or KeepSizeByResize around them)."
+            f"{new_mask.shape}; height and width must be the same for both: do to the "
+            "masks what is done to the image."
         )
     if new_mask.shape[2:] != class_ids.shape:
         raise ValueError(
@@ -95,7 +121,6 @@ def augment(
             "return one mask a class id. A function that adds or drops objects sets "
             "changes_objects = True, gets the class ids too and returns them."
         )
-    return Augmented(new_image, new_mask, class_ids)
 
 
 def _augment_by_function(image, mask, class_ids, function, rng):
@@ -112,6 +137,8 @@ def _augment_by_function(image, mask, class_ids, function, rng):
     image, mask = np.asarray(result[0]), np.asarray(result[1])
     # A float mask has been interpolated; every other type says yes or no.
     mask = mask >= 0.5 if mask.dtype.kind == "f" else mask.astype(bool)
+    if mask.ndim == 3 and not mask.shape[-1]:  # there was nothing to resize
+        mask = np.zeros([*image.shape[:2], 0], dtype=bool)
     class_ids = np.asarray(result[2] if len(result) > 2 else class_ids)
     if class_ids.size and class_ids.dtype.kind not in "iu":
         raise TypeError(
@@ -126,42 +153,3 @@ def _described(result) -> str:
     if isinstance(result, tuple):
         return f"a tuple of {len(result)}"
     return type(result).__name__
-
-
-def _augment_by_imgaug(image, mask, augmentation, rng):
-    """Runs an imgaug augmenter on the image, and its movers on the masks."""
-    import imgaug
-
-    # 1. One draw decides everything that follows.
-    fixed = augmentation.deepcopy()
-    fixed.seed_(int(rng.integers(2**31)))
-    fixed = fixed.to_deterministic()
-    image = fixed.augment_image(np.ascontiguousarray(image))
-
-    # 2. The same on masks: movers only, and what comes in from outside is no object.
-    mask_twin = fixed.deepcopy()
-    for augmenter in [mask_twin, *mask_twin.get_all_children(flat=True)]:
-        for name in FILL_ATTRIBUTES:
-            if hasattr(augmenter, name):
-                setattr(augmenter, name, imgaug.parameters.Deterministic(0))
-    hooks = imgaug.HooksImages(
-        activator=lambda images, augmenter, parents, default: _moves_pixels(augmenter)
-    )
-    # As a list of one: imgaug takes a single array of many channels for many images.
-    slices = [
-        mask_twin.augment_images(
-            [part.astype(np.uint8, order="C") * MASK_ON], hooks=hooks
-        )[0]
-        for part in np.split(
-            mask, range(MAX_CHANNELS, mask.shape[-1], MAX_CHANNELS), axis=-1
-        )
-        if part.size
-    ]
-    if not slices:
-        return image, mask
-    return image, np.concatenate(slices, axis=-1) >= MASK_CUT
-
-
-def _moves_pixels(augmenter) -> bool:
-    """True when an augmenter, or a class it derives from, belongs on masks."""
-    return any(base.__name__ in MASK_AUGMENTERS for base in type(augmenter).__mro__)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrcnn.data.image_files import read_image
+from mrcnn.data.object_crops import ObjectCrops, crop_masks
+
+if TYPE_CHECKING:
+    from mrcnn.data.validation_report import ValidationReport
 
 
 class Dataset:
@@ -207,6 +212,55 @@ class Dataset:
                 stacklevel=2,
             )
         return np.empty([0, 0, 0], dtype=bool), np.empty([0], dtype=np.int32)
+
+    def load_object_crops(self, image_id: int) -> ObjectCrops:
+        """Returns the objects of `load_mask`, each inside its tight box alone.
+
+        Override it where they can be had without making full masks. A subclass that
+        then overrides `load_mask` alone is served by its `load_mask`.
+
+        Args:
+            image_id: inside id.
+
+        Returns:
+            ObjectCrops(boxes int32 [N, (y1, x1, y2, x2)], orig, zeros without a pixel;
+            masks, a list of bool [y2 - y1, x2 - x1]; class_ids int32 [N]).
+        """
+        return crop_masks(*self.load_mask(image_id))
+
+    def validate(
+        self,
+        config=None,
+        image_ids: Iterable[int] | None = None,
+        *,
+        against: Dataset | None = None,
+        read_images: bool = True,
+        verbose: int = 0,
+    ) -> ValidationReport:
+        """Returns what is wrong with images and objects, errors and warnings apart.
+
+        print(dataset.validate(config))
+
+        Args:
+            config: a Config; None leaves out what depends on sizes and anchors.
+            image_ids: inside ids of the images to check; None for all.
+            against: another data set that must not hold the same pictures.
+            read_images: False looks at the headers of picture files alone.
+            verbose: 1 shows a progress bar.
+
+        Returns:
+            ValidationReport; see `mrcnn.data.validation.validate_dataset`.
+        """
+        from mrcnn.data.validation import validate_dataset
+
+        return validate_dataset(
+            self,
+            config,
+            image_ids,
+            against=against,
+            read_images=read_images,
+            verbose=verbose,
+        )
 
 
 def _warn_class_map(class_map) -> None:

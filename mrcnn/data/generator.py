@@ -10,10 +10,11 @@ from mrcnn.data.loading import load_image_gt, naming_image
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
+from mrcnn.targets.matching import AnchorGroups, group_anchors
 
 # Keeps the draw of the order apart from the draws of the images of a pass.
 ORDER_KEY = (0,)
-# Anchors of so many image shapes are kept (1024 x 1024: 4 MB).
+# Anchors of so many image shapes are kept (1024 x 1024: 8 MB).
 MAX_CACHED_SHAPES = 4
 
 
@@ -90,7 +91,7 @@ class DataGenerator:
         self.no_augmentation_sources = tuple(no_augmentation_sources or ())
         self.seed = int(seed)
         self.steps = steps
-        self._anchors_of_shape: dict[tuple, np.ndarray] = {}
+        self._anchors_of_shape: dict[tuple, tuple[np.ndarray, AnchorGroups]] = {}
 
     def __len__(self) -> int:
         """Returns the number of batches in an epoch."""
@@ -134,9 +135,17 @@ class DataGenerator:
             with naming_image(self.dataset, image_id):
                 samples.append(self._sample(image_id, rng))
         self._check_shapes(samples, self.image_ids_of(epoch, index))
-        return {
-            name: np.stack([sample[name] for sample in samples]) for name in samples[0]
+        batch = {
+            # The only row of a batch needs no copy.
+            name: np.stack([sample[name] for sample in samples])
+            if len(samples) > 1
+            else samples[0][name][np.newaxis]
+            for name in samples[0]
         }
+        batch["input_image"] = subtract_mean(
+            batch["input_image"], self.config.MEAN_PIXEL
+        )
+        return batch
 
     def _draws(self, epoch: int, index: int) -> list[tuple[int, int]]:
         """Returns (pass, image id) of every image of a batch."""
@@ -170,7 +179,10 @@ class DataGenerator:
         return np.random.default_rng(key).permutation(self.image_ids)
 
     def _sample(self, image_id: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Returns the rows of one image, by the names of the model's inputs."""
+        """Returns the rows of one image, by the names of the model's inputs.
+
+        The mean is not subtracted yet.
+        """
         config = self.config
         source = self.dataset.image_info[image_id]["source"]
         plain = source in self.no_augmentation_sources
@@ -183,8 +195,9 @@ class DataGenerator:
             rng=rng,
         )
         # The RPN learns from all objects, also from those beyond MAX_GT_INSTANCES.
+        anchors_px, groups = self._anchors(image.shape)
         rpn = anchor_targets(
-            self.anchors_px(image.shape),
+            anchors_px,
             class_ids,
             boxes,
             image.shape,
@@ -192,6 +205,7 @@ class DataGenerator:
             bbox_std_dev=config.RPN_BBOX_STD_DEV,
             positive_iou=config.RPN_POSITIVE_IOU,
             negative_iou=config.RPN_NEGATIVE_IOU,
+            groups=groups,
             rng=rng,
         )
         room = config.MAX_GT_INSTANCES
@@ -206,7 +220,7 @@ class DataGenerator:
         gt_masks = np.zeros([*masks.shape[:2], room], dtype=bool)
         gt_masks[..., :count] = masks
         return {
-            "input_image": subtract_mean(image, config.MEAN_PIXEL),
+            "input_image": image,
             "input_image_meta": np.asarray(image_meta, dtype=np.float32),
             "input_rpn_match": np.asarray(rpn.match, dtype=np.int32)[:, np.newaxis],
             "input_rpn_bbox": np.asarray(rpn.deltas, dtype=np.float32),
@@ -217,9 +231,13 @@ class DataGenerator:
 
     def anchors_px(self, image_shape: tuple[int, ...]) -> np.ndarray:
         """Returns the anchors of an image shape: float [A, 4], px, read-only."""
+        return self._anchors(image_shape)[0]
+
+    def _anchors(self, image_shape) -> tuple[np.ndarray, AnchorGroups]:
+        """Returns the anchors of an image shape, and the same in groups."""
         shape = tuple(int(side) for side in image_shape[:2])
-        anchors = self._anchors_of_shape.get(shape)
-        if anchors is None:
+        kept = self._anchors_of_shape.get(shape)
+        if kept is None:
             config = self.config
             anchors = generate_pyramid_anchors(
                 config.RPN_ANCHOR_SCALES,
@@ -229,10 +247,11 @@ class DataGenerator:
                 config.RPN_ANCHOR_STRIDE,
             )
             anchors.setflags(write=False)
+            kept = anchors, group_anchors(anchors)
             # A new dict: threads that read the old one are not disturbed.
             recent = list(self._anchors_of_shape.items())[1 - MAX_CACHED_SHAPES :]
-            self._anchors_of_shape = dict([*recent, (shape, anchors)])
-        return anchors
+            self._anchors_of_shape = dict([*recent, (shape, kept)])
+        return kept
 
     def _check_shapes(self, samples: list[dict], image_ids: np.ndarray) -> None:
         """Raises if the images of a batch cannot be stacked."""

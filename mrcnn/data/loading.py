@@ -9,9 +9,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data.augmentation import augment as augment_image
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.object_checks import (
+    checked_class_ids,
+    checked_crops,
+    checked_image,
+    checked_objects,
+)
+from mrcnn.data.object_crops import (
+    ObjectCrops,
+    crop_masks,
+    mini_masks,
+    paste_crops,
+    resize_crops,
+    seen_objects,
+)
 from mrcnn.geometry.image_meta import compose_image_meta
-from mrcnn.geometry.images import resize_image
-from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from mrcnn.geometry.images import ResizedImage, resize_image
+from mrcnn.geometry.masks import resize_mask
 from mrcnn.geometry.resize_plan import check_model_sides
 
 # Set on an exception that names its image already.
@@ -30,7 +45,12 @@ def load_image_gt(
     """Returns an image and its ground truth, resized as `config` says.
 
     Steps: load, resize and pad (or crop), augment, drop objects that have no pixel
-    left, take boxes from the masks, shrink the masks to their boxes if asked.
+    left, take boxes from the masks, shrink the masks to their boxes if asked. An image
+    that the augmentation gave another size is resized and padded (or cropped) again.
+
+    Objects stay inside their boxes wherever they can: full masks are made only for an
+    augmentation, for a caller who wants them, and by a data set that has nothing but
+    `load_mask`. Law: it makes no difference to the result, not by a bit.
 
     Args:
         dataset: a prepared Dataset.
@@ -55,29 +75,14 @@ def load_image_gt(
             same type, with the image's id and path added.
     """
     rng = np.random.default_rng(rng)
+    where = f"load_image_gt(image_id={image_id})"
     with naming_image(dataset, image_id):
-        # 1. Load, and check what the user's class has returned.
-        image = _checked_image(dataset.load_image(image_id), config, image_id)
-        mask, class_ids = dataset.load_mask(image_id)
-        mask, class_ids = checked_objects(mask, class_ids, image, dataset, image_id)
-        original_shape = image.shape
+        # 1. Load, check what the user's class has returned, and resize.
+        original = checked_image(dataset.load_image(image_id), config, image_id)
+        image, window, scale, *how = _resize(original, config, rng, where)
+        objects = _load_objects(dataset, image_id, original, scale, *how)
 
-        # 2. Resize.
-        image, window, scale, padding, crop = resize_image(
-            image,
-            min_dim=config.IMAGE_MIN_DIM,
-            max_dim=config.IMAGE_MAX_DIM,
-            min_scale=config.IMAGE_MIN_SCALE,
-            mode=config.IMAGE_RESIZE_MODE,
-            rng=rng,
-        )
-        check_model_sides(image.shape, f"load_image_gt(image_id={image_id})")
-        if mask.shape[-1]:
-            mask = resize_mask(mask, scale, padding, crop)
-        else:
-            mask = np.zeros([*image.shape[:2], 0], dtype=bool)
-
-        # 3. Augment.
+        # 2. Augment.
         if augment:
             warnings.warn(
                 "load_image_gt(augment=True) is deprecated; use "
@@ -86,36 +91,116 @@ def load_image_gt(
                 stacklevel=2,
             )
             if rng.integers(2):
-                image, mask = np.fliplr(image), np.fliplr(mask)
+                mask = np.fliplr(paste_crops(objects, image.shape))
+                objects = crop_masks(mask, objects.class_ids)
+                image, width = np.fliplr(image), image.shape[1]
                 y1, x1, y2, x2 = window
-                width = image.shape[1]
                 window = (y1, width - x2, y2, width - x1)
         if augmentation is not None:
-            image, mask, class_ids = augment_image(
-                image, mask, class_ids, augmentation, rng
-            )
-            class_ids = _checked_class_ids(
-                class_ids, dataset, f"augmentation={augmentation!r}"
-            )
+            shape = image.shape
+            image, objects = _augment(image, objects, augmentation, rng, dataset)
+            if image.shape[:2] != shape[:2]:
+                shape, scaled = image.shape, scale
+                image, window, scale, *how = _resize(
+                    image, config, rng, f"{where}, after the augmentation", again=True
+                )
+                objects = resize_crops(objects, shape, scale, *how)
+                scale *= scaled
 
-        # 4. Keep the objects that are still seen.
-        bbox = extract_bboxes(mask)
-        seen = bbox[:, 2] > bbox[:, 0]
-        if not seen.all():
-            mask, class_ids, bbox = mask[..., seen], class_ids[seen], bbox[seen]
+        # 3. Keep the objects that are still seen.
+        objects = seen_objects(objects)
         if use_mini_mask:
-            mask = _mini_masks(bbox, mask, tuple(config.MINI_MASK_SHAPE))
+            mask = mini_masks(objects, config.MINI_MASK_SHAPE)
+        else:
+            mask = paste_crops(objects, image.shape)
 
-        # 5. Describe.
+        # 4. Describe.
         image_meta = compose_image_meta(
             image_id,
-            original_shape,
+            original.shape,
             image.shape,
             window,
             scale,
             active_class_ids(dataset, image_id),
         )
-    return image, image_meta, class_ids, bbox, mask
+    return image, image_meta, objects.class_ids, objects.boxes, mask
+
+
+def has_own_masks(dataset) -> bool:
+    """True when a data set's objects are those of its `load_mask`.
+
+    False when it has a `load_object_crops` that does without: that of `Dataset` does
+    not, and one that is older than the `load_mask` of a subclass does not count.
+    """
+    for place in (dataset, *type(dataset).__mro__):
+        if "load_object_crops" in vars(place):
+            return place is Dataset
+        if "load_mask" in vars(place):
+            return True
+    return True
+
+
+def _load_objects(
+    dataset, image_id: int, image: np.ndarray, scale: float, padding, crop
+) -> ObjectCrops:
+    """Returns the objects of an image, px, after checking that they fit it.
+
+    Args:
+        dataset: a prepared Dataset.
+        image_id: inside id.
+        image: [H0, W0, channels], orig.
+        scale: as returned by `resize_image`; padding and crop as well.
+        padding: [(top, bottom), (left, right), ...].
+        crop: (y, x, height, width) or None.
+    """
+    if not has_own_masks(dataset):
+        objects = dataset.load_object_crops(image_id)
+        objects = checked_crops(objects, image, dataset, image_id)
+        return resize_crops(objects, image.shape, scale, padding, crop)
+    mask, class_ids = dataset.load_mask(image_id)
+    mask, class_ids = checked_objects(mask, class_ids, image, dataset, image_id)
+    if not len(class_ids):  # of any height and width
+        mask = np.zeros([*image.shape[:2], 0], dtype=bool)
+    return crop_masks(resize_mask(mask, scale, padding, crop), class_ids)
+
+
+def _resize(
+    image: np.ndarray, config, rng, where: str, again: bool = False
+) -> ResizedImage:
+    """Returns `resize_image` as config says, after checking the size.
+
+    Args:
+        image: [H, W, channels].
+        config: a Config.
+        rng: places the crop.
+        where: for the text of an error.
+        again: True after IMAGE_MIN_SCALE has been applied.
+    """
+    resized = resize_image(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=None if again else config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+        rng=rng,
+    )
+    check_model_sides(resized.image.shape, where)
+    return resized
+
+
+def _augment(
+    image: np.ndarray, objects: ObjectCrops, augmentation, rng, dataset
+) -> tuple[np.ndarray, ObjectCrops]:
+    """Returns image and objects, changed by an augmentation, which takes full masks."""
+    image, mask, class_ids = augment_image(
+        image,
+        paste_crops(objects, image.shape),
+        objects.class_ids,
+        augmentation,
+        rng,
+    )
+    where = f"augmentation={augmentation!r}"
+    return image, crop_masks(mask, checked_class_ids(class_ids, dataset, where))
 
 
 def active_class_ids(dataset, image_id: int) -> np.ndarray:
@@ -171,101 +256,3 @@ def with_text(error: Exception, text: str) -> Exception:
             new = RuntimeError(f"{type(error).__name__}: {message}")
     setattr(new, NAMED, True)
     return new
-
-
-def checked_objects(
-    mask, class_ids, image: np.ndarray, dataset, image_id: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what `load_mask` gave, bool [H, W, N] and int32 [N], or raises.
-
-    Args:
-        mask: masks, bool or numbers.
-        class_ids: one a mask.
-        image: [H, W, ...], that the masks have to fit.
-        dataset: a prepared Dataset, for the number of its classes.
-        image_id: for the text of an error.
-
-    Raises:
-        ValueError, TypeError: image, masks or class ids do not fit each other.
-    """
-    mask = np.asarray(mask)
-    class_ids = np.asarray(class_ids)
-    height, width = image.shape[:2]
-    where = f"load_mask(image_id={image_id})"
-    if mask.dtype == object or mask.dtype.kind not in "buif":
-        raise TypeError(
-            f"{where}: masks must be one bool array [H, W, N]; received "
-            f"{mask.dtype} {mask.shape}. Use np.stack(list_of_masks, axis=-1)."
-        )
-    if mask.ndim != 3 or (mask.shape[:2] != (height, width) and mask.shape[-1]):
-        raise ValueError(
-            f"{where}: masks must be bool [H, W, N] matching the image "
-            f"({height}, {width}); received {mask.dtype} {mask.shape}. "
-            f"{_shape_remedy(mask.shape, height, width)}"
-        )
-    if class_ids.shape != (mask.shape[-1],):
-        raise ValueError(
-            f"{where}: {mask.shape[-1]} masks came with class ids of the shape "
-            f"{class_ids.shape}; return one class id a mask."
-        )
-    class_ids = _checked_class_ids(class_ids, dataset, where)
-    return mask.astype(bool, copy=False), class_ids
-
-
-def _checked_image(image, config, image_id: int) -> np.ndarray:
-    """Returns the image as [H, W, channels] with the channels that config tells."""
-    image = np.asarray(image)
-    if image.ndim == 2:
-        image = image[..., np.newaxis]
-    channels = config.IMAGE_CHANNEL_COUNT
-    if image.ndim != 3 or 0 in image.shape or image.shape[-1] != channels:
-        raise ValueError(
-            f"load_image(image_id={image_id}): must return [H, W, {channels}] "
-            f"(config.IMAGE_CHANNEL_COUNT = {channels}); received {image.dtype} "
-            f"{image.shape}. Override load_image, or change IMAGE_CHANNEL_COUNT and "
-            "MEAN_PIXEL."
-        )
-    return image
-
-
-def _checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
-    """Returns class ids as int32 if the data set has such classes, or raises."""
-    if class_ids.size and class_ids.dtype.kind not in "uib":
-        whole = class_ids.dtype.kind == "f" and np.all(class_ids == class_ids // 1)
-        if not whole:
-            raise TypeError(
-                f"{where}: class ids must be integers; received {class_ids.dtype}. "
-                "Use self.class_names.index(name)."
-            )
-    class_ids = class_ids.astype(np.int32)
-    # Negative ids are crowds of the class -id.
-    wrong = (class_ids == 0) | (np.abs(class_ids) >= dataset.num_classes)
-    if wrong.any():
-        raise ValueError(
-            f"{where}: class ids {sorted(set(class_ids[wrong].tolist()))} are outside "
-            f"1..{dataset.num_classes - 1} (0 is the background). prepare() numbers "
-            "classes anew: return self.map_source_class_id('source.id') or "
-            "self.class_names.index(name), not the ids given to add_class()."
-        )
-    return class_ids
-
-
-def _shape_remedy(shape: tuple, height: int, width: int) -> str:
-    """Returns what to do about masks of a wrong shape."""
-    if shape == (height, width):
-        return "Return mask[..., np.newaxis] for a single object."
-    if len(shape) == 3 and shape[1:] == (height, width):
-        return "They are [N, H, W]: return mask.transpose(1, 2, 0)."
-    if len(shape) == 3 and shape[:2] == (width, height):
-        return "They are transposed: return mask.transpose(1, 0, 2)."
-    return (
-        "If the file was turned by its EXIF note, give width and height to "
-        "add_image(); if it was resized, draw the masks for its real size."
-    )
-
-
-def _mini_masks(bbox: np.ndarray, mask: np.ndarray, shape: tuple) -> np.ndarray:
-    """Returns minimize_mask, also for no object at all."""
-    if not len(bbox):
-        return np.zeros([*shape, 0], dtype=bool)
-    return minimize_mask(bbox, mask, shape)

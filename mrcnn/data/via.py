@@ -1,80 +1,80 @@
-"""Annotations of the VGG Image Annotator (VIA 1 and 2): read, and drawn as masks."""
+"""Annotations of the VGG Image Annotator (VIA 1, 2, 3) as masks and as a data set."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.annotations import (
+    Annotation,
+    Ellipse,
+    Polygons,
+    Polyline,
+    Rectangle,
+    Shape,
+)
+from mrcnn.data.class_names import choose_names, register_classes
+from mrcnn.data.shapes import DEFAULT_LINE_WIDTH, paste
+from mrcnn.data.via_files import read_via
+
+__all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
+
 ROUND_SHAPES = ("circle", "ellipse")
 SHAPES = ("polygon", "rect", *ROUND_SHAPES)
-# px; pycocotools walks along the outline, and its integers end at 4e8.
-MAX_COORDINATE = 1e6
+# Names that people give to the attribute that tells the class.
+CLASS_ATTRIBUTES = ("class", "label", "category", "name", "object", "type")
 
 
-def read_via(source: str | Path | Mapping) -> list[dict]:
-    """Returns the images of a VIA file with their regions, in the file's order.
+def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape | None:
+    """Returns the outline that VIA's shape attributes describe; None of a point.
 
-    VIA 1 keeps regions in a dict, VIA 2 in a list, and project files of VIA 2 wrap all
-    in `_via_img_metadata`; the result is the same for the three. Images that carry no
-    region are in it, with an empty list.
+    Pixel (0, 0) covers 0 to 1: the polygon around a rect is that rect. Annotators
+    click on and beyond the border (x == width); such vertices are legal.
 
     Args:
-        source: path of a json file, or its parsed content.
-
-    Returns:
-        A list of dict with
-            filename: str;
-            width, height: int, px, only where the file attributes tell them;
-            regions: list of dict(shape=shape attributes, attributes=region attributes).
+        shape: shape attributes: polygon, polyline, rect, circle, ellipse (theta in
+            radians, clockwise), point.
+        line_width: px, with which a polyline is drawn.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no annotation file of VIA 1 or 2.
+        ValueError: another shape, one that lacks a coordinate, or one that lies beyond
+            a million px.
     """
-    where = "read_via(...)" if isinstance(source, Mapping) else f"read_via({source!s})"
-    content = source if isinstance(source, Mapping) else _read_json(source)
-    content = content.get("_via_img_metadata", content)
-    images = []
-    for key, entry in content.items():
-        if not isinstance(entry, Mapping) or "filename" not in entry:
-            raise ValueError(
-                f"{where}: entry {key!r} has no 'filename', so this is no annotation "
-                "export of VIA 1 or 2; export it from VIA with 'Annotations > Export "
-                "Annotations (as json)'."
-            )
-        regions = entry.get("regions") or []
-        if isinstance(regions, Mapping):
-            regions = regions.values()
-        image = {
-            "filename": entry["filename"],
-            "regions": [
-                {
-                    "shape": dict(region["shape_attributes"]),
-                    "attributes": dict(region.get("region_attributes") or {}),
-                }
-                for region in regions
-            ],
-        }
-        file_attributes = entry.get("file_attributes") or {}
-        for side in ("width", "height"):
-            if str(file_attributes.get(side, "")).isdecimal():
-                image[side] = int(file_attributes[side])
-        images.append(image)
-    return images
+    name = shape.get("name")
+    try:
+        if name == "polygon":
+            return Polygons.from_xy([_points(shape)])
+        if name == "polyline":
+            return Polyline.from_xy(_points(shape), line_width)
+        if name == "rect":
+            y, x = shape["y"], shape["x"]
+            return Rectangle(y, x, y + shape["height"], x + shape["width"])
+        if name in ROUND_SHAPES:
+            keys = ("r", "r") if name == "circle" else ("ry", "rx")
+            radius_y, radius_x = (shape[key] for key in keys)
+            theta = float(shape.get("theta", 0.0))
+            return Ellipse(shape["cy"], shape["cx"], radius_y, radius_x, theta)
+    except KeyError as error:
+        raise ValueError(
+            f"a {name}, lacks {error}; the file was not written by VIA, or is damaged."
+        ) from error
+    if name == "point":
+        return None
+    raise ValueError(
+        f"a {name!r}: known shapes are {', '.join(SHAPES)}, polyline and point."
+    )
 
 
 def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndarray:
     """Returns one mask a region; parts outside the image are cut off.
 
-    A region has the pixels whose centers lie in it; pixel (0, 0) covers 0 to 1, so the
-    polygon around a rect is that rect. Polygons are drawn by pycocotools, on its grid
-    of a fifth of a pixel: masks are those that COCO makes of the same points.
-
-    Annotators click on and beyond the border (x == width); such vertices are legal. A
-    polygon of less than three points has no pixel.
+    A region has the pixels whose centers lie in it. Polygons are drawn by pycocotools,
+    on its grid of a fifth of a pixel: masks are those that COCO makes of the same
+    points. A polygon of less than three points has no pixel.
 
     Args:
         regions: `regions` of `read_via`, or plain shape attributes. Known shapes:
@@ -93,92 +93,206 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
     masks = np.zeros([len(regions), height, width], dtype=bool)
     for i, region in enumerate(regions):
         shape = region.get("shape", region)
-        name = shape.get("name")
-        try:
-            if name == "polygon":
-                _draw_polygon(masks[i], shape)
-            elif name == "rect":
-                _draw_rect(masks[i], shape)
-            elif name in ROUND_SHAPES:
-                _draw_ellipse(masks[i], shape)
-            else:
-                raise ValueError(
-                    f"polygon_mask(): region {i} is a {name!r}, which has no area; "
-                    f"known shapes are {', '.join(SHAPES)}."
-                )
-        except KeyError as error:
+        if shape.get("name") not in SHAPES:
             raise ValueError(
-                f"polygon_mask(): region {i}, a {name}, lacks {error}; the file was "
-                "not written by VIA, or is damaged."
-            ) from error
+                f"polygon_mask(): region {i} is a {shape.get('name')!r}, which has no "
+                f"area; known shapes are {', '.join(SHAPES)}."
+            )
+        try:
+            paste(masks[i], via_shape(shape).crop(height, width))
+        except ValueError as error:
+            raise ValueError(f"polygon_mask(): region {i}, {error}") from error
     return masks.transpose(1, 2, 0)
 
 
-def _read_json(path) -> Mapping:
-    """Parses a json file into the dict that VIA files are."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"read_via({path!s}): there is no such file.")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"read_via({path!s}): no valid json ({error}).") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"read_via({path!s}): holds a {type(content).__name__}, not the dict of "
-            "images that VIA writes."
+class ViaDataset(AnnotatedDataset):
+    """Images annotated with VIA 1, 2 or 3.
+
+    dataset = ViaDataset()
+    dataset.load_via("balloon", "train", class_name="balloon")
+    dataset.prepare()
+    """
+
+    def load_via(
+        self,
+        path: str | Path,
+        subset: str | None = None,
+        class_attribute: str | None = None,
+        classes: Sequence[str] | None = None,
+        *,
+        class_name: str = "object",
+        image_dir: str | Path | None = None,
+        line_width: float = DEFAULT_LINE_WIDTH,
+        source: str = "via",
+    ) -> None:
+        """Adds the images of a VIA file, also those without a region.
+
+        Args:
+            path: the json file, or a folder that holds it and the images.
+            subset: a folder within `path`.
+            class_attribute: region attribute that names the class. None: the only one
+                that holds texts, or the one of them with a usual name (class, label,
+                category, name, object, type); without any, all objects are of one
+                class.
+            classes: names of the classes to load, in the order of their ids; None for
+                all, by the alphabet. Objects of other classes are left out.
+            class_name: of the one class, where no attribute tells it.
+            image_dir: where the images are; None: beside the file.
+            line_width: px, with which polylines are drawn. Points are left out, with a
+                warning.
+            source: name for `add_class` and `add_image`.
+
+        Raises:
+            FileNotFoundError: there is no such file or folder, or no VIA file in it.
+            ValueError: there are several, or several attributes that may name the
+                class.
+        """
+        file = find_via_file(Path(path) if subset is None else Path(path) / subset)
+        where = f"load_via({str(file)!r})"
+        images = read_via(file)
+        folder = file.parent if image_dir is None else Path(image_dir)
+        regions = [region for image in images for region in image["regions"]]
+        attribute = _class_attribute(regions, class_attribute, where)
+        found = [_class_of(region, attribute, class_name) for region in regions]
+        names = choose_names((name for name in found if name), classes, where)
+        if not regions and attribute is None and classes is None:
+            names = [class_name]
+        ids = register_classes(self, source, names)
+        for image in images:
+            annotations = []
+            for i, region in enumerate(image["regions"]):
+                name = _class_of(region, attribute, class_name)
+                try:
+                    shape = via_shape(region["shape"], line_width)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{where}: region {i} of {image['filename']!r}, {error}"
+                    ) from error
+                if shape is not None and name in names:
+                    extra = {"attributes": region["attributes"]}
+                    annotations.append(Annotation(shape, ids[name], extra=extra))
+            self.add_image(
+                source,
+                image["filename"],
+                _image_path(folder, image["filename"]),
+                width=image.get("width"),
+                height=image.get("height"),
+                annotations=annotations,
+            )
+        _warn_left_out(regions, found, attribute, where)
+
+    def image_reference(self, image_id: int) -> str:
+        """Returns the path of the image."""
+        return str(self.image_info[image_id]["path"])
+
+
+def find_via_file(path: str | Path) -> Path:
+    """Returns the VIA file that a path is, or the only one in a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there are several.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    found = []
+    for file in sorted(path.glob("*.json")):
+        try:
+            if read_via(file):
+                found.append(file)
+        except (KeyError, TypeError, ValueError):
+            continue  # another tool's
+    if not found:
+        raise FileNotFoundError(
+            f"find_via_file({str(path)!r}): no such file, or a folder without a json "
+            "file of VIA."
         )
-    return content
+    if len(found) > 1:
+        raise ValueError(
+            f"find_via_file({str(path)!r}): several VIA files, "
+            f"{', '.join(file.name for file in found)}; name the one to read."
+        )
+    return found[0]
 
 
-def _draw_polygon(mask: np.ndarray, shape: Mapping) -> None:
-    """Fills a polygon by the even-odd rule, with the rasterizer of COCO."""
-    from pycocotools import mask as coco_mask
-
+def _points(shape: Mapping) -> np.ndarray:
+    """Returns the points [N, (x, y)] of a polygon or polyline."""
     x = np.asarray(shape["all_points_x"], dtype=np.float64)
     y = np.asarray(shape["all_points_y"], dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(
-            f"polygon_mask(): a polygon has {x.size} x and {y.size} y coordinates; "
-            "the file is damaged."
+            f"a {shape['name']} with {x.size} x and {y.size} y coordinates; the file "
+            "is damaged."
         )
-    if not np.all(np.abs([x, y]) <= MAX_COORDINATE):
-        raise ValueError(
-            f"polygon_mask(): a polygon has coordinates from {min(x.min(), y.min()):g} "
-            f"to {max(x.max(), y.max()):g} px; the file is damaged."
-        )
-    if len(x) < 3:
-        return
-    # Its own box only: most of a photograph is not this polygon.
-    x1, x2 = np.clip([x.min(), np.ceil(x.max())], 0, mask.shape[1]).astype(int).tolist()
-    y1, y2 = np.clip([y.min(), np.ceil(y.max())], 0, mask.shape[0]).astype(int).tolist()
-    if x1 < x2 and y1 < y2:
-        points = np.stack([x - x1, y - y1], axis=1).ravel().tolist()
-        rles = coco_mask.frPyObjects([points], y2 - y1, x2 - x1)
-        mask[y1:y2, x1:x2] = coco_mask.decode(rles)[..., 0]
+    return np.stack([x, y], axis=1)
 
 
-def _draw_rect(mask: np.ndarray, shape: Mapping) -> None:
-    """Fills a rectangle, half open: x + width is outside."""
-    y1, x1 = round(shape["y"]), round(shape["x"])
-    y2, x2 = round(shape["y"] + shape["height"]), round(shape["x"] + shape["width"])
-    mask[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = True
-
-
-def _draw_ellipse(mask: np.ndarray, shape: Mapping) -> None:
-    """Fills an ellipse; a circle is one."""
-    from skimage.draw import ellipse
-
-    is_circle = shape["name"] == "circle"
-    radius_x, radius_y = (shape["r" if is_circle else key] for key in ("rx", "ry"))
-    if radius_x <= 0 or radius_y <= 0:
-        return
-    # scikit-image has pixel centers at whole numbers, and turns the other way.
-    rows, columns = ellipse(
-        shape["cy"] - 0.5,
-        shape["cx"] - 0.5,
-        radius_y,
-        radius_x,
-        shape=mask.shape,
-        rotation=-float(shape.get("theta", 0.0)),
+def _image_path(folder: Path, name: str) -> str:
+    """Returns where an image is: at its address, below the folder, or in it."""
+    if name.startswith(("http://", "https://")):
+        return name
+    beside = folder / Path(name).name
+    return str(
+        beside if beside.is_file() and not (folder / name).is_file() else folder / name
     )
-    mask[rows, columns] = True
+
+
+def _text_of(value) -> str:
+    """Returns what an attribute says: a text, or the one box that is ticked."""
+    if isinstance(value, Mapping):
+        ticked = [str(option) for option, is_on in value.items() if is_on]
+        return ticked[0] if len(ticked) == 1 else ""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _class_attribute(regions: Iterable[Mapping], wanted, where: str) -> str | None:
+    """Returns the region attribute that names classes, None if there is none."""
+    names = sorted(
+        {
+            name
+            for region in regions
+            for name, value in region["attributes"].items()
+            if _text_of(value)
+        }
+    )
+    if wanted is not None:
+        if wanted not in names:
+            raise ValueError(
+                f"{where}: class_attribute={wanted!r} names no class in any region; "
+                f"the regions have {names}."
+            )
+        return wanted
+    usual = [name for name in names if name.lower() in CLASS_ATTRIBUTES]
+    for choice in (names, usual):
+        if len(choice) == 1:
+            return choice[0]
+    if names:
+        raise ValueError(
+            f"{where}: several region attributes may name the class, {names}; choose "
+            f"one, class_attribute={names[0]!r}."
+        )
+    return None
+
+
+def _class_of(region: Mapping, attribute: str | None, class_name: str) -> str:
+    """Returns the class of a region, "" where it is not told."""
+    if attribute is None:
+        return class_name
+    return _text_of(region["attributes"].get(attribute))
+
+
+def _warn_left_out(regions, found, attribute, where: str) -> None:
+    """Tells of regions that are no objects: of no class, or points."""
+    points = sum(region["shape"].get("name") == "point" for region in regions)
+    if points:
+        warnings.warn(
+            f"{where}: {points} points are left out; a point has no area.", stacklevel=3
+        )
+    if nameless := sum(not name for name in found):
+        warnings.warn(
+            f"{where}: {nameless} of {len(found)} regions have no (single) "
+            f"{attribute!r} and are left out; the network will learn that they are "
+            "background.",
+            stacklevel=3,
+        )

@@ -90,18 +90,22 @@ class Detector:
     def __init__(self, keras_model: keras.Model):
         self.keras_model = keras_model
         self._lock = threading.Lock()
-        self._functions: dict[bool, tf.types.experimental.ConcreteFunction] = {}
+        self._functions: dict[tuple, tf.types.experimental.ConcreteFunction] = {}
         self.last_shape: tuple[int, ...] | None = None  # (H, W, channels), molded
 
     def _concrete(self, with_masks: bool):
+        # The score cut is a constant of the traced function; an evaluation changes it.
+        layers = self.keras_model.layers
+        cuts = [x.min_confidence for x in layers if hasattr(x, "min_confidence")]
+        key = (with_masks, *cuts)
         with self._lock:
-            if with_masks not in self._functions:
+            if key not in self._functions:
                 shapes = [(None, *t.shape[1:]) for t in self.keras_model.inputs]
                 signature = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
                 body = self._with_masks if with_masks else self._boxes_only
                 function = tf.function(body, input_signature=signature)
-                self._functions[with_masks] = function.get_concrete_function()
-        return self._functions[with_masks]
+                self._functions[key] = function.get_concrete_function()
+        return self._functions[key]
 
     def _with_masks(self, images, metas):
         detections, _, _, masks, *_ = self.keras_model([images, metas], training=False)

@@ -179,8 +179,9 @@ class MaskRCNN(Inspectable):
             epochs: the total, counted from the first epoch of the run.
             layers: "heads", "3+" (ResNet stage 3 and up), "4+", "5+", "all" or a
                 regular expression for full layer names.
-            augmentation: an imgaug augmenter, or a callable (image, mask, rng) ->
-                (image, mask).
+            augmentation: an imgaug augmenter, an albumentations transform, or a
+                callable (image, mask, rng) -> (image, mask); see
+                `mrcnn.data.augmentation.augment`.
             custom_callbacks: Keras callbacks; at the end of an epoch they find its
                 checkpoint written.
             no_augmentation_sources: sources whose images are not augmented.

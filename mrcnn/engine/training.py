@@ -128,8 +128,9 @@ def run_training(
     callbacks = [
         tracker,
         CheckpointWriter(mrcnn, run_dir, config.NAME),
-        *_tensorboard(run_dir),
         *(custom_callbacks or ()),
+        # After them: what they add to the logs is written too.
+        *_tensorboard(run_dir),
         StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
     ]
     try:

@@ -1,7 +1,8 @@
 """COCO's average precision for boxes and masks, computed by pycocotools.
 
-Scores must come uncut: AP integrates over the whole ranking, so detect with a low
-DETECTION_MIN_CONFIDENCE (0.05 or less), or the low-score part of the curve is lost.
+Scores must come uncut: AP integrates over the whole ranking, so what a detector leaves
+out for its low score is missing at the end of the curve. `mrcnn.evaluation.evaluate`
+sees to that; those who collect detections themselves lower DETECTION_MIN_CONFIDENCE.
 """
 
 from __future__ import annotations
@@ -9,12 +10,37 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.masks import extract_bboxes
+from mrcnn.evaluation.coco_format import (
+    boxes_to_xywh,
+    crop_to_rle,
+    masks_to_rles,
+    rle_areas,
+    to_coco_ground_truth,
+    to_rle,
+)
+from mrcnn.evaluation.dataset_records import dataset_records
+from mrcnn.evaluation.records import KINDS, coco_rows, compact_all
+
+__all__ = [
+    "CLASS_METRICS",
+    "METRICS",
+    "CocoEvaluation",
+    "boxes_to_xywh",
+    "coco_evaluation",
+    "coco_metrics",
+    "crop_to_rle",
+    "dataset_records",
+    "evaluate_detections",
+    "format_metrics",
+    "masks_to_rles",
+    "to_coco_ground_truth",
+    "to_rle",
+]
 
 METRICS = (
     *("AP", "AP50", "AP75", "APs", "APm", "APl"),
@@ -22,114 +48,56 @@ METRICS = (
 )
 """Names of pycocotools' twelve numbers, in its order."""
 
+CLASS_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
+"""Names of the numbers that `CocoEvaluation.per_class` has for each class."""
 
-def boxes_to_xywh(boxes: np.ndarray) -> np.ndarray:
-    """Boxes as COCO writes them: (x, y, width, height).
+_AREAS = {"all": 0, "s": 1, "m": 2, "l": 3}  # pycocotools' order of area ranges
 
-    Args:
-        boxes: [N, (y1, x1, y2, x2)], orig or px, half-open.
 
-    Returns:
-        float64 [N, (x, y, width, height)], the same frame.
+class CocoEvaluation(NamedTuple):
+    """What COCO's evaluation says about one kind of overlap.
 
-    Example:
-        >>> boxes_to_xywh(np.array([[10, 20, 15, 50]])).tolist()
-        [[20.0, 10.0, 30.0, 5.0]]
+    Attributes:
+        metrics: the twelve numbers by the names of METRICS, ratios; nan where there is
+            no object to measure with.
+        class_ids: the K classes, rising.
+        per_class: class id -> numbers by the names of CLASS_METRICS, nan as above.
+        ious: float64 [T], the thresholds 0.50, 0.55 ... 0.95.
+        recalls: float64 [R], the points 0, 0.01 ... 1 of the curves.
+        precision: float64 [T, R, K], best precision at this recall or a higher one,
+            at most 100 detections an image; nan for classes without objects.
+        scores: float64 [T, R, K], score that a detection needs at this recall; 0 where
+            the recall isn't reached, nan as above.
     """
-    y1, x1, y2, x2 = np.asarray(boxes, np.float64).reshape(-1, 4).T
-    return np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
+
+    metrics: dict[str, float]
+    class_ids: tuple[int, ...]
+    per_class: dict[int, dict[str, float]]
+    ious: np.ndarray
+    recalls: np.ndarray
+    precision: np.ndarray
+    scores: np.ndarray
 
 
-def masks_to_rles(masks: np.ndarray) -> list[dict[str, Any]]:
-    """Masks as COCO's compressed run lengths.
-
-    Args:
-        masks: bool [H, W, N].
-
-    Returns:
-        One dict(size=[H, W], counts=str) a mask, fit for JSON.
-    """
-    from pycocotools import mask as mask_utils
-
-    masks = np.asarray(masks)
-    if masks.ndim != 3:
-        raise ValueError(
-            f"masks_to_rles(masks): expected bool [H, W, N], received shape "
-            f"{masks.shape}; give one mask as mask[:, :, None]."
-        )
-    rles = []
-    for i in range(masks.shape[-1]):  # one by one: a copy of the stack may be large
-        rle = mask_utils.encode(np.asfortranarray(masks[:, :, i] != 0, np.uint8))
-        rles.append({"size": rle["size"], "counts": rle["counts"].decode("ascii")})
-    return rles
-
-
-def to_coco_ground_truth(
-    images: Sequence[dict], categories: Sequence[dict], annotations: Sequence[dict]
-) -> dict[str, list[dict]]:
-    """A COCO ground truth dict: what annotations left out is filled in.
-
-    Args:
-        images: dicts with id, height, width.
-        categories: dicts with id (and name).
-        annotations: dicts with image_id, category_id, bbox [x, y, width, height] and
-            segmentation (polygons, RLE or compressed RLE); optional iscrowd (0) and
-            area (px; taken from the segmentation, or from the box without one).
-
-    Returns:
-        dict(images, categories, annotations); annotations are numbered from 1.
-
-    Raises:
-        ValueError: an annotation of an image or category that isn't listed.
-    """
-    from pycocotools import mask as mask_utils
-
-    sizes = {image["id"]: image for image in images}
-    category_ids = {category["id"] for category in categories}
-    filled = []
-    for annotation in annotations:
-        image = sizes.get(annotation["image_id"])
-        if image is None or annotation["category_id"] not in category_ids:
-            raise ValueError(
-                f"to_coco_ground_truth(annotations): image {annotation['image_id']} or "
-                f"category {annotation['category_id']} isn't listed; add it to images "
-                "or categories."
-            )
-        # pycocotools reads a match with annotation 0 as no match: count from 1.
-        new = {**annotation, "id": len(filled) + 1}
-        new.setdefault("iscrowd", 0)
-        if "segmentation" in new and not {"area", "bbox"} <= new.keys():
-            rle = _to_rle(new["segmentation"], image["height"], image["width"])
-            new.setdefault("area", float(mask_utils.area(rle)))
-            new.setdefault("bbox", mask_utils.toBbox(rle).tolist())
-        new.setdefault("area", float(new["bbox"][2] * new["bbox"][3]))
-        filled.append(new)
-    return {
-        "images": [dict(image) for image in images],
-        "categories": [dict(category) for category in categories],
-        "annotations": filled,
-    }
-
-
-def coco_metrics(
+def coco_evaluation(
     ground_truth: dict[str, list[dict]],
     results: Sequence[dict],
     iou_type: str = "bbox",
-) -> dict[str, float]:
-    """COCO's twelve numbers for a list of results; prints nothing.
+) -> CocoEvaluation:
+    """COCO's evaluation of a list of results; prints nothing and changes no input.
 
     Args:
         ground_truth: a COCO dict with images, categories, annotations; the contents
-            of an annotation file, or `to_coco_ground_truth`. Every image listed is
-            evaluated.
+            of an annotation file, or `to_coco_ground_truth`. Every image and category
+            listed is evaluated.
         results: dicts with image_id, category_id, score and bbox (x, y, width, height)
             or segmentation (RLE), COCO's result format.
         iou_type: "bbox" or "segm", the overlap that counts.
 
     Returns:
-        AP (mean over IoU 0.50:0.95), AP50, AP75, APs, APm, APl (small, medium and
-        large objects), AR1, AR10, AR100 (at most so many detections an image), ARs,
-        ARm, ARl: ratios; nan where there is no object to measure with.
+        The numbers, those of each class, and the curves. Small, medium and large are
+        told apart by the area of the annotation and by the area of the detected box
+        ("bbox") or mask ("segm").
 
     Raises:
         ValueError: another iou_type, or results of images that aren't listed.
@@ -137,13 +105,15 @@ def coco_metrics(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    if iou_type not in ("bbox", "segm"):
-        raise ValueError(f"coco_metrics(iou_type={iou_type!r}): use 'bbox' or 'segm'.")
+    if iou_type not in KINDS:
+        raise ValueError(
+            f"coco_evaluation(iou_type={iou_type!r}): use 'bbox' or 'segm'."
+        )
     images = {image["id"]: image for image in ground_truth["images"]}
     unknown = {result["image_id"] for result in results} - images.keys()
     if unknown:
         raise ValueError(
-            f"coco_metrics(results): {len(unknown)} image ids aren't in the ground "
+            f"coco_evaluation(results): {len(unknown)} image ids aren't in the ground "
             f"truth, {sorted(unknown, key=str)[0]!r} for one; evaluate results with "
             "the annotations of their own images."
         )
@@ -155,10 +125,7 @@ def coco_metrics(
     )
     found.dataset = {
         **truth.dataset,
-        "annotations": [
-            _detection(result, number, iou_type, images[result["image_id"]])
-            for number, result in enumerate(results, start=1)
-        ],
+        "annotations": _loaded(results, iou_type, images),
     }
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
@@ -167,8 +134,22 @@ def coco_metrics(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    values = (math.nan if value < 0 else float(value) for value in evaluation.stats)
-    return dict(zip(METRICS, values, strict=True))
+    return _read(evaluation)
+
+
+def coco_metrics(
+    ground_truth: dict[str, list[dict]],
+    results: Sequence[dict],
+    iou_type: str = "bbox",
+) -> dict[str, float]:
+    """COCO's twelve numbers for a list of results; see `coco_evaluation`.
+
+    Returns:
+        AP (mean over IoU 0.50:0.95), AP50, AP75, APs, APm, APl (small, medium and
+        large objects), AR1, AR10, AR100 (at most so many detections an image), ARs,
+        ARm, ARl: ratios; nan where there is no object to measure with.
+    """
+    return coco_evaluation(ground_truth, results, iou_type).metrics
 
 
 def evaluate_detections(records: Iterable[dict]) -> dict[str, dict[str, float]]:
@@ -178,14 +159,7 @@ def evaluate_detections(records: Iterable[dict]) -> dict[str, dict[str, float]]:
     data set fits into memory.
 
     Args:
-        records: a dict an image, orig frame:
-            image_id: any hashable, once;
-            height, width: px;
-            gt_masks: bool [H, W, G]; empty masks are no objects;
-            gt_class_ids: int [G], negative is a crowd;
-            rois: [N, (y1, x1, y2, x2)]; class_ids: int [N]; scores: float [N];
-            masks: bool [H, W, N] or N RLE dicts (also as `rles`), or absent;
-            gt_boxes: optional, [G, (y1, x1, y2, x2)]; those of the masks if absent.
+        records: a dict an image, as `mrcnn.evaluation.records.compact` describes.
 
     Returns:
         dict(bbox=..., segm=...) with the dicts of `coco_metrics`; "segm" is missing
@@ -194,49 +168,39 @@ def evaluate_detections(records: Iterable[dict]) -> dict[str, dict[str, float]]:
     Raises:
         ValueError: an image id twice, or counts that differ within a record.
     """
-    images, annotations, results = [], [], []
-    has_masks = True
-    seen: dict[Any, int] = {}
-    for record in records:
-        if record["image_id"] in seen:
-            raise ValueError(
-                f"evaluate_detections(image_id={record['image_id']!r}): a second "
-                "record of this image; evaluate every image once."
-            )
-        number = seen.setdefault(record["image_id"], len(seen) + 1)
-        size = {"height": int(record["height"]), "width": int(record["width"])}
-        images.append({"id": number, **size})
-        annotations += _truth_of(record, number)
-        results += _results_of(record, number)
-        has_masks &= _masks_of(record) is not None
-    class_ids = {row["category_id"] for row in annotations + results}
-    categories = [{"id": i, "name": str(i)} for i in sorted(class_ids)]
-    truth = to_coco_ground_truth(images, categories, annotations)
-    types = ("bbox", "segm") if has_masks else ("bbox",)
-    return {kind: coco_metrics(truth, results, kind) for kind in types}
+    kept = compact_all(records, "evaluate_detections")
+    kinds = KINDS if all(record.has_masks for record in kept) else KINDS[:1]
+    found = evaluate_records(kept, kinds)
+    return {kind: evaluation.metrics for kind, evaluation in found.items()}
 
 
-def dataset_records(
-    model: Any, dataset: Any, image_ids: Iterable[int] | None = None
-) -> Iterator[dict]:
-    """Records for `evaluate_detections`: detect in each image of a data set.
+def evaluate_records(records, kinds=KINDS, class_ids=None) -> dict[str, CocoEvaluation]:
+    """COCO's evaluation by kind of overlap, of a list of ImageRecords.
 
     Args:
-        model: what has `detect(images, masks="rle")`, as `mrcnn.model.MaskRCNN` has.
-        dataset: a prepared `mrcnn.utils.Dataset`.
-        image_ids: those to evaluate; None for all.
+        records: ImageRecords.
+        kinds: of "bbox" and "segm".
+        class_ids: the classes to list; None for those that occur.
+
+    Raises:
+        ValueError: "segm" is asked for, and a record has no masks.
     """
-    for image_id in dataset.image_ids if image_ids is None else image_ids:
-        image = dataset.load_image(image_id)
-        gt_masks, gt_class_ids = dataset.load_mask(image_id)
-        yield {
-            "image_id": int(image_id),
-            "height": image.shape[0],
-            "width": image.shape[1],
-            "gt_masks": gt_masks,
-            "gt_class_ids": gt_class_ids,
-            **model.detect([image], masks="rle")[0],
-        }
+    bare = [record.image_id for record in records if not record.has_masks]
+    if "segm" in kinds and bare:
+        raise ValueError(
+            f"evaluate_records(kinds={tuple(kinds)}): {len(bare)} records have no "
+            f"masks, that of image {bare[0]!r} for one; detect with masks='rle', or "
+            "measure boxes only."
+        )
+    images, annotations, results = coco_rows(records)
+    if class_ids is None:
+        class_ids = {row["category_id"] for row in annotations + results}
+    truth = {
+        "images": images,
+        "categories": [{"id": int(i), "name": str(i)} for i in sorted(class_ids)],
+        "annotations": annotations,
+    }
+    return {kind: coco_evaluation(truth, results, kind) for kind in kinds}
 
 
 def format_metrics(metrics: dict[str, dict[str, float]]) -> str:
@@ -255,102 +219,64 @@ def format_metrics(metrics: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _truth_of(record, number):
-    """Annotations of one record; masks without a pixel are left out."""
-    masks = np.asarray(record["gt_masks"]) != 0
-    class_ids = np.asarray(record["gt_class_ids"])
-    boxes = record.get("gt_boxes")
-    boxes = extract_bboxes(masks) if boxes is None else np.asarray(boxes)
-    _check_counts(record, "gt_boxes", boxes, gt_class_ids=class_ids)
-    if len(class_ids) == 0:  # masks of any shape: Dataset.load_mask gives [0, 0, 0]
-        return []
-    if masks.shape != (record["height"], record["width"], len(class_ids)):
-        raise ValueError(
-            f"evaluate_detections(image_id={record['image_id']!r}): gt_masks have "
-            f"shape {masks.shape}, expected (height, width, objects) = "
-            f"{(record['height'], record['width'], len(class_ids))}."
-        )
-    rles, xywh = masks_to_rles(masks), boxes_to_xywh(boxes)
-    return [
-        {
-            "image_id": number,
-            "category_id": abs(int(class_ids[i])),
-            "iscrowd": int(class_ids[i] < 0),
-            "bbox": xywh[i].tolist(),
-            "area": int(np.count_nonzero(masks[:, :, i])),
-            "segmentation": rles[i],
-        }
-        for i in np.flatnonzero(masks.any(axis=(0, 1)))
+def _loaded(results, iou_type, images):
+    """Results as pycocotools keeps them, judged by their boxes or masks alone."""
+    kept = [
+        {key: result[key] for key in ("image_id", "category_id", "score")}
+        for result in results
     ]
-
-
-def _results_of(record, number):
-    """COCO results of one record."""
-    class_ids, scores = np.asarray(record["class_ids"]), np.asarray(record["scores"])
-    xywh = boxes_to_xywh(record["rois"])
-    masks = _masks_of(record)
-    _check_counts(record, "rois", xywh, class_ids=class_ids, scores=scores)
-    results = [
-        {
-            "image_id": number,
-            "category_id": int(class_ids[i]),
-            "score": float(scores[i]),
-            "bbox": xywh[i].tolist(),
-        }
-        for i in range(len(xywh))
-    ]
-    if masks is not None:
-        if isinstance(masks, np.ndarray):
-            masks = masks_to_rles(masks)
-        _check_counts(record, "rois", xywh, masks=masks)
-        if not all(isinstance(mask, dict) for mask in masks):
-            raise ValueError(
-                f"evaluate_detections(image_id={record['image_id']!r}): masks must be "
-                "bool [H, W, N] or RLE dicts; detect with masks='full' or 'rle'."
-            )
-        for result, mask in zip(results, masks, strict=True):
-            result["segmentation"] = mask
-    return results
-
-
-def _masks_of(record):
-    """The masks of the detections in either form, or None."""
-    masks = record.get("masks")
-    return record.get("rles") if masks is None else masks
-
-
-def _check_counts(record, name, values, **others):
-    """Raise when a field has another count than the boxes."""
-    for other, rows in others.items():
-        if len(rows) != len(values):
-            raise ValueError(
-                f"evaluate_detections(image_id={record['image_id']!r}): {len(rows)} "
-                f"{other} for {len(values)} {name}; give one a box."
-            )
-
-
-def _detection(result, number, iou_type, image):
-    """One result as pycocotools keeps it, judged by its box or by its mask alone."""
-    from pycocotools import mask as mask_utils
-
-    new = {key: result[key] for key in ("image_id", "category_id", "score")}
     if iou_type == "bbox":
-        new["bbox"] = list(result["bbox"])
-        new["area"] = new["bbox"][2] * new["bbox"][3]
+        for new, result in zip(kept, results, strict=True):
+            new["bbox"] = list(result["bbox"])
+            new["area"] = new["bbox"][2] * new["bbox"][3]
     else:
-        rle = _to_rle(result["segmentation"], image["height"], image["width"])
-        new["segmentation"] = rle
-        new["area"] = float(mask_utils.area(rle))
-        new["bbox"] = mask_utils.toBbox(rle).tolist()
-    return {**new, "id": number, "iscrowd": 0}
+        for new, result in zip(kept, results, strict=True):
+            image = images[result["image_id"]]
+            new["segmentation"] = to_rle(
+                result["segmentation"], image["height"], image["width"]
+            )
+        areas = rle_areas([new["segmentation"] for new in kept])
+        for new, area in zip(kept, areas.tolist(), strict=True):
+            new["area"] = area
+    for number, new in enumerate(kept, start=1):
+        new |= {"id": number, "iscrowd": 0}
+    return kept
 
 
-def _to_rle(segmentation, height, width):
-    """Compressed RLE of polygons, RLE or compressed RLE."""
-    from pycocotools import mask as mask_utils
+def _read(evaluation) -> CocoEvaluation:
+    """What a COCOeval has accumulated, with nan for what it marks by -1."""
+    # [T, R, K, area, detections] and [T, K, area, detections]; -1 is "no object".
+    precision, recall, scores = (
+        np.where(evaluation.eval[name] < 0, np.nan, evaluation.eval[name])
+        for name in ("precision", "recall", "scores")
+    )
+    precision = precision[..., -1]
+    class_ids = tuple(int(i) for i in evaluation.params.catIds)
+    ious = np.asarray(evaluation.params.iouThrs)
+    per_class = {}
+    for k, class_id in enumerate(class_ids):
+        curves = precision[:, :, k]
+        at = {50: curves[[0], :, 0], 75: curves[[5], :, 0]}
+        values = {
+            "AP": curves[..., 0],
+            **{f"AP{iou}": curve for iou, curve in at.items()},
+            **{f"AP{name}": curves[..., a] for name, a in list(_AREAS.items())[1:]},
+            "AR100": recall[:, k, 0, -1],
+        }
+        per_class[class_id] = {name: _mean(value) for name, value in values.items()}
+    stats = (math.nan if value < 0 else float(value) for value in evaluation.stats)
+    return CocoEvaluation(
+        dict(zip(METRICS, stats, strict=True)),
+        class_ids,
+        per_class,
+        ious,
+        np.asarray(evaluation.params.recThrs),
+        precision[..., 0],
+        scores[..., 0, -1],
+    )
 
-    if isinstance(segmentation, list):
-        return mask_utils.merge(mask_utils.frPyObjects(segmentation, height, width))
-    if isinstance(segmentation["counts"], list):
-        return mask_utils.frPyObjects(segmentation, height, width)
-    return segmentation
+
+def _mean(values: np.ndarray) -> float:
+    """The mean of values that are there, nan when none is, without a warning."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else math.nan

@@ -1,7 +1,24 @@
 """Which detections are right, and average precision of one image.
 
 These measures judge one image at a time by the overlap of masks. They are made for
-looking into an image; numbers to compare with others come from `evaluation.coco`.
+looking into an image. Numbers to compare with others come from
+`mrcnn.evaluation.evaluate`: the mean of `compute_ap` over images, which the old package
+called mAP, is not COCO's or VOC's mAP, because
+
+- each image is ranked by itself: a score only counts against those of the same image,
+  so whether scores mean the same in all images isn't measured. COCO and VOC rank all
+  images together;
+- all classes are ranked together, and a common class counts as often as it occurs. COCO
+  and VOC take the mean of the APs of the classes;
+- an image without objects counts 1 or 0. For COCO and VOC its detections are false
+  alarms in the one ranking, and nothing else;
+- the area under the envelope of the curve is exact, as in VOC since 2010. COCO takes
+  the envelope's mean at the recalls 0, 0.01 ... 1;
+- any number of detections counts. COCO looks at the 100 surest of a class and image.
+
+Which detection is right is decided as COCO does, crowds included: the surest first,
+each takes the free object of its class that it overlaps the most. (For VOC a detection
+is wrong if the object it overlaps the most is taken, even where another is free.)
 """
 
 from __future__ import annotations
@@ -85,6 +102,8 @@ def compute_matches(
 
     overlaps = compute_overlaps_masks(pred_masks, gt_masks)
     overlaps = np.asarray(overlaps, np.float32).reshape(len(order), len(gt_class_ids))
+    # A float64 would be compared with IoUs rounded to float32: 7 / 10 isn't 0.7 then.
+    iou_threshold = float(iou_threshold)
     gt_match = np.full(len(gt_class_ids), UNMATCHED, np.int32)
     pred_match = np.full(len(order), UNMATCHED, np.int32)
     for i, (class_id, score) in enumerate(
@@ -116,8 +135,15 @@ def compute_ap(
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     """Average precision of one image: the area under its precision-recall curve.
 
-    All classes are ranked together. Crowds aren't objects to find, and detections on
-    them don't count (see `compute_matches`, which also describes the arguments).
+    Exactly: with the detections that count ranked by falling score (ties as they come),
+    and p(k) the part of the first k that is right,
+
+        AP = 1 / G * sum over right detections k of max(p(j) for j >= k),
+
+    G being the number of objects. All classes are ranked together. Crowds aren't
+    objects to find, and detections on them don't count (see `compute_matches`, which
+    also describes the arguments). How this differs from COCO's AP stands at the top of
+    this file.
 
     Returns:
         ap: float, ratio. Of an image without objects: 1.0 if nothing was detected,
@@ -172,6 +198,9 @@ def compute_ap_range(
 ) -> float:
     """Mean of `compute_ap` over IoU thresholds, 0.50 to 0.95 in steps of 0.05.
 
+    COCO's AP is the mean over the same thresholds, but of another AP (see the top of
+    this file).
+
     Args:
         gt_box: see `compute_matches`, as the next six.
         gt_class_id: int [G].
@@ -209,7 +238,9 @@ def compute_recall(
 ) -> tuple[float, np.ndarray]:
     """Part of the objects that boxes find, and which boxes find one.
 
-    A box stands for the one object it overlaps the most.
+    A box stands for the one object it overlaps the most, and several boxes may stand
+    for one. Classes, scores and crowds play no part, unlike in COCO's AR, which allows
+    one detection an object and takes the mean over classes and IoUs.
 
     Args:
         pred_boxes: [N, (y1, x1, y2, x2)], any one frame.

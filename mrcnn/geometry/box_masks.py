@@ -100,9 +100,21 @@ def minimize_mask(bbox, mask, mini_shape) -> np.ndarray:
                 f"not within the image ({height}, {width}); drop masks without pixels "
                 f"and take boxes from extract_bboxes."
             )
-        crop = mask[y1:y2, x1:x2, i] != 0
-        mini_mask[:, :, i] = resize_bilinear(crop, shape) > 0.5
+        mini_mask[:, :, i] = minimize_crop(mask[y1:y2, x1:x2, i] != 0, shape)
     return mini_mask
+
+
+def minimize_crop(crop: np.ndarray, mini_shape: tuple[int, int]) -> np.ndarray:
+    """Returns the mini mask of one mask that is given inside its box alone.
+
+    Args:
+        crop: bool [h, w], box frame, not empty.
+        mini_shape: (height, width) of the mini mask.
+
+    Returns:
+        bool `mini_shape`, box frame: where interpolation exceeds one half.
+    """
+    return resize_bilinear(crop, mini_shape) > 0.5
 
 
 def minimize_mask_tensor(bbox, mask, mini_shape):

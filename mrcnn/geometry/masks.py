@@ -30,6 +30,7 @@ __all__ = [
     "extract_bboxes_tensor",
     "minimize_mask",
     "minimize_mask_tensor",
+    "nearest_mask_pixels",
     "paste_crop",
     "paste_crop_tensor",
     "resize_mask",
@@ -136,18 +137,7 @@ def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
     [[0, 1, 1, 0, 0], [0, 1, 1, 0, 0]]
     """
     mask = as_masks(mask, "resize_mask(mask)")
-    height, width = scaled_shape(mask.shape, scale)
-    rows = nearest_pixels(mask.shape[0], height)
-    columns = nearest_pixels(mask.shape[1], width)
-    if crop is not None:
-        y, x, crop_height, crop_width = crop
-        if y < 0 or x < 0 or y + crop_height > height or x + crop_width > width:
-            raise ValueError(
-                f"resize_mask(crop={tuple(crop)}): does not fit masks of "
-                f"({height}, {width}) after scaling; masks and image must have the "
-                f"same original size."
-            )
-        rows, columns = rows[y : y + crop_height], columns[x : x + crop_width]
+    rows, columns = nearest_mask_pixels(mask.shape, scale, crop)
     (top, bottom), (left, right) = padding[0], padding[1]
     resized = np.zeros(
         (top + len(rows) + bottom, left + len(columns) + right, mask.shape[2]),
@@ -157,6 +147,40 @@ def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
         np.take(mask, rows, axis=0), columns, axis=1
     )
     return resized
+
+
+def nearest_mask_pixels(
+    shape, scale: float, crop=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which rows and columns `resize_mask` takes, before it pads.
+
+    Args:
+        shape: (height, width, ...) of the masks, orig.
+        scale: as returned by `resize_image`.
+        crop: as returned by `resize_image`: (y, x, height, width) or None.
+
+    Returns:
+        int [height], int [width] of the resized masks; both ascend.
+
+    Raises:
+        ValueError: if the crop does not fit.
+
+    >>> [pixels.tolist() for pixels in nearest_mask_pixels((4, 2), 0.5)]
+    [[1, 3], [1]]
+    """
+    height, width = scaled_shape(shape, scale)
+    rows = nearest_pixels(shape[0], height)
+    columns = nearest_pixels(shape[1], width)
+    if crop is not None:
+        y, x, crop_height, crop_width = crop
+        if y < 0 or x < 0 or y + crop_height > height or x + crop_width > width:
+            raise ValueError(
+                f"resize_mask(crop={tuple(crop)}): does not fit masks of "
+                f"({height}, {width}) after scaling; masks and image must have the "
+                f"same original size."
+            )
+        rows, columns = rows[y : y + crop_height], columns[x : x + crop_width]
+    return rows, columns
 
 
 def resize_mask_tensor(mask, scale, padding, crop=None):

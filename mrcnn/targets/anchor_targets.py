@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.boxes import box_refinement, compute_overlaps
+from mrcnn.geometry.boxes import box_refinement
 from mrcnn.geometry.coordinates import norm_boxes
-from mrcnn.targets.matching import match_anchors
+from mrcnn.targets.matching import AnchorGroups, match_boxes
 
 
 class AnchorTargets(NamedTuple):
@@ -36,6 +36,7 @@ def anchor_targets(
     bbox_std_dev: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
     positive_iou: float = 0.7,
     negative_iou: float = 0.3,
+    groups: AnchorGroups | None = None,
 ) -> AnchorTargets:
     """Returns which anchors are sampled for the RPN losses and their deltas.
 
@@ -55,18 +56,21 @@ def anchor_targets(
         bbox_std_dev: the deltas are divided by these four numbers.
         positive_iou: ratio from which an anchor is positive.
         negative_iou: ratio below which an anchor is negative.
+        groups: `matching.group_anchors(anchors_px)`, where the same anchors are used
+            for many images.
 
     Returns:
         AnchorTargets(match, deltas).
     """
     is_object = gt_class_ids > 0
     object_boxes_px = gt_boxes_px[is_object]
-    crowd_boxes_px = gt_boxes_px[gt_class_ids < 0]
-    match, gt_ix = match_anchors(
-        compute_overlaps(anchors_px, object_boxes_px),
+    match, gt_ix = match_boxes(
+        anchors_px,
+        object_boxes_px,
         positive_iou,
         negative_iou,
-        compute_overlaps(anchors_px, crowd_boxes_px) if len(crowd_boxes_px) else None,
+        gt_boxes_px[gt_class_ids < 0],
+        groups=groups,
     )
 
     _keep_random(match, 1, num_samples // 2, rng)

@@ -164,8 +164,7 @@ def test_polygon_is_that_of_coco(points):
     segmentation = [np.array(points, float).ravel().tolist()]
     expected = coco_mask.decode(coco_mask.frPyObjects(segmentation, 30, 40))[..., 0]
     mask = polygon_mask([polygon(*np.array(points).T)], 30, 40)[..., 0]
-    # Drawn in its own box: an edge half-way between two fifths may round otherwise.
-    assert (mask != expected).sum() <= 2
+    np.testing.assert_array_equal(mask, expected)
 
 
 def outline_of_ellipse(cx, cy, rx, ry, theta):

@@ -89,7 +89,7 @@ def test_records_give_what_the_annotation_file_gives(shared):
             size = (image["height"], image["width"])
             own = [a for a in annotations if a["image_id"] == image["id"]]
             found = [r for r in results if r["image_id"] == image["id"]]
-            rles = [coco._to_rle(a["segmentation"], *size) for a in own]
+            rles = [coco.to_rle(a["segmentation"], *size) for a in own]
             signs = [-1 if a["iscrowd"] else 1 for a in own]
             masks = [mask_utils.decode(rle) for rle in rles]
             boxes = [mask_utils.toBbox(r["segmentation"]) for r in found]
@@ -268,7 +268,7 @@ def test_polygons_and_both_run_lengths_are_one():
 
 def test_metrics_are_silent_and_change_nothing(capsys):
     truth, results = truth_of_one(segmentation=[[0, 0, 10, 0, 10, 20, 0, 20]])
-    _, results = truth_of_one(segmentation=coco._to_rle([[0, 0, 9, 0, 9, 9]], 50, 50))
+    _, results = truth_of_one(segmentation=coco.to_rle([[0, 0, 9, 0, 9, 9]], 50, 50))
     before = copy.deepcopy((truth, results))
     coco.coco_metrics(truth, results, "segm")
     coco.coco_metrics(truth, results, "bbox")

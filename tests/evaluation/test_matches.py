@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import doctest
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mrcnn.evaluation import matches
 from mrcnn.evaluation.matches import (
@@ -94,6 +97,13 @@ def test_iou_at_the_threshold_matches(width, matched):
     arguments = case(gt=[(1, LEFT)], pred=[(1, 0.9, (0, 0, 10, width))])
     _, pred_match, _ = compute_matches(*arguments, iou_threshold=0.5)
     assert pred_match.tolist() == [0 if matched else -1]
+
+
+@pytest.mark.parametrize("number", [float, np.float64, np.float32])
+def test_iou_at_the_threshold_matches_whatever_float_it_is(number):
+    seven_tenths = case(gt=[(1, LEFT)], pred=[(1, 0.9, (0, 0, 10, 7))])
+    _, pred_match, _ = compute_matches(*seven_tenths, iou_threshold=number(0.7))
+    assert pred_match.tolist() == [0]
 
 
 def test_score_threshold_is_one_on_scores():
@@ -190,6 +200,62 @@ def test_ap_without_objects_tells_silence_from_false_alarm():
     ap, precisions, recalls, _ = compute_ap(*case([], [(1, 0.9, LEFT)]))
     assert ap == 0.0
     assert np.isfinite(precisions).all() and np.isfinite(recalls).all()
+
+
+def slow_ap(gt, pred, iou_threshold):
+    """AP by its definition: sets of pixels, exact ratios, no arrays."""
+
+    def pixels(box):
+        y1, x1, y2, x2 = box
+        return {(y, x) for y in range(y1, y2) for x in range(x1, x2)}
+
+    objects = [(class_id, pixels(box)) for class_id, box in gt if class_id > 0]
+    crowds = [(-class_id, pixels(box)) for class_id, box in gt if class_id < 0]
+    free = list(range(len(objects)))
+    right = []
+    for class_id, _, box in sorted(pred, key=lambda row: -row[1]):
+        own = pixels(box)
+        ious = {
+            i: Fraction(len(own & objects[i][1]), len(own | objects[i][1]))
+            for i in free
+            if objects[i][0] == class_id
+        }
+        best = max(ious, key=ious.get, default=None)
+        if best is not None and ious[best] >= iou_threshold:
+            free.remove(best)
+            right.append(True)
+        elif not any(
+            crowd_class == class_id
+            and Fraction(len(own & crowd), len(own)) >= iou_threshold
+            for crowd_class, crowd in crowds
+        ):
+            right.append(False)
+    if not objects:
+        return Fraction(not right)
+    precision = [Fraction(sum(right[:k]), k) for k in range(1, len(right) + 1)]
+    found = [max(precision[k:]) for k in range(len(right)) if right[k]]
+    return sum(found, Fraction(0)) / len(objects)
+
+
+@st.composite
+def boxes(draw):
+    y1, x1 = draw(st.integers(0, 8)), draw(st.integers(0, 8))
+    return y1, x1, y1 + draw(st.integers(1, 6)), x1 + draw(st.integers(1, 6))
+
+
+GT_CLASSES = st.sampled_from([1, 1, 2, -1])
+SCORES = st.sampled_from([0.25, 0.5, 0.75, 0.875])  # so few that some are equal
+
+
+@settings(max_examples=200)
+@given(
+    gt=st.lists(st.tuples(GT_CLASSES, boxes()), max_size=5),
+    pred=st.lists(st.tuples(st.sampled_from([1, 2]), SCORES, boxes()), max_size=7),
+    iou=st.sampled_from([Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)]),
+)
+def test_ap_is_what_its_definition_says(gt, pred, iou):
+    ap = compute_ap(*case(gt, pred), iou_threshold=float(iou))[0]
+    assert ap == pytest.approx(float(slow_ap(gt, pred, iou)), abs=1e-12)
 
 
 def test_inputs_are_left_as_they_were():

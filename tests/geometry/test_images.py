@@ -134,6 +134,32 @@ def test_equals_scikit_image():
     np.testing.assert_array_equal(resized[y1:y2, x1:x2], expected.astype(np.uint8))
 
 
+@pytest.mark.parametrize(
+    "mode",
+    [{"mode": "square", "max_dim": 40}, {"mode": "crop", "min_dim": 96, "rng": 3}],
+    ids=["reduced", "enlarged"],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_modes_take_their_pixels_from_scikit_image(mode, dtype):
+    from skimage.transform import resize as skimage_resize
+
+    image = picture((61, 83, 3), dtype)
+    plan = plan_resize(image.shape, **mode)
+    expected = skimage_resize(
+        image,
+        plan.shape,
+        order=1,
+        mode="constant",
+        preserve_range=True,
+        anti_aliasing=False,
+    ).astype(dtype)
+    if plan.crop is not None:
+        y, x, height, width = plan.crop
+        expected = expected[y : y + height, x : x + width]
+    expected = np.pad(expected, plan.padding)
+    np.testing.assert_array_equal(resize_image(image, **mode).image, expected)
+
+
 def test_none_returns_the_array_itself():
     image = picture()
     assert resize_image(image, mode="none").image is image
@@ -219,6 +245,25 @@ def test_adding_the_mean_undoes_subtracting_it(batch):
     assert molded.dtype == np.float32
     np.testing.assert_allclose(molded, image - np.array(MEAN), atol=1e-5)
     np.testing.assert_array_equal(add_mean(molded, MEAN), image)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        picture((3,)),
+        picture((0, 4, 3)),
+        picture((2, 0, 6, 3)),
+        picture((6, 4, 3))[:, ::-1],
+        picture((3, 4, 6)).transpose(2, 1, 0),
+        np.asfortranarray(picture((6, 4, 3), np.float64)),
+    ],
+    ids=["pixel", "no row", "no image", "mirrored", "turned", "fortran"],
+)
+def test_mean_is_subtracted_whatever_the_layout(images):
+    molded = subtract_mean(images, MEAN)
+    assert molded.dtype == np.float32
+    expected = images.astype(np.float32) - np.float32(MEAN)
+    np.testing.assert_array_equal(molded, expected)
 
 
 def test_colors_are_rounded_not_cut():

@@ -32,6 +32,30 @@ def balloon():
     return load_sample("balloon")
 
 
+@pytest.fixture(scope="session")
+def coco():
+    return load_sample("coco")
+
+
+@pytest.fixture(scope="session")
+def nucleus():
+    return load_sample("nucleus")
+
+
+@pytest.fixture(scope="session")
+def voc():
+    return load_sample("voc")
+
+
+@pytest.fixture
+def tiny_steps():
+    """Training steps that aren't traced; returns the rooms' tiny configurations."""
+    from tests.engine import tiny
+
+    with tiny.eagerly():
+        yield tiny
+
+
 class StrawModel:
     """Knows the answers for the images of its data sets; notes what it is told."""
 
@@ -40,13 +64,18 @@ class StrawModel:
     def __init__(self, mode, config, model_dir):
         self.mode, self.config, self.log_dir = mode, config, f"{model_dir}/run"
         self.answers, self.loaded, self.trained = {}, [], []
+        # The layer whose score cut an evaluation lifts.
+        cut = types.SimpleNamespace(min_confidence=config.DETECTION_MIN_CONFIDENCE)
+        self.keras_model = types.SimpleNamespace(layers=[cut])
         StrawModel.made.append(self)
 
     def learn(self, dataset):
-        """Remember the truth of each image."""
+        """Remember the truth of each image, crowds left out."""
         for image_id in dataset.image_ids:
             image = dataset.load_image(image_id)
-            self.answers[image.tobytes()] = dataset.load_mask(image_id)
+            masks, class_ids = dataset.load_mask(image_id)
+            objects = class_ids > 0
+            self.answers[image.tobytes()] = masks[..., objects], class_ids[objects]
 
     def find_last(self):
         return "last.h5"

@@ -1,0 +1,51 @@
+"""Annotation: one object of an image, its outline kept as it was annotated.
+
+The kinds of outlines are in `shapes` (polygons, run lengths, rectangles, ellipses,
+lines) and `mask_files` (pictures); all can be imported from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mrcnn.data.mask_files import LabelValue, MaskFile
+from mrcnn.data.shapes import (
+    Crop,
+    Ellipse,
+    Polygons,
+    Polyline,
+    Rectangle,
+    Rle,
+    Shape,
+)
+
+__all__ = [
+    "Annotation",
+    "Crop",
+    "Ellipse",
+    "LabelValue",
+    "MaskFile",
+    "Polygons",
+    "Polyline",
+    "Rectangle",
+    "Rle",
+    "Shape",
+]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One object of an image, or a crowd of them.
+
+    Attributes:
+        shape: which pixels are its own; drawn when asked.
+        class_id: of its source, as given to `Dataset.add_class`.
+        is_crowd: True when it is a group of objects that nobody told apart.
+        extra: whatever else the source says of it, for example {"difficult": 1}.
+    """
+
+    shape: Shape
+    class_id: int | str
+    is_crowd: bool = False
+    extra: Mapping = field(default_factory=dict)

@@ -1,0 +1,164 @@
+"""Label images: one picture whose values number the objects of another."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+
+from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.annotations import Annotation, LabelValue
+from mrcnn.data.class_names import register_classes
+from mrcnn.data.image_files import list_images
+from mrcnn.data.mask_files import label_values
+
+SOURCE = "label_images"
+IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+LABEL_FOLDERS = ("labels", "label", "masks", "mask")
+# 7.png or 7_labels.png beside 7.jpg
+LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_instances")
+LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
+LOSSY = (".jpg", ".jpeg")
+
+
+class LabelImageDataset(AnnotatedDataset):
+    """Pictures with a label image each: 0 is background, any other value an object."""
+
+    def load_label_images(
+        self,
+        folder: str | Path,
+        subset: str | None = None,
+        class_name: str = "object",
+        ignore: Iterable[int] = (),
+    ) -> None:
+        """Adds the pictures of a folder that have a label image of the same name.
+
+        The two lie in folders images/ and labels/ (or masks/), or side by side as
+        `7.jpg` and `7.png`, or `7.png` and `7_labels.png`. Label images have one
+        channel of whole numbers of 8, 16 or 32 bits; in a palette picture the index
+        counts, not the color. A class map (one value a class) is not a label image: it
+        would make one object of all things of a class.
+
+        Args:
+            folder: holds the folders, or the files.
+            subset: folder in `folder` that holds them, or that lies in both folders.
+            class_name: of every object.
+            ignore: values that are no object, such as 255 for void.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or no pair in it.
+        """
+        where = f"load_label_images(folder={str(folder)!r}, subset={subset!r})"
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"{where}: there is no such folder.")
+        pairs, alone = pair_label_images(folder, subset)
+        if not pairs:
+            raise FileNotFoundError(
+                f"{where}: no picture has a label image; expected images/7.jpg with "
+                "labels/7.png (or masks/7.png), or 7.jpg beside 7.png or 7_labels.png."
+            )
+        if alone:
+            warnings.warn(
+                f"{where}: {len(alone)} files have no partner of the same name and are "
+                f"left out, for example {alone[0]}; a picture without objects needs a "
+                "label image of zeros.",
+                stacklevel=2,
+            )
+        class_id = register_classes(self, SOURCE, [class_name])[class_name]
+        for image, label in pairs:
+            self.add_image(
+                SOURCE,
+                image.stem if subset is None else f"{subset}/{image.stem}",
+                str(image),
+                label_path=str(label),
+                class_id=class_id,
+                ignore=tuple(ignore),
+            )
+
+    def load_annotations(self, image_id: int) -> list[Annotation]:
+        """Returns one annotation a value of the label image, in rising order.
+
+        The file is read at the first call; what it holds is kept in `image_info`.
+        """
+        info = self.image_info[image_id]
+        if info["source"] != SOURCE:
+            return super().load_annotations(image_id)
+        if "label_values" not in info:
+            info["label_values"] = label_values(info["label_path"])
+        return [
+            Annotation(LabelValue(info["label_path"], value), info["class_id"])
+            for value in info["label_values"]
+            if value not in info["ignore"]
+        ]
+
+
+def pair_label_images(
+    folder: str | Path, subset: str | None = None
+) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Returns pairs (picture, label image), and the files that have no partner.
+
+    Args:
+        folder: holds a folder of pictures and one of label images, or both kinds of
+            files side by side (where files without partner are not told).
+        subset: folder that holds them, or that lies in both folders.
+    """
+    folder = Path(folder)
+    for image_name in IMAGE_FOLDERS:
+        for label_name in LABEL_FOLDERS:
+            homes = [(folder / image_name, folder / label_name)]
+            if subset is not None:
+                homes = [
+                    (folder / subset / image_name, folder / subset / label_name),
+                    (folder / image_name / subset, folder / label_name / subset),
+                ]
+            for images, labels in homes:
+                if images.is_dir() and labels.is_dir():
+                    pairs, alone = _pair_folders(images, labels)
+                    if pairs:
+                        return pairs, alone
+    return _pair_files(folder / (subset or "")), []
+
+
+def _pair_folders(images: Path, labels: Path):
+    """Pairs the files of two folders; `7_labels.png` belongs to 7 too."""
+    pictures = {path.stem: path for path in list_images(images)}
+    by_stem = {path.stem: path for path in list_images(labels)}
+    pairs, used = [], set()
+    for stem, picture in pictures.items():
+        for name in (stem, *(stem + ending for ending in LABEL_ENDINGS)):
+            if name in by_stem:
+                pairs.append((picture, by_stem[name]))
+                used |= {picture, by_stem[name]}
+                break
+    alone = [p for p in (*pictures.values(), *by_stem.values()) if p not in used]
+    return pairs, alone
+
+
+def _pair_files(folder: Path) -> list[tuple[Path, Path]]:
+    """Pairs the files of one folder: a label image has one channel and no loss."""
+    if not folder.is_dir():
+        return []
+    pictures = list_images(folder)
+    by_stem: dict[str, list[Path]] = {}
+    for path in pictures:
+        by_stem.setdefault(path.stem, []).append(path)
+    pairs = []
+    for path in pictures:
+        names = [path.stem + ending for ending in LABEL_ENDINGS]
+        labels = [p for name in names for p in by_stem.get(name, ())]
+        if not labels and path.suffix.lower() in LOSSY:
+            labels = [p for p in by_stem[path.stem] if p.suffix.lower() not in LOSSY]
+        if len(labels) == 1 and is_label_image(labels[0]):
+            pairs.append((path, labels[0]))
+    return pairs
+
+
+def is_label_image(path: str | Path) -> bool:
+    """True for a picture of one channel of whole numbers, judged by its header."""
+    try:
+        with Image.open(path) as picture:
+            return picture.mode in LABEL_MODES
+    except OSError:
+        return False

@@ -1,0 +1,182 @@
+"""ValidationReport: what is wrong with a data set, as a list and as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+ERROR, WARNING = "error", "warning"
+# Lines of one kind that a table shows before it only counts.
+MAX_ROWS = 5
+
+# Kind -> what to do about it. Errors stop a training, or teach and measure what is
+# false; in the order of the table.
+ERROR_KINDS = {
+    "missing file": "Correct the path, or remove the image from the data set.",
+    "unreadable image": "Replace the file, or remove the image from the data set.",
+    "image shape": "load_image must return uint8 [H, W, channels], as config tells.",
+    "unreadable masks": "Correct the annotation, or what load_mask does with it.",
+    "mask size": "Draw the masks for the picture as load_image returns it.",
+    "exif rotation": "Give width and height of the annotated picture to add_image().",
+    "object count": "load_mask must return one class id for each mask.",
+    "class id": "Return inside ids, as map_source_class_id() tells them; see prepare()",
+    "number of classes": "Set NUM_CLASSES to the classes and 1 for the background.",
+    "outside image": "Remove the object, or annotate the picture as it is now.",
+    "empty object": "Remove the object, or draw it anew.",
+    "duplicate id": "Give each image of a source an id of its own.",
+    "leaked image": "Keep the picture in one of the two data sets.",
+}
+WARNING_KINDS = {
+    "duplicate image": "Keep one of them, with the objects of both.",
+    "duplicate object": "Keep one of them.",
+    "exif note": "Look at its masks; if turned, tell add_image() width and height.",
+    "image size": "Correct width and height in add_image(); the file counts.",
+    "beyond border": "What lies outside is cut off; look whether the size is right.",
+    "unknown class": "They are left out; add_class() takes them in.",
+    "one-pixel object": "Look whether it is a slip of the annotator.",
+    "lost object": "It is left out in training; raise IMAGE_MIN_DIM or IMAGE_MAX_DIM.",
+    "thin object": "Raise MINI_MASK_SHAPE, or set USE_MINI_MASK = False.",
+    "small box": "Add smaller RPN_ANCHOR_SCALES; anchor_report() suggests some.",
+    "unmatched box": "Change scales or ratios of anchors; see anchor_report().",
+    "many objects": "Raise MAX_GT_INSTANCES; each step trains a random choice of them.",
+    "no objects": "Legal: such an image trains what is background.",
+    "unused class": "Remove the class, or find out why nothing has it.",
+}
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        kind: a key of ERROR_KINDS or WARNING_KINDS.
+        image_id: inside id; None when it is not about one image.
+        path: the file at fault, of the picture or of a mask; None without a file.
+        instance: which object, by its place in what `load_mask` returns (in an
+            AnnotatedDataset: `load_annotations`), from 0; None for the whole image.
+        text: what is wrong with it.
+    """
+
+    kind: str
+    image_id: int | None
+    path: str | None
+    instance: int | None
+    text: str
+
+    @property
+    def severity(self) -> str:
+        """The word error or warning."""
+        return ERROR if self.kind in ERROR_KINDS else WARNING
+
+    def __str__(self) -> str:
+        """Returns where and what, in one line."""
+        parts = []
+        if self.image_id is not None:
+            parts.append(f"image {self.image_id}")
+        if self.instance is not None:
+            parts.append(f"object {self.instance}")
+        where = ", ".join(parts)
+        if self.path is not None:
+            where += f" ({self.path})" if where else self.path
+        return f"{where}: {self.text}" if where else self.text
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """What `Dataset.validate` found; `str()` is a table to read.
+
+    Attributes:
+        errors: list of Problem that stop a training, or teach or measure what is false.
+        warnings: list of Problem that nothing breaks on, but a person should look at.
+        num_images: how many were checked.
+        num_objects: how many were in them, crowds included.
+    """
+
+    errors: list[Problem]
+    warnings: list[Problem]
+    num_images: int
+    num_objects: int
+
+    @classmethod
+    def of(
+        cls, problems: Iterable[Problem], num_images: int, num_objects: int
+    ) -> ValidationReport:
+        """Returns the report of problems, errors and warnings apart."""
+        problems = list(problems)
+        return cls(
+            [p for p in problems if p.severity == ERROR],
+            [p for p in problems if p.severity == WARNING],
+            num_images,
+            num_objects,
+        )
+
+    def __iter__(self) -> Iterator[Problem]:
+        """Yields all problems, errors first."""
+        return iter([*self.errors, *self.warnings])
+
+    @property
+    def ok(self) -> bool:
+        """True without errors; warnings may be left."""
+        return not self.errors
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many problems there are of each kind that was found."""
+        found = Counter(problem.kind for problem in self)
+        return {k: found[k] for k in (*ERROR_KINDS, *WARNING_KINDS) if found[k]}
+
+    def of_kind(self, kind: str) -> list[Problem]:
+        """Returns all problems of one kind.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        if kind not in ERROR_KINDS and kind not in WARNING_KINDS:
+            known = ", ".join((*ERROR_KINDS, *WARNING_KINDS))
+            raise ValueError(f"of_kind({kind!r}): no such kind; kinds are {known}.")
+        return [problem for problem in self if problem.kind == kind]
+
+    def raise_for_errors(self, ignore: Iterable[str] = ()) -> None:
+        """Raises ValueError with the table of errors, if there are any.
+
+        Args:
+            ignore: kinds of errors to let pass; or one.
+        """
+        ignore = {ignore} if isinstance(ignore, str) else set(ignore)
+        for kind in ignore:
+            self.of_kind(kind)  # says which kinds there are
+        kinds = [kind for kind in ERROR_KINDS if kind not in ignore]
+        left = sum(problem.kind in kinds for problem in self.errors)
+        if left:
+            rows = "\n".join(self._rows(kinds, MAX_ROWS))
+            raise ValueError(f"validate(): {left} errors in the data set.\n{rows}")
+
+    def table(self, max_rows: int | None = MAX_ROWS) -> str:
+        """Returns the problems by kind, as text to print.
+
+        Args:
+            max_rows: lines shown of each kind; None shows all.
+        """
+        head = (
+            f"{len(self.errors)} errors and {len(self.warnings)} warnings in "
+            f"{self.num_images} images with {self.num_objects} objects"
+        )
+        return "\n".join([head, *self._rows((*ERROR_KINDS, *WARNING_KINDS), max_rows)])
+
+    def __str__(self) -> str:
+        """Returns the table, cut where a kind has many lines."""
+        return self.table()
+
+    def _rows(self, kinds: Iterable[str], max_rows: int | None) -> Iterator[str]:
+        """Yields the lines of some kinds."""
+        for kind in kinds:
+            problems = self.of_kind(kind)
+            if not problems:
+                continue
+            remedy = ERROR_KINDS.get(kind) or WARNING_KINDS[kind]
+            yield f"{problems[0].severity}: {kind} ({len(problems)}). {remedy}"
+            for problem in problems[:max_rows]:
+                yield f"    {problem}"
+            if max_rows is not None and len(problems) > max_rows:
+                rest = len(problems) - max_rows
+                yield f"    and {rest} more: report.of_kind({kind!r})"

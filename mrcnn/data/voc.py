@@ -1,0 +1,256 @@
+"""Pascal VOC: objects from xml files, their masks from label images."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.annotations import Annotation, LabelValue, Rectangle
+from mrcnn.data.class_names import choose_names, register_classes
+from mrcnn.data.folders import list_folders
+from mrcnn.data.image_files import IMAGE_SUFFIXES
+from mrcnn.data.mask_files import label_values, read_labels
+from mrcnn.data.voc_xml import VocImage, read_voc_xml
+
+# The VOC2012 development kit, sec. 1: the order of its class table.
+VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair"),
+    *("cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
+    *("sheep", "sofa", "train", "tvmonitor"),
+)
+VOID = 255  # outline and unlabeled pixels of a SegmentationObject image
+SOURCE = "voc"
+
+
+class VocDataset(AnnotatedDataset):
+    """The images of a VOC folder with the objects of their xml files.
+
+    Classes are the twenty of the challenge, in its order, if the folder has no other;
+    else the names that its xml files have, sorted.
+    """
+
+    def load_voc(
+        self,
+        root: str | Path,
+        subset: str | None = None,
+        year: str | int | None = None,
+        boxes_as_masks: bool = False,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        """Adds the images of a VOC folder that have object masks.
+
+        Object k of the xml file is value k of the SegmentationObject image; 255 (void)
+        belongs to none. An object that the xml file lacks takes the class that most of
+        its pixels have in SegmentationClass. What the xml says of an object besides
+        its name is in `Annotation.extra`: `difficult` and `truncated` (0 or 1), `box`
+        (float (y1, x1, y2, x2), orig, half-open: the file's pixels count from 1 and
+        include the last).
+
+        Args:
+            root: folder that holds Annotations; or VOCdevkit, or what holds that.
+            subset: a list of ImageSets/Segmentation, such as "train", "val" or
+                "trainval" (a list of ImageSets/Main is taken where Segmentation has no
+                such); None: every image with an xml file.
+            year: which of several folders VOC2007, VOC2012 ...
+            boxes_as_masks: takes images without a mask file too (the lists of
+                ImageSets/Main, then), with the full rectangle of each box as mask.
+                Otherwise such images are left out.
+            classes: names in the order of their ids; objects of others are left out.
+                Also spares reading every xml file for its names.
+
+        Raises:
+            FileNotFoundError: there is no VOC folder, list or xml file.
+            ValueError: a choice is missing, no image is left, or a file is damaged.
+        """
+        where = f"load_voc(root={str(root)!r}, subset={subset!r})"
+        folder = _pick_year(find_voc_folders(root), root, year)
+        masks = _files_by_stem(folder / "SegmentationObject")
+        pictures = _files_by_stem(folder / "JPEGImages")
+        ids = _listed_ids(folder, subset, boxes_as_masks, where)
+        if not boxes_as_masks:
+            ids = _with_mask(ids, masks, where)
+        parsed = {i: read_voc_xml(folder / "Annotations" / f"{i}.xml") for i in ids}
+        class_ids = register_classes(
+            self, SOURCE, _class_names(folder, parsed, classes, where)
+        )
+        for image_id, image in parsed.items():
+            annotations = _annotations(image_id, image, masks, class_ids)
+            if image_id in masks:
+                annotations += _unlisted(masks[image_id], len(image.objects), class_ids)
+            size = {"height": image.height, "width": image.width}
+            self.add_image(
+                SOURCE,
+                image_id,
+                str(pictures.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
+                annotations=annotations,
+                **{key: side for key, side in size.items() if side},
+            )
+
+
+def find_voc_folders(root: str | Path) -> list[Path]:
+    """Returns the folders with VOC's xml files in or below a folder, sorted.
+
+    Args:
+        root: such a folder, the VOCdevkit above it, or one folder further up.
+    """
+    root = Path(root)
+    for above in (None, root, root / "VOCdevkit"):
+        places = list_folders(above) if above else [root]
+        found = [place for place in places if _is_voc(place)]
+        if found:
+            return found
+    return []
+
+
+def voc_subsets(folder: str | Path) -> list[str]:
+    """Returns the names of a VOC folder's image lists, but not those of a class."""
+    for kind in ("Segmentation", "Main"):
+        names = sorted(
+            p.stem for p in (Path(folder) / "ImageSets" / kind).glob("*.txt")
+        )
+        if names:
+            return [name for name in names if "_" not in name] or names
+    return []
+
+
+def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation]:
+    """One annotation an object whose class is wanted, in the order of the xml file."""
+    path = masks.get(image_id)
+    if path is not None and len(image.objects) >= VOID:
+        raise ValueError(
+            f"load_voc(): image {image_id!r} has {len(image.objects)} objects, but a "
+            f"VOC label image can tell only {VOID - 1} apart."
+        )
+    annotations = []
+    for k, item in enumerate(image.objects, start=1):
+        if item.name not in class_ids:
+            continue
+        if path is not None:
+            shape = LabelValue(str(path), k)
+        elif item.box is not None:
+            shape = Rectangle(*item.box)
+        else:
+            raise ValueError(
+                f"load_voc(): object {k} ({item.name!r}) of image {image_id!r} has "
+                "neither a mask nor a <bndbox>."
+            )
+        annotations.append(Annotation(shape, class_ids[item.name], extra=item.extra))
+    return annotations
+
+
+def _unlisted(path: Path, num_listed: int, class_ids: dict) -> list[Annotation]:
+    """Objects that a label image has, but not the xml file."""
+    values = [v for v in label_values(path) if num_listed < v != VOID]
+    annotations = []
+    for value in values:
+        name = _class_of_pixels(path, value)
+        if name is None:
+            warnings.warn(
+                f"load_voc(): object {value} of {str(path)!r} is not in the xml file, "
+                "and SegmentationClass does not tell its class; it is left out.",
+                stacklevel=3,
+            )
+        elif name in class_ids:
+            annotations.append(
+                Annotation(LabelValue(str(path), value), class_ids[name])
+            )
+    return annotations
+
+
+def _class_of_pixels(path: Path, value: int) -> str | None:
+    """Name of the class that most pixels of an object have in SegmentationClass."""
+    class_path = path.parent.parent / "SegmentationClass" / path.name
+    if not class_path.is_file():
+        return None
+    classes = read_labels(class_path)[read_labels(path) == value]
+    votes = np.bincount(classes, minlength=VOID + 1)[1 : len(VOC_CLASSES) + 1]
+    return VOC_CLASSES[int(votes.argmax())] if votes.any() else None
+
+
+def _is_voc(folder: Path) -> bool:
+    """True for a folder that holds VOC's Annotations, with an xml file in it."""
+    return next((folder / "Annotations").glob("*.xml"), None) is not None
+
+
+def _pick_year(folders: list[Path], root, year) -> Path:
+    """The one folder to load from."""
+    where = f"load_voc(root={str(root)!r}, year={year!r})"
+    if not folders:
+        raise FileNotFoundError(
+            f"{where}: there is no Annotations/*.xml in it, nor in a folder or in "
+            "VOCdevkit/<year> below it; pass the folder that holds Annotations, "
+            "JPEGImages and SegmentationObject."
+        )
+    names = ", ".join(folder.resolve().name for folder in folders)
+    if year is not None:
+        folders = [f for f in folders if f.resolve().name in (str(year), f"VOC{year}")]
+        if not folders:
+            raise FileNotFoundError(f"{where}: no such year; there is {names}.")
+    if len(folders) > 1:
+        raise ValueError(
+            f"{where}: there is {names}; choose one by year=, or pass that folder."
+        )
+    return folders[0]
+
+
+def _files_by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their name without suffix."""
+    if not folder.is_dir():
+        return {}
+    return {
+        p.stem: p
+        for p in sorted(folder.iterdir())
+        if p.suffix.lower() in IMAGE_SUFFIXES
+    }
+
+
+def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[str]:
+    """Image ids of a subset, in the order of its list."""
+    if subset is None:
+        return sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
+    kinds = ("Main", "Segmentation") if boxes_as_masks else ("Segmentation", "Main")
+    for kind in (*kinds, "."):
+        path = folder / "ImageSets" / kind / f"{subset}.txt"
+        if path.is_file():
+            rows = [line.split() for line in path.read_text("utf-8-sig").splitlines()]
+            # Lists of one class mark the images that do not show it by -1.
+            return list(dict.fromkeys(r[0] for r in rows if r and r[1:] != ["-1"]))
+    known = ", ".join(voc_subsets(folder)) or "none"
+    raise FileNotFoundError(
+        f"{where}: {folder / 'ImageSets'} has no list {subset}.txt; there is {known}."
+    )
+
+
+def _with_mask(ids: list[str], masks: dict, where: str) -> list[str]:
+    """The ids that have a SegmentationObject image."""
+    kept = [image_id for image_id in ids if image_id in masks]
+    if ids and not kept:
+        raise ValueError(
+            f"{where}: none of its {len(ids)} images has a file in SegmentationObject; "
+            "pass boxes_as_masks=True to take the rectangles of the boxes as masks."
+        )
+    if len(kept) < len(ids):
+        warnings.warn(
+            f"{where}: {len(ids) - len(kept)} of {len(ids)} images have no file in "
+            "SegmentationObject and are left out; boxes_as_masks=True takes them with "
+            "the rectangles of their boxes.",
+            stacklevel=3,
+        )
+    return kept
+
+
+def _class_names(folder: Path, parsed: dict, classes, where: str) -> list[str]:
+    """Names in the order of their ids: the same for every subset of a folder."""
+    names = {item.name for image in parsed.values() for item in image.objects}
+    if classes is None:
+        others = (folder / "Annotations").glob("*.xml")
+        for path in others:
+            if path.stem not in parsed:
+                names |= {item.name for item in read_voc_xml(path).objects}
+        if names <= set(VOC_CLASSES):
+            classes = VOC_CLASSES
+    return choose_names(names, classes, where)

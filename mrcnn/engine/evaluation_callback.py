@@ -1,0 +1,185 @@
+"""EvaluationCallback: COCO's numbers while training, in the logs of the epochs."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mrcnn.engine.inspection import log
+from mrcnn.engine.weights import model_tensors, save_weights
+from mrcnn.evaluation.coco import METRICS, format_metrics
+from mrcnn.evaluation.evaluator import evaluate
+from mrcnn.evaluation.records import KINDS
+from mrcnn.evaluation.report import EvaluationResult
+
+
+class EvaluationCallback(keras.callbacks.Callback):
+    """Evaluates every k epochs, and after the last one, for `custom_callbacks`.
+
+    Numbers join the logs of their epoch as "val_segm_AP", "val_bbox_AP50" and so on, so
+    History and TensorBoard have them, and callbacks that come after this one in the
+    list can go by them, with mode="max":
+
+        evaluation = EvaluationCallback(model, val_dataset, every=5, save_best=True)
+        stopping = keras.callbacks.EarlyStopping(
+            "val_segm_AP", mode="max", patience=3, restore_best_weights=True
+        )
+        model.train(..., custom_callbacks=[evaluation, stopping])
+
+    Epochs without an evaluation have no such number. Keras' callbacks warn of that, and
+    leave them out: a patience counts evaluations.
+
+    It holds a second model for inference, of the same size, into which the weights are
+    copied for each evaluation; training goes on exactly as without it.
+
+    Attributes:
+        inference: the MaskRCNN that detects.
+        result: the latest EvaluationResult, or None.
+        history: (epoch, numbers by name as in the logs) of each evaluation; epochs
+            count from 0, as Keras counts them.
+        best: (epoch, number) of the best evaluation by `monitor`, or None.
+    """
+
+    def __init__(
+        self,
+        mrcnn,
+        dataset,
+        every: int = 1,
+        *,
+        image_ids: Iterable[int] | None = None,
+        iou_types: Sequence[str] = KINDS,
+        min_confidence: float = 0.0,
+        metrics: Sequence[str] = METRICS[:3],
+        config=None,
+        save_best: bool | str | os.PathLike = False,
+        monitor: str | None = None,
+        verbose: int = 1,
+    ):
+        """Builds the model for inference.
+
+        Args:
+            mrcnn: the MaskRCNN that trains.
+            dataset: a prepared Dataset to evaluate on.
+            every: epochs from one evaluation to the next.
+            image_ids: inside ids of the images to evaluate; None for all.
+            iou_types: of "bbox" and "segm".
+            min_confidence: see `mrcnn.evaluation.evaluate`.
+            metrics: names of `mrcnn.evaluation.METRICS` that join the logs.
+            config: of the model for inference; None takes that of `mrcnn`.
+            save_best: a path, or True for {log_dir}/mask_rcnn_{name}_best.h5: a weight
+                file, written when an evaluation is better than all before since
+                `train` was called.
+            monitor: the number that better means, as "segm_AP50"; None is the AP of
+                the last of iou_types.
+            verbose: 1 prints AP, AP50 and AP75.
+
+        Raises:
+            ValueError: no such metric, or model, data set and config don't fit.
+        """
+        super().__init__()
+        if not (isinstance(every, int | np.integer) and every >= 1):
+            raise ValueError(
+                f"EvaluationCallback(every={every!r}): a whole number of epochs, 1 or "
+                "more."
+            )
+        kinds = [kind for kind in KINDS if kind in iou_types]
+        if not kinds or set(iou_types) - set(kinds):
+            raise ValueError(
+                f"EvaluationCallback(iou_types={iou_types!r}): choose of {KINDS}."
+            )
+        self.monitor = monitor or f"{kinds[-1]}_AP"
+        known = {f"{kind}_{name}" for kind in kinds for name in METRICS}
+        wanted = {f"{kinds[0]}_{name}" for name in metrics} | {self.monitor}
+        if wanted - known:
+            raise ValueError(
+                f"EvaluationCallback(metrics={metrics!r}, monitor={monitor!r}): known "
+                f"are {', '.join(METRICS)}; a monitor is one of them after "
+                f"{' or '.join(f'{kind}_' for kind in kinds)}."
+            )
+        config = copy.copy(mrcnn.config if config is None else config)
+        if config.IMAGE_RESIZE_MODE == "crop":
+            raise ValueError(
+                'EvaluationCallback(config): IMAGE_RESIZE_MODE="crop" leaves out part '
+                'of an image; give a config that says "square" or "pad64".'
+            )
+        config.validate(num_dataset_classes=dataset.num_classes)
+        self.mrcnn, self.dataset, self.every = mrcnn, dataset, int(every)
+        self.metrics, self.save_best, self.verbose = tuple(metrics), save_best, verbose
+        self._arguments = {
+            "image_ids": None if image_ids is None else [int(i) for i in image_ids],
+            "iou_types": tuple(kinds),
+            "min_confidence": min_confidence,
+        }
+        self.inference = type(mrcnn)("inference", config, mrcnn.model_dir)
+        self.result: EvaluationResult | None = None
+        self.history: list[tuple[int, dict[str, float]]] = []
+        self.best: tuple[int, float] | None = None
+
+    def on_train_begin(self, logs=None):
+        """Forgets the best of an earlier call of `train`."""
+        self.best = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Evaluates, if it is time for it, and adds the numbers to the logs."""
+        is_last = epoch + 1 == self.params.get("epochs")
+        if (epoch + 1) % self.every and not is_last:
+            return
+        copy_weights(self.model, self.inference.keras_model)
+        self.result = evaluate(
+            self.inference, self.dataset, verbose=0, **self._arguments
+        )
+        flat = self.result.flat()
+        numbers = {
+            f"val_{kind}_{name}": flat[f"{kind}_{name}"]
+            for kind in self.result
+            for name in self.metrics
+        }
+        self.history.append((epoch, numbers))
+        if logs is not None:
+            logs.update(numbers)
+        if self.verbose:
+            log(f"\nevaluation after epoch {epoch + 1}")
+            log(format_metrics(dict(self.result)))
+        value = flat[self.monitor]
+        if not np.isnan(value) and (self.best is None or value > self.best[1]):
+            self.best = (epoch, value)
+            if self.save_best:
+                save_weights(self.model, self._best_path())
+
+    def _best_path(self) -> Path:
+        if self.save_best is not True:
+            return Path(self.save_best)
+        name = f"mask_rcnn_{self.mrcnn.config.NAME.lower()}_best.h5"
+        return Path(self.mrcnn.log_dir) / name
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives a model the weights that another has under the same layer names.
+
+    Args:
+        source: a model with all layers of `target`, as a training model has those of
+            the model for inference.
+        target: changed; or left as it was, when an error is raised.
+
+    Raises:
+        ValueError: a layer of `target` isn't in `source`, or has another shape there.
+    """
+    given, wanted = model_tensors(source), model_tensors(target)
+    wrong = [
+        name
+        for name, variable in wanted.items()
+        if name not in given or given[name].shape != variable.shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"copy_weights(): {len(wrong)} tensors of the target are not in the source "
+            f"or have another shape there, {', '.join(wrong[:5])} for example. Build "
+            "both from one config; layers of a backbone of your own need fixed names."
+        )
+    for name, variable in wanted.items():
+        variable.assign(np.asarray(given[name]))

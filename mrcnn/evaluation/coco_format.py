@@ -1,0 +1,176 @@
+"""Boxes, masks and annotations as COCO writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def boxes_to_xywh(boxes: np.ndarray) -> np.ndarray:
+    """Boxes as COCO writes them: (x, y, width, height).
+
+    Args:
+        boxes: [N, (y1, x1, y2, x2)], orig or px, half-open.
+
+    Returns:
+        float64 [N, (x, y, width, height)], the same frame.
+
+    Example:
+        >>> boxes_to_xywh(np.array([[10, 20, 15, 50]])).tolist()
+        [[20.0, 10.0, 30.0, 5.0]]
+    """
+    y1, x1, y2, x2 = np.asarray(boxes, np.float64).reshape(-1, 4).T
+    return np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
+
+
+def masks_to_rles(masks: np.ndarray) -> list[dict[str, Any]]:
+    """Masks as COCO's compressed run lengths.
+
+    Args:
+        masks: bool [H, W, N].
+
+    Returns:
+        One dict(size=[H, W], counts=str) a mask, fit for JSON.
+    """
+    from pycocotools import mask as mask_utils
+
+    masks = np.asarray(masks)
+    if masks.ndim != 3:
+        raise ValueError(
+            f"masks_to_rles(masks): expected bool [H, W, N], received shape "
+            f"{masks.shape}; give one mask as mask[:, :, None]."
+        )
+    rles = []
+    for i in range(masks.shape[-1]):  # one by one: a copy of the stack may be large
+        rle = mask_utils.encode(np.asfortranarray(masks[:, :, i] != 0, np.uint8))
+        rles.append({"size": rle["size"], "counts": rle["counts"].decode("ascii")})
+    return rles
+
+
+def crop_to_rle(crop: np.ndarray, box: Sequence[int], height: int, width: int) -> dict:
+    """COCO's compressed run lengths of a mask that is given inside its box only.
+
+    The same as `masks_to_rles` of the full mask, without making that.
+
+    Args:
+        crop: bool [y2 - y1, x2 - x1].
+        box: (y1, x1, y2, x2), orig, inside the image; all zero for no pixel.
+        height: px, of the image.
+        width: px, of the image.
+
+    Returns:
+        dict(size=[H, W], counts=str), fit for JSON.
+
+    Raises:
+        ValueError: the crop hasn't the size of the box, or the box leaves the image.
+
+    Example:
+        >>> crop_to_rle(np.ones([1, 2], bool), (1, 0, 2, 2), 3, 2)
+        {'size': [3, 2], 'counts': '1120O'}
+    """
+    from pycocotools import mask as mask_utils
+
+    y1, x1, y2, x2 = (int(side) for side in box)
+    crop = np.asarray(crop) != 0
+    inside = 0 <= y1 <= y2 <= height and 0 <= x1 <= x2 <= width
+    if crop.shape != (y2 - y1, x2 - x1) or not inside:
+        raise ValueError(
+            f"crop_to_rle(box={(y1, x1, y2, x2)}): the crop has shape {crop.shape}, "
+            f"the image {(height, width)}; give a box inside the image and the pixels "
+            "inside the box."
+        )
+    # COCO counts down the columns; a change is a row that differs from the one above.
+    columns = np.zeros((x2 - x1, y2 - y1 + 2), bool)
+    columns[:, 1:-1] = crop.T
+    column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
+    changes = (x1 + column) * height + y1 + row
+    # A run that goes on in the next column ends and begins at one place: no change.
+    places, times = np.unique(changes, return_counts=True)
+    edges = np.concatenate([[0], places[times == 1], [height * width]])
+    counts = np.diff(edges).tolist()
+    if len(counts) > 1 and counts[-1] == 0:
+        counts.pop()
+    rle = mask_utils.frPyObjects(
+        {"size": [height, width], "counts": counts}, height, width
+    )
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """Compressed RLE of polygons, of run lengths in a list, or of compressed RLE.
+
+    Args:
+        segmentation: as in a COCO file: [[x, y, x, y ...] ...], or
+            dict(size, counts).
+        height: px, of the image.
+        width: px, of the image.
+    """
+    from pycocotools import mask as mask_utils
+
+    if isinstance(segmentation, list):
+        return mask_utils.merge(mask_utils.frPyObjects(segmentation, height, width))
+    if isinstance(segmentation["counts"], list):
+        return mask_utils.frPyObjects(segmentation, height, width)
+    return segmentation
+
+
+def rle_areas(rles: Sequence[dict]) -> np.ndarray:
+    """Pixels of each mask: float64 [N].
+
+    Args:
+        rles: compressed RLE dicts.
+    """
+    from pycocotools import mask as mask_utils
+
+    # On NumPy 2 pycocotools fails on more than 255 at once.
+    parts = [mask_utils.area(rles[i : i + 255]) for i in range(0, len(rles), 255)]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def to_coco_ground_truth(
+    images: Sequence[dict], categories: Sequence[dict], annotations: Sequence[dict]
+) -> dict[str, list[dict]]:
+    """A COCO ground truth dict: what annotations left out is filled in.
+
+    Args:
+        images: dicts with id, height, width.
+        categories: dicts with id (and name).
+        annotations: dicts with image_id, category_id, bbox [x, y, width, height] and
+            segmentation (polygons, RLE or compressed RLE); optional iscrowd (0) and
+            area (px; taken from the segmentation, or from the box without one).
+
+    Returns:
+        dict(images, categories, annotations); annotations are numbered from 1.
+
+    Raises:
+        ValueError: an annotation of an image or category that isn't listed.
+    """
+    from pycocotools import mask as mask_utils
+
+    sizes = {image["id"]: image for image in images}
+    category_ids = {category["id"] for category in categories}
+    filled = []
+    for annotation in annotations:
+        image = sizes.get(annotation["image_id"])
+        if image is None or annotation["category_id"] not in category_ids:
+            raise ValueError(
+                f"to_coco_ground_truth(annotations): image {annotation['image_id']} or "
+                f"category {annotation['category_id']} isn't listed; add it to images "
+                "or categories."
+            )
+        # pycocotools reads a match with annotation 0 as no match: count from 1.
+        new = {**annotation, "id": len(filled) + 1}
+        new.setdefault("iscrowd", 0)
+        if "segmentation" in new and not {"area", "bbox"} <= new.keys():
+            rle = to_rle(new["segmentation"], image["height"], image["width"])
+            new.setdefault("area", float(mask_utils.area(rle)))
+            new.setdefault("bbox", mask_utils.toBbox(rle).tolist())
+        new.setdefault("area", float(new["bbox"][2] * new["bbox"][3]))
+        filled.append(new)
+    return {
+        "images": [dict(image) for image in images],
+        "categories": [dict(category) for category in categories],
+        "annotations": filled,
+    }

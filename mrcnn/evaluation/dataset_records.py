@@ -1,0 +1,85 @@
+"""Records of a data set: its truth, and what a model detects in its images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mrcnn.evaluation.coco_format import crop_to_rle
+
+
+def dataset_records(
+    model: Any, dataset: Any, image_ids: Iterable[int] | None = None
+) -> Iterator[dict]:
+    """Records of a data set: detect in each image.
+
+    Args:
+        model: what has `detect(images, masks="rle")`, as `mrcnn.model.MaskRCNN` has.
+        dataset: a prepared `mrcnn.utils.Dataset`.
+        image_ids: those to evaluate; None for all.
+    """
+    for image_id in dataset.image_ids if image_ids is None else image_ids:
+        image = dataset.load_image(image_id)
+        yield {
+            **truth_record(dataset, image_id, *image.shape[:2]),
+            **model.detect([image], masks="rle")[0],
+        }
+
+
+def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
+    """The truth of one image of a data set, the half of a record for `compact`.
+
+    Args:
+        dataset: a prepared Dataset. Its `load_object_crops` is used where it has one:
+            that makes no stack of full masks. What annotations say of themselves
+            (`load_annotations(image_id)[i].extra`) is used where all have it:
+            difficult; box (y1, x1, y2, x2) or COCO's bbox (x, y, width, height);
+            area, px. These are what published numbers are measured with.
+        image_id: inside id.
+        height: px, of the image.
+        width: px, of the image.
+    """
+    record = {"image_id": int(image_id), "height": int(height), "width": int(width)}
+    if hasattr(dataset, "load_object_crops"):
+        objects = dataset.load_object_crops(image_id)
+        rles = [
+            crop_to_rle(crop, box, height, width)
+            for crop, box in zip(objects.masks, objects.boxes, strict=True)
+        ]
+        record |= {"gt_rles": rles, "gt_class_ids": np.asarray(objects.class_ids)}
+    else:
+        masks, class_ids = dataset.load_mask(image_id)
+        record |= {"gt_masks": masks, "gt_class_ids": np.asarray(class_ids)}
+    return record | _extras(dataset, image_id, record["gt_class_ids"])
+
+
+def _extras(dataset, image_id, class_ids):
+    """gt_difficult, gt_boxes and gt_areas that the annotations state themselves."""
+    if not hasattr(dataset, "load_annotations"):
+        return {}
+    source = dataset.image_info[image_id]["source"]
+    extras, known_ids = [], []
+    for annotation in dataset.load_annotations(image_id):
+        known = dataset.class_from_source_map.get(f"{source}.{annotation.class_id}")
+        if known is not None:
+            extras.append(annotation.extra)
+            known_ids.append(known)
+    if known_ids != np.abs(class_ids).tolist():  # load_mask gives other objects
+        return {}
+    found = {}
+
+    def all_have(key):
+        return bool(extras) and all(extra.get(key) is not None for extra in extras)
+
+    if any("difficult" in extra for extra in extras):
+        found["gt_difficult"] = [bool(extra.get("difficult")) for extra in extras]
+    if all_have("box"):
+        found["gt_boxes"] = [extra["box"] for extra in extras]
+    elif all_have("bbox"):
+        x, y, w, h = np.array([extra["bbox"] for extra in extras], np.float64).T
+        found["gt_boxes"] = np.stack([y, x, y + h, x + w], axis=1)
+    if all_have("area"):
+        found["gt_areas"] = [extra["area"] for extra in extras]
+    return found

@@ -1,0 +1,127 @@
+"""The score of the Data Science Bowl 2018 (nuclei): how well an image was taken apart.
+
+Source: the competition's page, Evaluation: at each IoU t of 0.50, 0.55 ... 0.95,
+TP(t) / (TP(t) + FP(t) + FN(t)); the mean over t, then over images. Classes don't count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.evaluation.coco_format import masks_to_rles
+from mrcnn.evaluation.overlaps import record_overlaps
+from mrcnn.evaluation.records import ImageRecord, compact_all
+
+THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+"""The IoUs of the score. An overlap has to be greater, as the competition says."""
+
+
+class DsbEvaluation(NamedTuple):
+    """The score and what it consists of.
+
+    Attributes:
+        score: mean over images, ratio; nan without images.
+        per_image: image id -> its score.
+        per_threshold: IoU -> mean over images of TP / (TP + FP + FN).
+    """
+
+    score: float
+    per_image: dict[Any, float]
+    per_threshold: dict[float, float]
+
+
+def dsb_score(pred_masks: np.ndarray, gt_masks: np.ndarray) -> float:
+    """The score of one image, ratio; 1.0 if there is nothing and nothing was found.
+
+    Args:
+        pred_masks: bool [H, W, N].
+        gt_masks: bool [H, W, G].
+
+    Example:
+        >>> mask = np.ones([4, 4, 1], bool)
+        >>> half = mask.copy()
+        >>> half[:1] = False  # IoU 0.75: greater than 0.50, 0.55, 0.60, 0.65, 0.70
+        >>> dsb_score(half, mask)
+        0.5
+    """
+    pred_masks, gt_masks = np.asarray(pred_masks) != 0, np.asarray(gt_masks) != 0
+    if pred_masks.ndim != 3 or gt_masks.ndim != 3:
+        raise ValueError(
+            "dsb_score(pred_masks, gt_masks): expected bool [H, W, N], received shapes "
+            f"{pred_masks.shape} and {gt_masks.shape}; one mask is mask[:, :, None]."
+        )
+    from pycocotools import mask as mask_utils
+
+    found = [r for r in masks_to_rles(pred_masks) if mask_utils.area(r)]
+    truth = [r for r in masks_to_rles(gt_masks) if mask_utils.area(r)]
+    overlaps = np.zeros((len(found), len(truth)))
+    if found and truth:
+        if found[0]["size"] != truth[0]["size"]:
+            raise ValueError(
+                f"dsb_score(pred_masks, gt_masks): of sizes {found[0]['size']} and "
+                f"{truth[0]['size']}; give both in the frame of one image."
+            )
+        overlaps = mask_utils.iou(found, truth, [0] * len(truth))
+    return float(np.mean(_precisions(overlaps, np.zeros(len(found), bool))))
+
+
+def dsb_evaluate(
+    records: Iterable[dict | ImageRecord],
+    score_threshold: float = 0.5,
+    kind: str = "segm",
+) -> DsbEvaluation:
+    """The score of a set of images.
+
+    Pairs are made from the greatest IoU down, each object and each detection once:
+    where objects don't overlap there is one way only. Crowds are no objects, and a
+    detection that finds none is no mistake if more than half of it lies on a crowd.
+
+    Args:
+        records: as `mrcnn.evaluation.records.compact` describes.
+        score_threshold: detections below this probability are left out; the measure
+            knows no ranking.
+        kind: "segm", or "bbox" to compare boxes.
+
+    Raises:
+        ValueError: an image id twice, or no masks to compare.
+    """
+    per_image, rows = {}, []
+    for record in compact_all(records, "dsb_evaluate"):
+        overlaps = record_overlaps(record, kind)[record.scores >= score_threshold]
+        on_crowd = (overlaps[:, record.gt_is_crowd] > 0.5).any(axis=1)
+        rows.append(_precisions(overlaps[:, ~record.gt_is_crowd], on_crowd))
+        per_image[record.image_id] = float(np.mean(rows[-1]))
+    means = np.mean(rows, axis=0) if rows else np.full(len(THRESHOLDS), math.nan)
+    return DsbEvaluation(
+        float(np.mean(means)),
+        per_image,
+        dict(zip(THRESHOLDS, means.tolist(), strict=True)),
+    )
+
+
+def _precisions(overlaps: np.ndarray, on_crowd: np.ndarray) -> list[float]:
+    """TP / (TP + FP + FN) at each threshold.
+
+    Args:
+        overlaps: float [N, G], IoU.
+        on_crowd: bool [N], detections that aren't false when they find nothing.
+    """
+    num_found, num_objects = overlaps.shape
+    pairs = np.argwhere(overlaps > THRESHOLDS[0])
+    order = np.argsort(-overlaps[tuple(pairs.T)], kind="stable")
+    best = np.zeros(num_found)  # IoU with the object that each detection has
+    used = np.zeros(num_objects, bool)
+    for i, j in pairs[order].tolist():
+        if not best[i] and not used[j]:
+            best[i], used[j] = overlaps[i, j], True
+    values = []
+    for threshold in THRESHOLDS:
+        is_right = best > threshold
+        right, false = int(is_right.sum()), int((~is_right & ~on_crowd).sum())
+        judged = num_objects + false  # TP + FN, and FP
+        values.append(right / judged if judged else 1.0)
+    return values

@@ -1,0 +1,194 @@
+"""evaluate: how good a model is on a data set."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from mrcnn.evaluation.coco import evaluate_records
+from mrcnn.evaluation.dataset_records import truth_record
+from mrcnn.evaluation.records import KINDS, compact, with_classes
+from mrcnn.evaluation.report import EvaluationResult
+
+
+def evaluate(
+    model: Any,
+    dataset: Any,
+    image_ids: Iterable[int] | None = None,
+    *,
+    iou_types: Sequence[str] = KINDS,
+    class_ids: Iterable[int] | None = None,
+    min_confidence: float = 0.0,
+    verbose: int = 1,
+) -> EvaluationResult:
+    """COCO's numbers of a model on a data set, boxes and masks, scores uncut.
+
+    Every image is detected in once, those without objects too. The numbers are
+    pycocotools' own, crowds by its rule. AP integrates over the whole ranking, so while
+    this runs the detector's score cut (DETECTION_MIN_CONFIDENCE) is `min_confidence`;
+    afterwards it is what it was. DETECTION_MAX_INSTANCES still holds (COCO looks at 100
+    of a class and image), and so does DETECTION_CLASS_RULE: "best" gives each RoI one
+    class, which ends the curves earlier than "all".
+
+    Args:
+        model: a MaskRCNN made for inference; or whatever has `detect(images,
+            masks="rle")` (masks=None if only boxes are wanted) and gives what
+            `MaskRCNN.detect` gives.
+        dataset: a prepared Dataset, of the model's classes.
+        image_ids: inside ids of the images to evaluate; None for all.
+        iou_types: of "bbox" and "segm".
+        class_ids: inside ids of the classes that count; None for all.
+        min_confidence: probability below which detections are left out; 0.0 for none.
+        verbose: 1 shows progress and prints the table, 0 nothing.
+
+    Returns:
+        An EvaluationResult: `result["segm"]["AP"]`, `.table()`, `.to_json(path)`,
+        `.plot(folder)`, `.voc()`, `.dsb2018()`, `.confusion_matrix()`.
+
+    Raises:
+        ValueError: model and data set have other classes, an image or class that
+            isn't there, an image twice, or another iou_type.
+    """
+    kinds = tuple(kind for kind in KINDS if kind in iou_types)
+    if not kinds or set(iou_types) - set(kinds):
+        raise ValueError(
+            f"evaluate(iou_types={tuple(iou_types)}): choose of 'bbox' and 'segm'."
+        )
+    ids = _image_ids(dataset, image_ids)
+    class_ids = None if class_ids is None else list(class_ids)
+    names = _class_names(model, dataset, class_ids)
+    form = "rle" if "segm" in kinds else None
+    records = []
+    with score_cut(model, min_confidence) as is_cut:
+        for truth, found in _detect(model, dataset, ids, form, verbose):
+            record = compact({**truth, **found})
+            _check_classes(record, dataset)
+            records.append(record if class_ids is None else with_classes(record, names))
+    found = evaluate_records(_in_source_order(records, dataset), kinds, names)
+    result = EvaluationResult(records, names, found, min_confidence if is_cut else None)
+    if verbose:
+        print(result.table())
+    return result
+
+
+@contextlib.contextmanager
+def score_cut(model: Any, min_confidence: float) -> Iterator[bool]:
+    """Makes a model detect from this score on, as long as the context lasts.
+
+    Another thread that detects with the same model meanwhile gets the same.
+
+    Args:
+        model: a MaskRCNN made for inference. Warns of one whose cut can't be seen.
+        min_confidence: lowest score detected, probability; 0.0 for any.
+
+    Yields:
+        Whether it could be done.
+    """
+    layers = getattr(getattr(model, "keras_model", None), "layers", ())
+    cut_layers = [layer for layer in layers if hasattr(layer, "min_confidence")]
+    if not cut_layers:
+        warnings.warn(
+            f"evaluate(): {type(model).__name__} has no keras_model with a layer that "
+            "cuts scores, so its cut can't be changed. AP is too low if its detect() "
+            "leaves out detections of low scores: let it return all.",
+            stacklevel=4,
+        )
+        yield False
+        return
+    before = [layer.min_confidence for layer in cut_layers]
+    try:
+        for layer in cut_layers:
+            layer.min_confidence = min_confidence
+        yield True
+    finally:
+        for layer, value in zip(cut_layers, before, strict=True):
+            layer.min_confidence = value
+
+
+def _image_ids(dataset, image_ids) -> list[int]:
+    """The images to evaluate, checked."""
+    known = {int(i) for i in dataset.image_ids}
+    if not known:
+        raise ValueError(
+            f"evaluate({type(dataset).__name__}): the data set has no images; add some "
+            "with add_image() and call prepare()."
+        )
+    ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
+    if not ids or set(ids) - known or len(set(ids)) < len(ids):
+        raise ValueError(
+            f"evaluate(image_ids={ids[:10]}{' ...' if ids[10:] else ''}): give inside "
+            f"ids of the data set (0 to {max(known)}), at least one, each once."
+        )
+    return ids
+
+
+def _in_source_order(records, dataset):
+    """Records in the order of their source's own ids, where these are numbers of one.
+
+    COCO's tools rank detections of one score in this order, which the third digit of
+    an AP can show.
+    """
+    infos = getattr(dataset, "image_info", None)
+    if infos is None:
+        return records
+    infos = [infos[record.image_id] for record in records]
+    if len({info["source"] for info in infos}) > 1:
+        return records
+    ids = [info["id"] for info in infos]
+    if not all(isinstance(i, int) for i in ids):
+        return records
+    return [records[i] for i in sorted(range(len(ids)), key=ids.__getitem__)]
+
+
+def _class_names(model, dataset, class_ids) -> dict[int, str]:
+    """Class id -> name of the classes to evaluate."""
+    num_classes = getattr(getattr(model, "config", None), "NUM_CLASSES", None)
+    if num_classes not in (None, dataset.num_classes):
+        raise ValueError(
+            f"evaluate(): the model has NUM_CLASSES={num_classes}, the data set "
+            f"{dataset.num_classes} with the background; register the classes that the "
+            "model was trained with, in that order."
+        )
+    names = {i: str(dataset.class_names[i]) for i in range(1, dataset.num_classes)}
+    if class_ids is None:
+        return names
+    wanted = sorted({int(i) for i in class_ids})
+    if not wanted or set(wanted) - names.keys():
+        raise ValueError(
+            f"evaluate(class_ids={wanted}): give inside ids, at least one, from 1 to "
+            f"{dataset.num_classes - 1}."
+        )
+    return {i: names[i] for i in wanted}
+
+
+def _detect(model, dataset, ids, form, verbose) -> Iterator[tuple[dict, dict]]:
+    """(truth, detections) of each image, detected in a batch at a time."""
+    from tqdm import tqdm
+
+    size = max(int(getattr(getattr(model, "config", None), "BATCH_SIZE", 1)), 1)
+    with tqdm(
+        total=len(ids), desc="evaluate", unit="image", disable=not verbose
+    ) as bar:
+        for start in range(0, len(ids), size):
+            batch = ids[start : start + size]
+            images = [dataset.load_image(image_id) for image_id in batch]
+            results = model.detect(images, masks=form)
+            for image_id, image, found in zip(batch, images, results, strict=True):
+                yield truth_record(dataset, image_id, *image.shape[:2]), found
+                bar.update()
+
+
+def _check_classes(record, dataset) -> None:
+    """Raises when a class id isn't one of the data set."""
+    for ids, what in (
+        (record.gt_class_ids, "load_mask"),
+        (record.class_ids, "detect"),
+    ):
+        wrong = ids[(ids < 1) | (ids >= dataset.num_classes)]
+        if len(wrong):
+            raise ValueError(
+                f"evaluate(image_id={record.image_id}): {what} gave the class id "
+                f"{wrong[0]}; the data set has 1 to {dataset.num_classes - 1}."
+            )

@@ -1,0 +1,76 @@
+"""Overlaps of detections and objects of one image, and pairs of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrcnn.evaluation.coco_format import boxes_to_xywh
+from mrcnn.evaluation.records import KINDS, ImageRecord
+
+
+def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
+    """IoU of each detection with each object: float64 [N, G].
+
+    For a crowd it is the part of the detection that lies on it (COCO's rule).
+
+    Args:
+        record: an ImageRecord.
+        kind: "bbox" or "segm".
+
+    Raises:
+        ValueError: another kind, or "segm" and there are no masks.
+    """
+    from pycocotools import mask as mask_utils
+
+    if kind not in KINDS:
+        raise ValueError(f"record_overlaps(kind={kind!r}): use 'bbox' or 'segm'.")
+    if kind == "segm" and not record.has_masks:
+        raise ValueError(
+            f"record_overlaps(kind='segm', image_id={record.image_id!r}): there are no "
+            "masks; detect with masks='rle', or compare boxes with kind='bbox'."
+        )
+    shape = len(record.class_ids), len(record.gt_class_ids)
+    if 0 in shape:
+        return np.zeros(shape)
+    if kind == "bbox":
+        found, truth = boxes_to_xywh(record.boxes), boxes_to_xywh(record.gt_boxes)
+    else:
+        found, truth = record.rles, record.gt_rles
+    crowds = record.gt_is_crowd.astype(np.uint8).tolist()
+    return np.asarray(mask_utils.iou(found, truth, crowds)).reshape(shape)
+
+
+def by_score(scores: np.ndarray) -> np.ndarray:
+    """Rows in the order of falling scores, ties as they come: int64 [N]."""
+    return np.argsort(-np.asarray(scores, np.float64), kind="stable")
+
+
+def match_in_order(
+    overlaps: np.ndarray, allowed: np.ndarray, iou: float, taken: np.ndarray
+) -> np.ndarray:
+    """The object that each detection takes, in the order of the rows: int64 [N].
+
+    Each takes, of the free objects that are allowed to it, the one it overlaps the
+    most, if that is at least `iou`; -1 is none.
+
+    Args:
+        overlaps: float [N, G], IoU.
+        allowed: bool [N, G].
+        iou: ratio.
+        taken: bool [G], objects that aren't free.
+
+    Example:
+        >>> overlaps = np.array([[0.9, 0.6], [0.8, 0.1]])
+        >>> allowed, taken = np.ones([2, 2], bool), np.zeros(2, bool)
+        >>> match_in_order(overlaps, allowed, 0.5, taken).tolist()
+        [0, -1]
+    """
+    taken = taken.copy()
+    matches = np.full(len(overlaps), -1)
+    candidates = allowed & (overlaps >= iou)
+    for i in np.flatnonzero(candidates.any(axis=1)):
+        free = np.where(candidates[i] & ~taken, overlaps[i], -1.0)
+        best = int(np.argmax(free))
+        if free[best] >= 0:
+            matches[i], taken[best] = best, True
+    return matches

@@ -1,0 +1,218 @@
+"""EvaluationResult: the numbers of an evaluation as a table, a json and figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrcnn.evaluation.coco import CLASS_METRICS, METRICS, CocoEvaluation
+from mrcnn.evaluation.confusion import confusion_matrix
+from mrcnn.evaluation.curves import Curve, precision_recall_curve
+from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate
+from mrcnn.evaluation.records import ImageRecord
+from mrcnn.evaluation.voc import VocEvaluation, voc_evaluate
+
+MAX_DETECTIONS = 100
+"""Of a class and image; COCO's numbers leave out what comes after."""
+
+_TITLES = {"bbox": "boxes", "segm": "masks"}
+
+
+class EvaluationResult(Mapping):
+    """COCO's numbers by kind of overlap, and what else can be said of a data set.
+
+    `result["segm"]["AP"]` is a number; the mapping holds "bbox" and "segm", as asked
+    for, with the twelve numbers of `coco.METRICS` each. VOC's, DSB's and the confusion
+    matrix are computed when they are asked for.
+
+    Attributes:
+        records: list of ImageRecord, what was measured: one an image, run lengths.
+        class_names: class id -> name, of the classes that were evaluated.
+        evaluations: kind -> CocoEvaluation.
+        min_confidence: score below which the detector left out what it found; None
+            when that isn't known.
+    """
+
+    def __init__(
+        self,
+        records: list[ImageRecord],
+        class_names: Mapping[int, str],
+        evaluations: Mapping[str, CocoEvaluation],
+        min_confidence: float | None = None,
+    ):
+        """Keeps them."""
+        self.records = records
+        self.class_names = dict(class_names)
+        self.evaluations = dict(evaluations)
+        self.min_confidence = min_confidence
+
+    def __getitem__(self, kind: str) -> dict[str, float]:
+        """Returns the twelve numbers of a kind of overlap."""
+        return self.evaluations[kind].metrics
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the kinds of overlap."""
+        return iter(self.evaluations)
+
+    def __len__(self) -> int:
+        """Returns how many kinds of overlap there are."""
+        return len(self.evaluations)
+
+    def __repr__(self) -> str:
+        """Returns one line."""
+        values = ", ".join(f"{k} AP {v['AP']:.3f}" for k, v in self.items())
+        return f"EvaluationResult({len(self.records)} images, {values})"
+
+    def flat(self) -> dict[str, float]:
+        """All numbers by names like "segm_AP50", for logs."""
+        return {f"{k}_{n}": v for k, values in self.items() for n, v in values.items()}
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """One row a class: class_id, name, objects, detections, and numbers by kind.
+
+        Crowds aren't counted among the objects. The numbers are those of
+        `coco.CLASS_METRICS`, nan for a class without objects.
+        """
+        none = np.zeros(0, np.int64)
+        truth = np.concatenate(
+            [none, *(r.gt_class_ids[~r.gt_is_crowd] for r in self.records)]
+        )
+        found = np.concatenate([none, *(r.class_ids for r in self.records)])
+        return [
+            {
+                "class_id": class_id,
+                "name": name,
+                "objects": int(np.sum(truth == class_id)),
+                "detections": int(np.sum(found == class_id)),
+                **{k: e.per_class[class_id] for k, e in self.evaluations.items()},
+            }
+            for class_id, name in self.class_names.items()
+        ]
+
+    def curve(
+        self, kind: str = "bbox", class_id: int | None = None, iou: float = 0.5
+    ) -> Curve:
+        """COCO's precision-recall curve; see `curves.precision_recall_curve`."""
+        return precision_recall_curve(self.evaluations[kind], class_id, iou)
+
+    def voc(
+        self, kind: str = "bbox", iou: float = 0.5, use_07_metric: bool = False
+    ) -> VocEvaluation:
+        """VOC's AP of each class and their mean; see `voc.voc_evaluate`."""
+        return voc_evaluate(self.records, iou, kind, use_07_metric, self.class_names)
+
+    def dsb2018(self, score_threshold: float = 0.5) -> DsbEvaluation:
+        """The score of the Data Science Bowl 2018; see `dsb2018.dsb_evaluate`."""
+        return dsb_evaluate(self.records, score_threshold)
+
+    def confusion_matrix(
+        self, kind: str = "bbox", iou: float = 0.5, score: float = 0.5
+    ) -> np.ndarray:
+        """Counts of (true class, detected class); see `confusion.confusion_matrix`."""
+        size = 1 + max(self.class_names, default=0)
+        return confusion_matrix(self.records, size, iou, score, kind)
+
+    def table(self) -> str:
+        """The numbers and those of each class that has objects, as text to print."""
+        lines = [f"{len(self.records)} images; COCO, mean over IoU 0.50:0.95"]
+        if self.min_confidence is None:
+            lines[0] += "; score cut of the detector unknown"
+        elif self.min_confidence > 0:
+            lines[0] += f"; scores from {self.min_confidence:g} on"
+        full = sum(_is_full(record) for record in self.records)
+        if full:
+            lines.append(
+                f"{full} images have more than {MAX_DETECTIONS} objects of one class; "
+                f"COCO looks at {MAX_DETECTIONS} detections, which limits its numbers "
+                "(not those of voc() and dsb2018())"
+            )
+        heads = [f"{name:>7}" for name in METRICS]
+        lines += ["", f"{'':8}{''.join(heads)}"]
+        for kind, metrics in self.items():
+            values = "".join(_cell(metrics[name]) for name in METRICS)
+            lines.append(f"{_TITLES[kind]:8}{values}")
+        rows = [row for row in self.per_class() if row["objects"]]
+        names = [row["name"] for row in rows]
+        width = max(len(name) for name in (*_TITLES.values(), *names)) + 2
+        for kind in self:
+            heads = [f"{name:>7}" for name in CLASS_METRICS]
+            lines += ["", f"{_TITLES[kind]:{width}}objects{''.join(heads)}"]
+            for row in rows:
+                values = "".join(_cell(row[kind][name]) for name in CLASS_METRICS)
+                lines.append(f"{row['name']:{width}}{row['objects']:7d}{values}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as numbers, lists and dicts, fit for json; nan becomes None.
+
+        Keys: images, min_confidence, coco (by kind), classes (rows of `per_class`),
+        voc (by kind: area and 11_points, each with mean_ap and an ap a class),
+        dsb2018 (where there are masks), confusion (by kind, at IoU 0.5 and score 0.5:
+        labels and the rows of the matrix).
+        """
+        names = self.class_names
+        voc, confusion = {}, {}
+        for kind in self:
+            voc[kind] = {}
+            for name, use_07_metric in (("area", False), ("11_points", True)):
+                found = self.voc(kind, use_07_metric=use_07_metric)
+                aps = [found.ap[class_id] for class_id in names]
+                voc[kind][name] = {"mean_ap": found.mean_ap, "ap": aps}
+            labels = [names.get(i, str(i)) for i in range(1 + max(names, default=0))]
+            labels[0] = "background"
+            matrix = self.confusion_matrix(kind).tolist()
+            confusion[kind] = {"labels": labels, "true_by_detected": matrix}
+        content = {
+            "images": len(self.records),
+            "min_confidence": self.min_confidence,
+            "coco": dict(self),
+            "classes": self.per_class(),
+            "voc": voc,
+            "confusion": confusion,
+        }
+        if "segm" in self:
+            content["dsb2018"] = self.dsb2018().score
+        return _without_nan(content)
+
+    def to_json(self, path: Any = None) -> str:
+        """Returns `to_dict` as json text, and writes it to a file if given a path."""
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        if path is not None:
+            path = Path(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def plot(self, folder: Any) -> list[Path]:
+        """Writes curves, AP by class and confusion as png files, and names them.
+
+        Args:
+            folder: made if it isn't there; files of the same names are replaced.
+        """
+        from mrcnn.evaluation.figures import write_figures
+
+        return write_figures(self, folder)
+
+
+def _is_full(record: ImageRecord) -> bool:
+    """Whether COCO can't see all objects of an image."""
+    objects = record.gt_class_ids[~record.gt_is_crowd]
+    return bool(np.bincount(objects).max(initial=0) > MAX_DETECTIONS)
+
+
+def _cell(value: float) -> str:
+    return f"{'-':>7}" if math.isnan(value) else f"{value:7.3f}"
+
+
+def _without_nan(value: Any) -> Any:
+    """The same nest of dicts and lists, None for nan."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

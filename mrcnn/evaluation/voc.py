@@ -1,0 +1,161 @@
+"""Pascal VOC's average precision, of boxes or masks.
+
+Source: Everingham et al., The Pascal Visual Object Classes (VOC) Challenge, IJCV 2010,
+sec. 4.2, and the development kits: 11 points until 2009, the whole area since 2010.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.evaluation.curves import Curve, rank
+from mrcnn.evaluation.overlaps import by_score, record_overlaps
+from mrcnn.evaluation.records import ImageRecord, compact_all
+
+
+class VocEvaluation(NamedTuple):
+    """VOC's numbers.
+
+    Attributes:
+        mean_ap: mean over the classes that have objects, ratio; nan if none has.
+        ap: class id -> ratio; nan for a class without objects to find.
+        curves: class id -> its Curve.
+        num_objects: class id -> objects to find, difficult ones and crowds left out.
+    """
+
+    mean_ap: float
+    ap: dict[int, float]
+    curves: dict[int, Curve]
+    num_objects: dict[int, int]
+
+
+def voc_ap(
+    recall: np.ndarray, precision: np.ndarray, use_07_metric: bool = False
+) -> float:
+    """Average precision of a curve, as VOC defines it: ratio.
+
+    The area under the envelope (each precision replaced by the best at this recall or
+    a higher one); or, as until 2009, the envelope's mean at the recalls 0, 0.1 ... 1.
+
+    Args:
+        recall: float [n], ratio, never falling, as `curves.rank` gives it.
+        precision: float [n], ratio.
+        use_07_metric: True for the 11 points of VOC 2007.
+
+    Returns:
+        The AP; 0.0 of an empty curve; nan where the recall is nan (no objects).
+
+    Raises:
+        ValueError: the two differ in length, or the recall falls.
+
+    Example:
+        >>> recall, precision = np.array([0.5, 1.0]), np.array([1.0, 0.5])
+        >>> voc_ap(recall, precision)
+        0.75
+        >>> round(voc_ap(recall, precision, use_07_metric=True), 4)
+        0.7727
+    """
+    recall = np.asarray(recall, np.float64).reshape(-1)
+    precision = np.asarray(precision, np.float64).reshape(-1)
+    if len(recall) != len(precision):
+        raise ValueError(
+            f"voc_ap(recall, precision): {len(recall)} and {len(precision)} values; "
+            "give one precision a recall."
+        )
+    if np.isnan(recall).any():
+        return math.nan
+    if (np.diff(recall) < 0).any():
+        raise ValueError(
+            "voc_ap(recall): it falls; rank the detections by falling score first."
+        )
+    if use_07_metric:
+        # 0.3 of a list of tenths isn't 3 / 10 in floating point: compare with a grain.
+        points = np.linspace(0, 1, 11) - 1e-9
+        best = [np.max(precision[recall >= point], initial=0.0) for point in points]
+        return float(np.mean(best))
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
+
+
+def voc_evaluate(
+    records: Iterable[dict | ImageRecord],
+    iou: float = 0.5,
+    kind: str = "bbox",
+    use_07_metric: bool = False,
+    class_ids: Iterable[int] | None = None,
+) -> VocEvaluation:
+    """VOC's AP of each class and their mean.
+
+    The detections of a class are ranked over all images. Each goes to the object of
+    its class that it overlaps the most: right if that is at least `iou` and no surer
+    detection has the same object, else wrong (a second one is wrong even where another
+    object is free: that is how VOC differs from COCO). Objects marked difficult are
+    not to be found, and detections that go to them are left out. Crowds, which VOC
+    doesn't have, are taken so too: a detection that reaches no object, and of which at
+    least `iou` lies on a crowd of its class, is left out.
+
+    Args:
+        records: as `mrcnn.evaluation.records.compact` describes; `gt_difficult` tells
+            the difficult ones.
+        iou: ratio.
+        kind: "bbox", or "segm" for masks (as Hariharan et al., ECCV 2014, measure).
+        use_07_metric: True for the 11 points of VOC 2007.
+        class_ids: the classes; None for those that occur.
+
+    Raises:
+        ValueError: an image id twice, or no masks to compare.
+    """
+    records = compact_all(records, "voc_evaluate")
+    if class_ids is None:
+        ids = [np.concatenate([r.gt_class_ids, r.class_ids]) for r in records]
+        class_ids = np.unique(np.concatenate(ids)) if ids else ()
+    class_ids = sorted({int(class_id) for class_id in class_ids})
+    rows: dict[int, list[tuple[float, bool]]] = {i: [] for i in class_ids}
+    num_objects = dict.fromkeys(class_ids, 0)
+    for record in records:
+        overlaps = record_overlaps(record, kind)
+        for class_id in class_ids:
+            objects = np.flatnonzero(record.gt_class_ids == class_id)
+            found = np.flatnonzero(record.class_ids == class_id)
+            ignored = record.gt_is_difficult[objects] | record.gt_is_crowd[objects]
+            num_objects[class_id] += int(np.sum(~ignored))
+            rows[class_id] += _judge(record, overlaps, found, objects, iou)
+    curves = {
+        class_id: rank(
+            np.array([score for score, _ in judged]),
+            np.array([right for _, right in judged], bool),
+            num_objects[class_id],
+        )
+        for class_id, judged in rows.items()
+    }
+    ap = {
+        class_id: voc_ap(curve.recall, curve.precision, use_07_metric)
+        if num_objects[class_id]
+        else math.nan
+        for class_id, curve in curves.items()
+    }
+    known = [value for value in ap.values() if not math.isnan(value)]
+    mean_ap = float(np.mean(known)) if known else math.nan
+    return VocEvaluation(mean_ap, ap, curves, num_objects)
+
+
+def _judge(record, overlaps, found, objects, iou):
+    """(score, is right) of the detections of one class that count."""
+    judged = []
+    crowds = objects[record.gt_is_crowd[objects]]
+    objects = objects[~record.gt_is_crowd[objects]]
+    taken: set[int] = set()
+    for i in found[by_score(record.scores[found])]:
+        best = objects[np.argmax(overlaps[i, objects])] if len(objects) else -1
+        if best >= 0 and overlaps[i, best] >= iou:
+            if record.gt_is_difficult[best]:
+                continue
+            judged.append((record.scores[i], best not in taken))
+            taken.add(best)
+        elif not (overlaps[i, crowds] >= iou).any():
+            judged.append((record.scores[i], False))
+    return judged

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.label_images import LabelImageDataset, pair_label_images
+
+LABELS = np.zeros([8, 10], np.uint8)
+LABELS[1:3, 1:4] = 1
+LABELS[1:3, 4:6] = 7  # touches 1
+LABELS[6:, 8:] = 255
+
+
+def save(path, array=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.zeros([8, 10, 3], np.uint8) if array is None else array
+    Image.fromarray(array).save(path)
+
+
+def load(folder, *args, **kwargs):
+    dataset = LabelImageDataset()
+    dataset.load_label_images(folder, *args, **kwargs)
+    dataset.prepare()
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("array", "suffix"),
+    [
+        (LABELS, "png"),
+        (LABELS.astype(np.uint16) * 256, "png"),
+        (LABELS.astype(np.uint16) * 256, "tif"),
+        (LABELS.astype(np.int32) * 1000, "tif"),
+    ],
+    ids=["uint8", "uint16", "uint16-tif", "int32-tif"],
+)
+def test_each_value_is_an_object(tmp_path, array, suffix):
+    save(tmp_path / "images" / "a.jpg")
+    save(tmp_path / "labels" / f"a.{suffix}", array)
+    masks, class_ids = load(tmp_path).load_mask(0)
+    assert class_ids.tolist() == [1, 1, 1]
+    for i, value in enumerate((1, 7, 255)):
+        np.testing.assert_array_equal(masks[..., i], LABELS == value)
+
+
+def test_palette_counts_by_index(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    labels = Image.fromarray(LABELS)
+    labels.putpalette([9] * 768)  # all of one color
+    (tmp_path / "labels").mkdir()
+    labels.save(tmp_path / "labels" / "a.png")
+    assert load(tmp_path).load_mask(0)[0].sum(axis=(0, 1)).tolist() == [6, 4, 4]
+
+
+def test_values_to_ignore_are_no_objects(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    save(tmp_path / "labels" / "a.png", LABELS)
+    dataset = load(tmp_path, ignore=[255], class_name="cell")
+    assert dataset.load_mask(0)[0].shape == (8, 10, 2)
+    assert dataset.count_annotations().objects.tolist() == [0, 2]
+    assert dataset.class_names == ["BG", "cell"]
+
+
+def test_label_image_of_zeros_is_an_image_without_objects(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    save(tmp_path / "labels" / "a.png", LABELS * 0)
+    assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("images/a.jpg", "labels/a.png"),
+        ("images/a.png", "masks/a.tif"),
+        ("images/a.jpg", "masks/a_mask.png"),
+        ("a.jpg", "a.png"),
+        ("a.jpg", "a_labels.png"),
+        ("a.png", "a_mask.png"),
+    ],
+)
+def test_layouts_that_people_use(tmp_path, image, label):
+    save(tmp_path / image)
+    save(tmp_path / label, LABELS)
+    pairs, alone = pair_label_images(tmp_path)
+    assert pairs == [(tmp_path / image, tmp_path / label)]
+    assert alone == []
+    assert load(tmp_path).load_mask(0)[0].shape[-1] == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("val/images/a.jpg", "val/labels/a.png"),
+        ("images/val/a.jpg", "labels/val/a.png"),
+        ("val/a.jpg", "val/a.png"),
+    ],
+)
+def test_subset_lies_above_or_below(tmp_path, image, label):
+    save(tmp_path / image)
+    save(tmp_path / label, LABELS)
+    dataset = load(tmp_path, "val")
+    assert dataset.image_info[0]["id"] == "val/a"
+    assert dataset.image_info[0]["path"] == str(tmp_path / image)
+
+
+def test_files_without_partner_are_told(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "images" / f"{name}.jpg")
+    for name in ("a", "c"):
+        save(tmp_path / "labels" / f"{name}.png", LABELS)
+    with pytest.warns(UserWarning, match=r"2 files have no partner .*b.jpg"):
+        dataset = load(tmp_path)
+    assert dataset.num_images == 1
+
+
+def test_two_photographs_of_one_name_are_no_pair(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "a.png")  # in color
+    assert pair_label_images(tmp_path) == ([], [])
+    with pytest.raises(FileNotFoundError, match="expected images/7.jpg with labels"):
+        load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        load(tmp_path / "nope")
+
+
+def test_label_image_in_color_is_refused_with_its_name(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    colors = np.stack([LABELS, LABELS * 0, LABELS], axis=-1)
+    save(tmp_path / "labels" / "a.png", colors)
+    with pytest.raises(ValueError, match=r"a.png.*labels are whole numbers"):
+        load(tmp_path).load_mask(0)
+
+
+def test_label_images_are_read_only_when_asked(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.png").write_bytes(b"broken")
+    dataset = load(tmp_path)
+    with pytest.raises(OSError, match=r"a.png"):
+        dataset.load_mask(0)

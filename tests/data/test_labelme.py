@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.labelme import LabelMeDataset, is_labelme
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
+
+SQUARE = [[1, 2], [5, 2], [5, 6], [1, 6]]  # x, y
+
+
+def shape(points, kind="polygon", label="cat", **more):
+    return {"label": label, "points": points, "shape_type": kind, **more}
+
+
+def png(array) -> str:
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def write(folder, shapes, name="a", picture=True, **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"shapes": shapes, "imagePath": f"{name}.png", "imageData": None}
+    content |= {"imageHeight": 12, "imageWidth": 10} | more
+    (folder / f"{name}.json").write_text(json.dumps(content))
+    if picture:
+        Image.new("RGB", (10, 12), (1, 2, 3)).save(folder / f"{name}.png")
+
+
+def load(folder, *args, **kwargs):
+    dataset = LabelMeDataset()
+    dataset.load_labelme(folder, *args, **kwargs)
+    dataset.prepare()
+    return dataset
+
+
+def masks_of(tmp_path, shapes, **kwargs):
+    write(tmp_path, shapes)
+    return load(tmp_path, **kwargs).load_mask(0)[0]
+
+
+def block(y1, x1, y2, x2):
+    mask = np.zeros([12, 10], dtype=bool)
+    mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def test_polygon_and_rectangle_of_the_same_corners_are_equal(tmp_path):
+    old = {"label": "cat", "points": SQUARE}  # LabelMe 3.0 has no shape_type
+    corners = shape([[5, 6], [1, 2]], "rectangle")  # drawn from below
+    four = shape(SQUARE, "rectangle")  # LabelMe 5.5 writes all corners
+    masks = masks_of(tmp_path, [shape(SQUARE), old, corners, four])
+    for i in range(4):
+        np.testing.assert_array_equal(masks[..., i], block(2, 1, 6, 5))
+
+
+def test_circle_is_its_center_and_a_point_on_it(tmp_path):
+    masks = masks_of(tmp_path, [shape([[5, 6], [8, 6]], "circle")])
+    y, x = np.mgrid[:12, :10] + 0.5
+    np.testing.assert_array_equal(masks[..., 0], np.hypot(y - 6, x - 5) < 3)
+
+
+def test_lines_have_the_width_asked_for(tmp_path):
+    shapes = [
+        shape([[2, 6], [8, 6]], "line"),
+        shape([[2, 6], [8, 6], [8, 6]], "linestrip"),
+    ]
+    masks = masks_of(tmp_path, shapes, line_width=4)
+    for i in range(2):
+        assert np.flatnonzero(masks[:, 5, i]).tolist() == [4, 5, 6, 7]
+
+
+def test_bitmap_lies_at_its_first_corner_and_may_hang_over(tmp_path):
+    part = np.array([[0, 255, 255], [255, 0, 255]], np.uint8)
+    shapes = [
+        shape([[4, 3], [6, 4]], "mask", mask=png(part)),
+        shape([[-1, -1], [1, 0]], "mask", mask=png(part)),
+        shape([[8, 11], [10, 12]], "mask", mask=png(part)),
+    ]
+    masks = masks_of(tmp_path, shapes)
+    assert np.argwhere(masks[..., 0]).tolist() == [[3, 5], [3, 6], [4, 4], [4, 6]]
+    assert np.argwhere(masks[..., 1]).tolist() == [[0, 1]]
+    assert np.argwhere(masks[..., 2]).tolist() == [[11, 9]]
+
+
+def test_points_are_left_out_with_a_warning(tmp_path):
+    write(tmp_path, [shape(SQUARE), shape([[1, 1]], "point")])
+    with pytest.warns(UserWarning, match="1 points have no area"):
+        dataset = load(tmp_path)
+    assert dataset.load_mask(0)[0].shape == (12, 10, 1)
+
+
+def test_group_joins_parts_of_one_label(tmp_path):
+    shapes = [
+        shape(SQUARE, group_id=1),
+        shape([[6, 8], [9, 8], [9, 11], [6, 11]], group_id=1),
+        shape(SQUARE, group_id=1, label="dog"),  # another object
+        shape(SQUARE),
+        shape(SQUARE),  # no group: each its own
+    ]
+    write(tmp_path, shapes)
+    dataset = load(tmp_path)
+    masks, class_ids = dataset.load_mask(0)
+    assert class_ids.tolist() == [1, 2, 1, 1]
+    expected = block(2, 1, 6, 5) | block(8, 6, 11, 9)
+    np.testing.assert_array_equal(masks[..., 0], expected)
+    assert dataset.load_annotations(0)[0].extra == {"group_id": 1}
+
+
+def test_group_of_different_kinds_is_one_object(tmp_path):
+    shapes = [
+        shape(SQUARE, group_id=0),
+        shape([[6, 8], [9, 11]], "rectangle", group_id=0),
+    ]
+    masks = masks_of(tmp_path, shapes)
+    expected = block(2, 1, 6, 5) | block(8, 6, 11, 9)
+    np.testing.assert_array_equal(masks, expected[..., np.newaxis])
+
+
+def test_crops_of_all_kinds_are_the_masks(tmp_path):
+    shapes = [
+        shape(SQUARE, group_id=0),
+        shape([[6, 8], [9, 11]], "rectangle", group_id=0),
+        shape([[5, 6], [8, 6]], "circle"),
+        shape([[2, 6], [18, 6]], "line"),
+        shape([[20, 20], [30, 30]], "rectangle"),  # outside
+    ]
+    write(tmp_path, shapes)
+    dataset = load(tmp_path)
+    masks, class_ids = dataset.load_mask(0)
+    crops = dataset.load_object_crops(0)
+    assert len(class_ids) == len(crops.masks) == 4
+    for i, ((y1, x1, y2, x2), crop) in enumerate(
+        zip(crops.boxes, crops.masks, strict=True)
+    ):
+        pasted = np.zeros([12, 10], dtype=bool)
+        pasted[y1:y2, x1:x2] = crop
+        np.testing.assert_array_equal(masks[..., i], pasted)
+
+
+def test_json_without_shapes_is_an_image_without_objects(tmp_path):
+    write(tmp_path, [])
+    assert load(tmp_path).load_mask(0)[0].shape == (12, 10, 0)
+
+
+def test_picture_is_found_by_imagepath(tmp_path):
+    json_folder = tmp_path / "json"
+    write(json_folder, [shape(SQUARE)], picture=False, imagePath="..\\images\\p.png")
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (10, 12)).save(tmp_path / "images" / "p.png")
+    assert load(json_folder).load_image(0).shape == (12, 10, 3)
+
+
+def test_picture_of_another_machine_is_found_beside_the_json(tmp_path):
+    write(tmp_path, [shape(SQUARE)], imagePath="C:\\Users\\me\\a.png")
+    assert load(tmp_path).load_image(0)[0, 0].tolist() == [1, 2, 3]
+
+
+def test_picture_inside_the_json_is_the_last_resort(tmp_path):
+    array = np.arange(12 * 10 * 3, dtype=np.uint8).reshape(12, 10, 3)
+    size = {"imageHeight": None, "imageWidth": None}
+    write(tmp_path, [shape(SQUARE)], picture=False, imageData=png(array), **size)
+    dataset = load(tmp_path)
+    assert dataset.image_size(0) == (12, 10)
+    np.testing.assert_array_equal(dataset.load_image(0), array)
+    write(tmp_path, [shape(SQUARE)], imageData=png(array))
+    assert load(tmp_path).load_image(0)[0, 0].tolist() == [1, 2, 3]  # the file
+
+
+def test_json_without_any_picture_is_told(tmp_path):
+    write(tmp_path, [shape(SQUARE)], picture=False)
+    with pytest.raises(ValueError, match="no imageData, and its picture .*a.png"):
+        load(tmp_path)
+
+
+def test_other_json_files_of_the_folder_are_none(tmp_path):
+    write(tmp_path, [shape(SQUARE)])
+    (tmp_path / "config.json").write_text('{"shapes": 3}')
+    assert load(tmp_path).num_images == 1
+    assert not is_labelme([])
+    assert not is_labelme({"shapes": []})
+
+
+def test_classes_given_are_numbered_so_and_others_left_out(tmp_path):
+    labels = ("dog", "cat", "cow")
+    write(tmp_path, [shape(SQUARE, label=label) for label in labels])
+    assert load(tmp_path).class_names == ["BG", "cat", "cow", "dog"]
+    dataset = load(tmp_path, classes=["dog", "cat"])
+    assert dataset.class_names == ["BG", "dog", "cat"]
+    assert dataset.load_mask(0)[1].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"points": SQUARE}, "lacks its 'label'"),
+        (shape([[1, 1]], "circle"), "has 1 points, not 2"),
+        (shape(SQUARE, "cuboid"), "shape_type 'cuboid' .* is unknown"),
+        (shape([[1, 1], [float("nan"), 2], [3, 3]]), "damaged"),
+        (shape([[1, 1], [2, 2]], "mask"), "has no picture in 'mask'"),
+        (shape([[1, 1], [2, 2]], "mask", mask="AAAA"), "cannot identify image"),
+    ],
+)
+def test_damaged_shape_is_named_with_its_file(tmp_path, bad, reason):
+    write(tmp_path, [shape(SQUARE), bad])
+    with pytest.raises(ValueError, match=reason) as caught:
+        load(tmp_path)
+    assert "a.json" in str(caught.value)
+
+
+def test_missing_folder_and_empty_folder_are_told_apart(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        load(tmp_path, "train")
+    with pytest.raises(FileNotFoundError, match="has no json file with LabelMe's"):
+        load(tmp_path)
+
+
+def test_real_files_hold_their_polygons(shared):
+    dataset = load(shared / "data" / "labelme_nuts", "val")
+    assert dataset.class_names == ["BG", "date", "fig", "hazelnut"]
+    for image_id in dataset.image_ids:
+        masks, _ = dataset.load_mask(image_id)
+        assert masks.shape[:2] == dataset.load_image(image_id).shape[:2] == (600, 800)
+        for i, annotation in enumerate(dataset.load_annotations(image_id)):
+            (ring,) = annotation.shape.rings
+            y, x = ring.T
+            area = abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2
+            assert masks[..., i].sum() == pytest.approx(area, rel=0.05)

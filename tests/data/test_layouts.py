@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from mrcnn.data.layouts import FORMATS, describe_folder, find_layouts, match_subset
+
+
+@pytest.mark.parametrize(
+    ("subset", "expected"),
+    [
+        ("val", ["val2014"]),
+        ("val2014", ["val2014"]),
+        ("minival", ["minival2014"]),
+        ("train", ["train2014", "my_Train-set"]),
+        ("test", []),
+        ("trai", []),
+    ],
+)
+def test_subset_is_a_whole_word_of_a_name(subset, expected):
+    names = ["train2014", "val2014", "minival2014", "valminusminival2014"]
+    assert match_subset([*names, "my_Train-set"], subset) == expected
+
+
+def test_exact_name_wins():
+    assert match_subset(["val", "val2017"], "val") == ["val"]
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "subsets"),
+    [
+        ("balloon", "via", ("train", "val")),
+        ("coco_tiny", "coco", ("train2017", "val2017")),
+        ("labelme_nuts", "labelme", ("train", "val")),
+        ("voc_mini", "voc", ("train", "trainval", "val")),
+    ],
+)
+def test_shared_data_has_one_reading(shared, name, format, subsets):
+    (layout,) = find_layouts(shared / "data" / name)
+    assert layout.format == format
+    assert layout.subsets == subsets
+    assert not layout.is_weak
+
+
+def test_pictures_alone_are_no_data_set(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg")
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    assert find_layouts(tmp_path) == []
+
+
+def test_hidden_and_resource_folders_are_not_looked_into(tmp_path):
+    for name in (".cache", "__MACOSX"):
+        (tmp_path / name).mkdir()
+        content = {"images": [], "annotations": [], "categories": []}
+        (tmp_path / name / "x.json").write_text(json.dumps(content))
+    assert find_layouts(tmp_path) == []
+
+
+def test_folder_is_described_in_a_line(tmp_path):
+    assert describe_folder(tmp_path) == "nothing"
+    for i in range(6):
+        (tmp_path / f"{i}.jpg").touch()
+    (tmp_path / "README").touch()
+    (tmp_path / "x.json").write_text("[]")
+    (tmp_path / "sub").mkdir()
+    assert describe_folder(tmp_path) == (
+        "1 folder (sub); 1 file without suffix (README); 6 .jpg files (0.jpg, 1.jpg, "
+        "2.jpg, 3.jpg ...); 1 .json file (x.json); x.json is a list"
+    )
+
+
+def test_every_format_has_a_name_and_a_sign():
+    assert all(len(entry) == 2 and all(entry) for entry in FORMATS.values())

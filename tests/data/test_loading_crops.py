@@ -1,0 +1,385 @@
+"""Objects loaded as crops are those of full masks, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from imgaug import augmenters as iaa
+from PIL import Image
+
+from mrcnn.config import Config
+from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.annotations import Annotation, Ellipse, Polygons, Rectangle
+from mrcnn.data.augmentation import augment
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import open_dataset
+from mrcnn.data.loading import has_own_masks, load_image_gt
+from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.geometry.image_meta import parse_image_meta
+from mrcnn.geometry.images import resize_image
+from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from tests.data.tiny import TinyDataset
+
+HEIGHT, WIDTH = 150, 210  # not square
+
+
+class Photos(AnnotatedDataset):
+    """Noise with shapes of every kind, some of them hardly or not to be seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_class("a", 1, "cat")
+        self.add_class("a", 2, "dog")
+        shapes = [
+            Polygons.from_xy([[20, 10, 120, 30, 60, 140], [150, 99, 190, 90, 170, 99]]),
+            Ellipse(70, 100, 30.5, 61, 0.4),
+            Rectangle(0, 0, HEIGHT, WIDTH),
+            Rectangle(3, 3, 4, 4),  # lost when the image is reduced
+            Rectangle(500, 500, 600, 600),  # outside
+            Rectangle(100, 208, 150, 210),
+        ]
+        objects = [Annotation(s, i % 2 + 1, i == 2) for i, s in enumerate(shapes)]
+        size = {"height": HEIGHT, "width": WIDTH}
+        for i, those in enumerate((objects, objects[3:5], [])):
+            self.add_image("a", i, None, annotations=those, **size)
+        self.prepare()
+
+    def load_image(self, image_id):
+        rng = np.random.default_rng(image_id)
+        return rng.integers(0, 256, [HEIGHT, WIDTH, 3]).astype(np.uint8)
+
+
+def config_of(**settings):
+    defaults = {"NUM_CLASSES": 3, "IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 128}
+    return type("C", (Config,), {"NAME": "c", **defaults, **settings})()
+
+
+CONFIGS = {
+    "reduced": config_of(),
+    "enlarged": config_of(IMAGE_MIN_DIM=320, IMAGE_MAX_DIM=384),
+    "pad64": config_of(IMAGE_RESIZE_MODE="pad64", IMAGE_MIN_SCALE=1.3),
+    "crop": config_of(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128),
+}
+
+
+def by_full_masks(dataset, config, image_id, augmentation, use_mini_mask, seed):
+    """What load_image_gt returns, computed from load_mask; without the meta."""
+    rng = np.random.default_rng(seed)
+    image = dataset.load_image(image_id)
+    mask, class_ids = dataset.load_mask(image_id)
+    image, _, scale, padding, crop = resize_image(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+        rng=rng,
+    )
+    mask = resize_mask(mask, scale, padding, crop)
+    if augmentation is not None:
+        image, mask, class_ids = augment(image, mask, class_ids, augmentation, rng)
+    boxes = extract_bboxes(mask)
+    seen = boxes[:, 2] > 0
+    boxes, mask, class_ids = boxes[seen], mask[..., seen], class_ids[seen]
+    if use_mini_mask:
+        mask = minimize_mask(boxes, mask, config.MINI_MASK_SHAPE)
+    return image, class_ids, boxes, mask
+
+
+def assert_law(dataset, config, image_id, augmentation=None, seed=1):
+    counts = set()
+    for use_mini_mask in (False, True):
+        expected = by_full_masks(
+            dataset, config, image_id, augmentation, use_mini_mask, seed
+        )
+        image, _, class_ids, boxes, mask = load_image_gt(
+            dataset,
+            config,
+            image_id,
+            augmentation=augmentation,
+            use_mini_mask=use_mini_mask,
+            rng=seed,
+        )
+        found = image, class_ids, boxes, mask
+        for array, wanted in zip(found, expected, strict=True):
+            assert array.dtype == wanted.dtype
+            np.testing.assert_array_equal(array, wanted)
+        counts.add(len(class_ids))
+    return counts.pop()
+
+
+AUGMENTATIONS = {
+    "plain": None,
+    "mirrored": iaa.Fliplr(1.0),
+    "moved": iaa.Sequential([iaa.Affine(rotate=(-30, 30), scale=0.7), iaa.Add(5)]),
+}
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_crops_and_full_masks_give_the_same_bits(config, augmentation):
+    dataset = Photos()
+    assert not has_own_masks(dataset)
+    for seed in range(3):
+        counts = [
+            assert_law(dataset, config, i, augmentation, seed)
+            for i in dataset.image_ids
+        ]
+        assert 2 <= counts[0] <= 5 and counts[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "image_ids", "least"),
+    [
+        ("balloon", (0, 4, 9), 5),
+        ("coco_tiny", range(12), 40),
+        ("nucleus", (0, 3), 30),
+        ("voc_mini", range(6), 6),
+        ("labelme_nuts", range(2), 3),
+    ],
+)
+def test_crops_and_full_masks_of_real_data_give_the_same_bits(
+    shared, folder, image_ids, least
+):
+    dataset = open_dataset(shared / "data" / folder)
+    config = config_of(IMAGE_MIN_DIM=320, IMAGE_MAX_DIM=448)
+    assert not has_own_masks(dataset)
+    assert sum(assert_law(dataset, config, i) for i in image_ids) >= least
+
+
+def refuse(*args, **kwargs):
+    raise AssertionError("a full mask was made")
+
+
+def test_training_sample_makes_no_full_mask(monkeypatch):
+    dataset = Photos()
+    monkeypatch.setattr(AnnotatedDataset, "load_mask", refuse)
+    for name in ("paste_crops", "crop_masks", "resize_mask"):
+        monkeypatch.setattr(f"mrcnn.data.loading.{name}", refuse)
+    # load_mask is that of the class still, so it is not taken for the user's own.
+    result = load_image_gt(dataset, CONFIGS["reduced"], 0, use_mini_mask=True)
+    assert result[4].shape == (56, 56, 4)
+
+
+# --- whose masks ---------------------------------------------------------------------
+
+
+class OwnMasks(Photos):
+    def load_mask(self, image_id):
+        masks, class_ids = super().load_mask(image_id)
+        return masks[..., :1], class_ids[:1]
+
+
+class OwnCrops(OwnMasks):
+    def load_object_crops(self, image_id):
+        return ObjectCrops(np.array([[0, 0, 50, 50]]), [np.ones([50, 50], bool)], [2])
+
+
+class Grandchild(OwnCrops):
+    def load_mask(self, image_id):
+        return np.ones([HEIGHT, WIDTH, 3], bool), [1, 2, 1]
+
+
+class NoDataset:
+    """Only looks like one."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "is_own", "class_ids"),
+    [
+        (Photos(), False, [1, 2, -1, 2]),
+        (OwnMasks(), True, [1]),
+        (OwnCrops(), False, [2]),
+        (Grandchild(), True, [1, 2, 1]),
+        (TinyDataset(), True, [1, 2]),
+        (NoDataset(OwnMasks()), True, [1]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_youngest_method_tells_the_objects(dataset, is_own, class_ids):
+    assert has_own_masks(dataset) == is_own
+    image_id = 2 if isinstance(dataset, TinyDataset) else 0
+    found = load_image_gt(dataset, CONFIGS["reduced"], image_id, use_mini_mask=True)
+    assert found[2].tolist() == class_ids and found[2].dtype == np.int32
+
+
+def test_method_set_on_an_instance_counts():
+    dataset = Photos()
+    dataset.load_mask = lambda image_id: (np.ones([HEIGHT, WIDTH, 1], bool), [2])
+    assert has_own_masks(dataset)
+    assert load_image_gt(dataset, CONFIGS["reduced"], 0)[2].tolist() == [2]
+
+
+def test_crops_of_any_data_set_are_those_of_its_masks():
+    dataset = TinyDataset()
+    crops = dataset.load_object_crops(3)
+    masks, class_ids = dataset.load_mask(3)
+    np.testing.assert_array_equal(crops.boxes, extract_bboxes(masks))
+    np.testing.assert_array_equal(crops.class_ids, class_ids)
+    assert all(mask.all() for mask in crops.masks) and len(crops.masks) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*not overridden")
+def test_crops_of_a_data_set_without_masks_are_none():
+    dataset = Dataset()
+    dataset.add_image("a", 1, None)
+    dataset.prepare()
+    assert [len(part) for part in dataset.load_object_crops(0)] == [0, 0, 0]
+
+
+# --- crops that do not fit -----------------------------------------------------------
+
+MASK = np.ones([5, 6], bool)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "masks", "class_ids", "error", "said"),
+    [
+        ([[0, 0, 5, 6]], [], [1], ValueError, "0 masks came with boxes"),
+        ([[0, 0, 5, 6]], [MASK], [1, 1], ValueError, "1 masks came"),
+        ([[0, 0, 6, 5]], [MASK], [1], ValueError, r"fill its box.*\[0, 0, 6, 5\]"),
+        ([[0, 0, 5, 6]], [MASK.astype(int)], [1], ValueError, "must be bool"),
+        ([[-1, 0, 4, 6]], [MASK], [1], ValueError, r"within the image \(150, 210\)"),
+        ([[148, 0, 153, 6]], [MASK], [1], ValueError, "within the image"),
+        ([[0.0, 0, 5, 6]], [MASK], [1], TypeError, "must be int32; received float"),
+        ([[0, 0, 5, 6]], [MASK], [3], ValueError, r"\[3\] are outside 1\.\.2"),
+    ],
+)
+def test_crops_that_do_not_fit_are_refused_by_name(
+    boxes, masks, class_ids, error, said
+):
+    class Wrong(Photos):
+        def load_object_crops(self, image_id):
+            return ObjectCrops(np.array(boxes), masks, np.array(class_ids))
+
+    with pytest.raises(error, match=said) as caught:
+        load_image_gt(Wrong(), CONFIGS["reduced"], 0)
+    assert "load_object_crops(image_id=0)" in str(caught.value)
+    assert "(image id 0, path 0)" in str(caught.value)
+
+
+def test_annotations_of_another_size_than_the_picture_are_refused(tmp_path):
+    path = tmp_path / "turned.png"
+    Image.new("RGB", (HEIGHT, WIDTH)).save(path)  # Pillow says width first
+    dataset = AnnotatedDataset()
+    dataset.add_class("a", 1, "cat")
+    annotations = [Annotation(Rectangle(0, 0, 9, 9), 1)]
+    size = {"height": HEIGHT, "width": WIDTH}
+    dataset.add_image("a", 1, str(path), annotations=annotations, **size)
+    dataset.prepare()
+    with pytest.raises(
+        ValueError, match=r"image \(210, 150\); they are drawn for \(150, 210\)"
+    ):
+        load_image_gt(dataset, config_of(NUM_CLASSES=2), 0)
+
+
+# --- augmentations that change the size -----------------------------------------------
+
+
+def cut(image, mask, rng):
+    """The right half."""
+    half = image.shape[1] // 2
+    return image[:, half:], mask[:, half:]
+
+
+@pytest.mark.parametrize("use_mini_mask", [False, True])
+def test_image_of_another_size_is_resized_and_padded_again(use_mini_mask):
+    config = config_of(IMAGE_MIN_DIM=128)
+    plain = load_image_gt(Photos(), config, 0)
+    image, meta, class_ids, boxes, mask = load_image_gt(
+        Photos(), config, 0, augmentation=cut, use_mini_mask=use_mini_mask
+    )
+    assert image.shape == (128, 128, 3)
+    # The right half of 128 x 128 is 128 x 64, which gets 32 columns on both sides.
+    expected = np.zeros_like(image)
+    expected[:, 32:96] = plain[0][:, 64:]
+    np.testing.assert_array_equal(image, expected)
+    full = np.zeros_like(plain[4])
+    full[:, 32:96] = plain[4][:, 64:]
+    seen = full.any(axis=(0, 1))
+    np.testing.assert_array_equal(class_ids, plain[2][seen])
+    np.testing.assert_array_equal(boxes, extract_bboxes(full[..., seen]))
+    if use_mini_mask:
+        full = minimize_mask(boxes, full[..., seen], config.MINI_MASK_SHAPE)
+        np.testing.assert_array_equal(mask, full)
+    else:
+        np.testing.assert_array_equal(mask, full[..., seen])
+    parsed = parse_image_meta(meta[np.newaxis])
+    assert parsed["window"][0].tolist() == [0, 32, 128, 96]
+    assert parsed["original_image_shape"][0].tolist() == [HEIGHT, WIDTH, 3]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_image_of_another_size_fits_the_network_in_every_mode(name):
+    def piece(image, mask, rng):
+        y, x = rng.integers(0, 20, 2)
+        return image[y : y + 50, x : x + 99], mask[y : y + 50, x : x + 99]
+
+    config = CONFIGS[name]
+    for seed in range(3):
+        image, meta, class_ids, boxes, mask = load_image_gt(
+            Photos(), config, 0, augmentation=piece, rng=seed
+        )
+        assert image.shape[0] % 64 == image.shape[1] % 64 == 0
+        assert mask.shape == (*image.shape[:2], len(class_ids))
+        np.testing.assert_array_equal(boxes, extract_bboxes(mask))
+        if name in ("reduced", "enlarged"):
+            assert image.shape[0] == config.IMAGE_MAX_DIM
+        if name == "pad64":  # IMAGE_MIN_SCALE was applied before, once
+            assert image.shape == (64, 128, 3)
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [iaa.Rot90(1, keep_size=False), iaa.Crop(px=(9, 0, 90, 40), keep_size=False)],
+    ids=["turned", "cut"],
+)
+def test_imgaug_may_change_the_size(augmentation):
+    config = CONFIGS["pad64"]
+    dataset = Photos()
+    dataset.load_image = lambda i: dataset.load_mask(i)[0][..., :3] * np.uint8(200)
+    plain = load_image_gt(dataset, config, 0)[0]
+    image, _, class_ids, boxes, mask = load_image_gt(
+        dataset, config, 0, augmentation=augmentation
+    )
+    assert image.shape[:2] != plain.shape[:2]
+    assert image.shape[0] % 64 == image.shape[1] % 64 == 0
+    assert class_ids.tolist() == [1, 2, -1, 2, 2][: len(class_ids)]
+    np.testing.assert_array_equal(boxes, extract_bboxes(mask))
+    # Its channels are the first masks: they have moved, and been padded, together.
+    differs = (image > 100) != mask[..., :3]
+    assert mask[..., :3].any(axis=(0, 1)).all() and differs.mean() < 0.01
+
+
+def test_scale_is_that_of_both_resizings():
+    def smaller(image, mask, rng):
+        return image[::2, ::2], mask[::2, ::2]
+
+    config = config_of(IMAGE_MIN_DIM=128)
+    meta = load_image_gt(Photos(), config, 0, augmentation=smaller)[1]
+    scale = parse_image_meta(meta[np.newaxis])["scale"][0]
+    np.testing.assert_allclose(scale, 128 / WIDTH * 2)
+
+
+def test_size_the_network_cannot_take_names_the_augmentation():
+    config = config_of(IMAGE_RESIZE_MODE="none")
+
+    class Fitting(TinyDataset):
+        def load_image(self, image_id):
+            return np.zeros([64, 128, 3], np.uint8)
+
+        def load_mask(self, image_id):
+            return np.ones([64, 128, 1], bool), [1]
+
+    def odd(image, mask, rng):
+        return image[:50], mask[:50]
+
+    assert load_image_gt(Fitting(), config, 1)[0].shape == (64, 128, 3)
+    with pytest.raises(ValueError, match="after the augmentation.* 50 x 128 px"):
+        load_image_gt(Fitting(), config, 1, augmentation=odd)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from mrcnn.data.voc_xml import read_voc_xml
+
+BOMB = """<?xml version="1.0"?>
+<!DOCTYPE annotation [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>
+<annotation><object><name>&b;</name></object></annotation>"""
+OUTSIDE = """<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>
+<annotation><object><name>&e;</name></object></annotation>"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    return path
+
+
+def test_size_and_objects_are_read(tmp_path):
+    image = read_voc_xml(
+        write(
+            tmp_path,
+            "<annotation><size><width>10</width><height>8.0</height></size><object>"
+            "<name> person </name><pose>Left</pose><truncated>1</truncated>"
+            "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
+            "<bndbox><xmin>1.5</xmin><ymin>2</ymin><xmax>4</xmax><ymax>6</ymax>"
+            "</bndbox></object></annotation>",
+        )
+    )
+    assert (image.height, image.width) == (8, 10)
+    (person,) = image.objects  # its head is no object
+    assert person.name == "person"
+    assert person.box == (1, 0.5, 6, 4)
+    assert person.extra == {"pose": "Left", "truncated": 1, "box": person.box}
+
+
+def test_size_may_be_missing_and_box_too(tmp_path):
+    text = "<annotation><object><name>x</name></object></annotation>"
+    image = read_voc_xml(write(tmp_path, text))
+    assert (image.height, image.width) == (None, None)
+    assert image.objects[0].box is None
+
+
+@pytest.mark.parametrize("text", [BOMB, OUTSIDE], ids=["bomb", "file"])
+def test_entities_are_refused(tmp_path, text):
+    with pytest.raises(ValueError, match="declares a document type"):
+        read_voc_xml(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<annotation><object></annotation>", "mismatched tag"),
+        ("", "no element found"),
+        ("<html/>", "its root is <html>"),
+        ("<annotation><object/></annotation>", "has no <name>"),
+        (
+            "<annotation><object><name>x</name><bndbox><xmin>1</xmin></bndbox>"
+            "</object></annotation>",
+            "lacks a side",
+        ),
+        (
+            "<annotation><size><width>w</width><height>1</height></size></annotation>",
+            "could not convert",
+        ),
+    ],
+)
+def test_damaged_file_is_named_with_the_reason(tmp_path, text, reason):
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_voc_xml(path)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_voc_xml(tmp_path / "a.xml")
