@@ -31,6 +31,8 @@ def draw_boxes(
 ) -> None:
     """Show boxes before and after refinement, joined by a line.
 
+    Around the image there is a margin for boxes that leave it.
+
     Args:
         image: [H, W], [H, W, 1] or [H, W, 3], uint8 or 0..1.
         boxes: [N, (y1, x1, y2, x2)], px, dashed if there are refined ones.
@@ -81,6 +83,7 @@ def draw_boxes(
                 canvas.ax.plot(ends[:, 1], ends[:, 0], color=color, linewidth=1)
         if crops:
             canvas.outline(crops[i], color)
+    canvas.look_around(np.concatenate([b for b in (before, after) if b is not None]))
     if captions is not None:
         canvas.labels(last, captions, colors)
     canvas.finish()

@@ -15,6 +15,8 @@ from mrcnn.viz.labels import make_labels
 
 CROWDED = 60
 """Shapes in one image from which on thin lines keep them apart."""
+MARGIN = 0.1
+"""Of the image, to be seen around it."""
 
 
 class Canvas:
@@ -47,6 +49,7 @@ class Canvas:
         self.linewidth = 1.5 if num_shapes < CROWDED else 1.0
         ax.imshow(image)
         ax.axis("off")
+        ax.autoscale(False)
         ax.set_title(title)
 
     def box(self, box: np.ndarray, color: Color, **style: Any) -> None:
@@ -81,6 +84,19 @@ class Canvas:
     ) -> None:
         """Write a text at each box [N, (y1, x1, y2, x2)], px; "" writes none."""
         self.ax.add_artist(make_labels(boxes, texts, colors, self.shape))
+
+    def look_around(self, boxes: np.ndarray) -> None:
+        """Show what of boxes [N, 4] lies beyond the image, up to `MARGIN`."""
+        shape = np.array(self.shape)
+        boxes = np.reshape(boxes, (-1, 4))
+        low = np.concatenate([boxes[:, :2], [(0, 0)]]).min(axis=0)
+        high = np.concatenate([boxes[:, 2:], [shape]]).max(axis=0)
+        top, left = np.maximum(low - 1, -MARGIN * shape) * (low < 0) - 0.5
+        bottom, right = (
+            np.where(high > shape, np.minimum(high + 1, (1 + MARGIN) * shape), shape)
+            - 0.5
+        )
+        self.ax.set(xlim=(left, right), ylim=(bottom, top))
 
     def finish(self) -> None:
         """Save the figure, or show it if it is our own; given axes are left open."""

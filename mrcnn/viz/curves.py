@@ -108,7 +108,7 @@ def _draw_panel(ax, title, keys, history):
         )
         if key.startswith("val_") and known.any() and (is_ap or title in LOSSES):
             best = np.nanargmax(values) if is_ap else np.nanargmin(values)
-            _mark(ax, int(epochs[best]), float(values[best]), highest=is_ap)
+            _mark(ax, int(epochs[best]), float(values[best]))
     ax.set(title=title, xlabel="epoch")
     if is_ap:
         ax.set_ylim(0, 1)
@@ -120,15 +120,15 @@ def _draw_panel(ax, title, keys, history):
         ax.legend(fontsize=8)
 
 
-def _mark(ax, epoch, value, highest):
+def _mark(ax, epoch, value):
     """Write the best value of a curve at its place."""
     ax.annotate(
         f"{value:.3f}",
         (epoch, value),
-        xytext=(0, 6 if highest else -6),
+        xytext=(0, 5),
         textcoords="offset points",
         ha="center",
-        va="bottom" if highest else "top",
+        va="bottom",
         fontsize=8,
     )
     ax.plot([epoch], [value], "k.", markersize=5)

@@ -19,6 +19,8 @@ FOUND_COLOR = (0.0, 0.85, 0.5)
 MISSED_COLOR = (0.35, 0.65, 1.0)
 FALSE_COLOR = (1.0, 0.4, 0.1)
 IGNORED_COLOR = (0.75, 0.75, 0.75)
+# Width of an entry of the legend.
+LEGEND_INCHES = 2.2
 
 
 def display_differences(
@@ -182,11 +184,13 @@ def _legend(ax, fates, score_threshold):
     if fates.unsure:
         count = len(fates.unsure)
         kinds.append(("none", f"not drawn, score below {score_threshold:g}: {count}"))
+    # As many beside each other as there is room for below these axes.
+    width = ax.get_position().width * ax.figure.get_figwidth()
+    columns = int(np.clip(width / LEGEND_INCHES, 1, len(kinds)))
     ax.legend(
         handles=[Patch(color=color, label=label) for color, label in kinds],
         loc="upper center",
         bbox_to_anchor=(0.5, -0.01),
-        ncols=len(kinds),
+        ncols=columns,
         frameon=False,
-        fontsize="large",
     )

@@ -45,10 +45,8 @@ def display_images(
         raise ValueError(f"display_images(cols={cols}): at least one image a row.")
     images = [np.asarray(image) for image in images]
     rows = max(1, math.ceil(len(images) / cols))
-    # As high as the images need: the median of height / width, and their titles.
-    shapes = [image.shape[0] / max(image.shape[1], 1) for image in images] or [1.0]
-    height = 14 / cols * float(np.clip(np.median(shapes), 0.2, 5)) + 0.3
-    figure = new_figure(save_path, figsize=(14, height * rows), layout="constrained")
+    size = (14, rows * _row_height(images, 14 / cols))
+    figure = new_figure(save_path, figsize=size, layout="constrained")
     axes = figure.subplots(rows, cols, squeeze=False)
     for ax in axes.ravel():
         ax.axis("off")
@@ -126,7 +124,8 @@ def display_truth_and_detections(
     """
     examples = list(examples)
     rows = max(1, math.ceil(len(examples) / 2))
-    figure = new_figure(save_path, figsize=(16, 4.3 * rows), layout="constrained")
+    size = (16, rows * _row_height([example[0] for example in examples], 4))
+    figure = new_figure(save_path, figsize=size, layout="constrained")
     axes = figure.subplots(rows, 4, squeeze=False)
     for ax in axes.ravel():
         ax.axis("off")
@@ -169,3 +168,10 @@ def rows_of(masks: Any, rows: np.ndarray) -> Any:
     if hasattr(masks, "shape"):
         return masks[:, :, rows]
     return [masks[i] for i in rows]
+
+
+def _row_height(images, width):
+    """Inches that images of this width and their titles need: the median."""
+    shapes = [np.shape(image)[:2] for image in images]
+    ratios = [height / max(width, 1) for height, width in shapes] or [1.0]
+    return width * float(np.clip(np.median(ratios), 0.2, 5)) + 0.3
