@@ -13,7 +13,8 @@ Rectangle = tuple[float, float, float, float]
 """(left, bottom, right, top), y upwards."""
 
 RANK_COST = 0.05  # of a place that is one further in the order of reading
-MOST_HIDDEN = 0.1  # of a label by earlier ones, else there is no room for it
+LABEL_COST = 10  # of hiding all of another label; 1 is the cost of hiding all of a box
+MOST_HIDDEN = 0.03  # of a label by another one, else there is no room for it
 MOST_COVERED = 0.2  # of the image, by labels
 PADDING = 1.5  # points around the text
 SMALLEST, LARGEST = 7.0, 13.0  # points, by the size of the axes
@@ -213,7 +214,7 @@ def place_label(
     places = np.stack([x, y, x + width, y + height], axis=1)
     # In labels: how many of the size of this one are hidden.
     cost = RANK_COST * np.arange(len(places))
-    cost += 2 * _common(places, taken).sum(axis=1) / (width * height)
+    cost += LABEL_COST * _common(places, taken).sum(axis=1) / (width * height)
     cost += (_common(places, boxes) / np.maximum(_areas(boxes), 1e-6)).sum(axis=1)
     return tuple(places[np.argmin(cost)].tolist())
 
