@@ -1,0 +1,285 @@
+"""Objects in overlapping tiles are counted once."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from skimage.measure import regionprops
+
+from mrcnn.engine.tiling import detect_tiled, merge_tiles, tile_boxes
+from mrcnn.viz.crops import Crop, crop_overlaps
+
+
+class Discs:
+    """An image of discs, each painted in the number of its own, one class each half."""
+
+    def __init__(self, height, width, seed=0):
+        self.labels = np.zeros((height, width), np.int32)
+        self.rng = np.random.default_rng(seed)
+        self.count = 0
+
+    def add(self, y, x, radius):
+        """Paints a disc if its place is free, with a pixel of distance."""
+        height, width = self.labels.shape
+        reach = radius + 2
+        rows = slice(max(y - reach, 0), min(y + reach + 1, height))
+        columns = slice(max(x - reach, 0), min(x + reach + 1, width))
+        ys, xs = np.mgrid[rows, columns]
+        distance = (ys - y) ** 2 + (xs - x) ** 2
+        part = self.labels[rows, columns]
+        if not part.size or part[distance <= reach**2].any():
+            return False
+        self.count += 1
+        part[distance <= radius**2] = self.count
+        return True
+
+    def scatter(self, number, radii):
+        for _ in range(number):
+            y, x = (int(self.rng.integers(0, side)) for side in self.labels.shape)
+            self.add(y, x, int(self.rng.integers(*radii)))
+
+    def crops(self):
+        """The true masks, by number."""
+        return label_crops(self.labels)[1]
+
+
+def label_crops(labels):
+    """Numbers in an image and the tight crop of each."""
+    regions = regionprops(labels)
+    crops = [Crop(*region.bbox[:2], region.image) for region in regions]
+    return [region.label for region in regions], crops
+
+
+class TrueDetector:
+    """Finds every object of a tile exactly, whatever the border leaves of it."""
+
+    def __init__(self, noise=0, seed=0, limit=10**6, batch=1):
+        self.config = SimpleNamespace(BATCH_SIZE=batch, DETECTION_MAX_INSTANCES=limit)
+        self.noise, self.rng, self.calls = noise, np.random.default_rng(seed), []
+
+    def detect(self, images, masks):
+        assert masks == "crop"
+        self.calls.append([image.shape for image in images])
+        return [self.detect_one(image) for image in images]
+
+    def detect_one(self, labels):
+        numbers, crops = label_crops(labels)
+        boxes = [(c.top, c.left, *np.add((c.top, c.left), c.mask.shape)) for c in crops]
+        masks = [crop.mask for crop in crops]
+        if self.noise:
+            boxes = [self.shaken(box, labels.shape) for box in boxes]
+            parts = [labels[y1:y2, x1:x2] for y1, x1, y2, x2 in boxes]
+            masks = [p == i for p, i in zip(parts, numbers, strict=True)]
+        return {
+            "rois": np.array(boxes, np.int32).reshape(-1, 4),
+            "class_ids": np.array([1 + i % 2 for i in numbers], np.int32),
+            "scores": self.rng.uniform(0.5, 1, len(numbers)).astype(np.float32),
+            "masks": masks,
+        }
+
+    def shaken(self, box, shape):
+        """A box whose sides moved by up to `noise` of its length, within the tile."""
+        box = np.array(box)
+        reach = np.rint(np.tile(box[2:] - box[:2], 2) * self.noise).astype(int)
+        box += self.rng.integers(-reach, reach + 1)
+        return np.clip(box, 0, [*shape, *shape])
+
+
+def as_crops(found):
+    rows = zip(found["rois"].tolist(), found["masks"], strict=True)
+    return [Crop(box[0], box[1], mask) for box, mask in rows]
+
+
+def assert_exact(discs, found):
+    """Each disc is found once, with its very pixels."""
+    assert len(found["rois"]) == discs.count
+    overlaps = crop_overlaps(as_crops(found), discs.crops())
+    assert np.array_equal(np.sort(overlaps.max(axis=0)), np.ones(discs.count))
+    assert len(set(overlaps.argmax(axis=1).tolist())) == discs.count
+    numbers = overlaps.argmax(axis=1) + 1
+    assert np.array_equal(found["class_ids"], 1 + numbers % 2)
+    assert np.all(np.diff(found["scores"]) <= 0)
+
+
+def tile_borders(tiles):
+    ys = sorted({int(y) for y in tiles[:, [0, 2]].ravel()})
+    xs = sorted({int(x) for x in tiles[:, [1, 3]].ravel()})
+    return ys, xs
+
+
+@pytest.fixture(scope="module")
+def large():
+    """3000 x 3000 px: discs on the corners of tiles, on their borders, and anywhere."""
+    discs = Discs(3000, 3000)
+    tiles = tile_boxes(3000, 3000, 512, 128)
+    ys, xs = tile_borders(tiles)
+    for y, x in itertools.product(ys, xs):  # corners: four tiles meet or overlap
+        discs.add(min(y, 2999), min(x, 2999), 12 if (y + x) % 2 else 75)
+    on_corners = discs.count
+    for y, x in zip(ys[1:-1], itertools.cycle(xs), strict=False):
+        for offset in (-17, 3, 230):  # cut by one border in many ways
+            discs.add(y + offset % 7 - 3, x + offset + 90, 15)
+            discs.add(x + offset + 140, y - offset % 5, 15)
+    discs.scatter(2500, (2, 25))
+    discs.scatter(300, (60, 90))  # wider than the overlap
+    assert on_corners > 200 and discs.count > 1500
+    return discs
+
+
+def test_discs_of_a_large_image_are_counted_once_and_exactly(large):
+    found = detect_tiled(TrueDetector(), large.labels, 512, 128)
+    assert_exact(large, found)
+    assert len(found["full_tiles"]) == 0
+
+
+def test_objects_wider_than_tiles_overlap_are_joined_from_all_their_parts():
+    discs = Discs(700, 900)
+    discs.add(350, 450, 300)  # over many tiles, whole in none
+    discs.add(40, 40, 30)
+    found = detect_tiled(TrueDetector(), discs.labels, 256, 32)
+    assert_exact(discs, found)
+
+
+def test_a_disc_on_the_corner_of_four_tiles_is_one():
+    tiles = tile_boxes(100, 100, 60, 20)
+    assert len(tiles) == 4
+    for radius in (3, 9, 10, 15, 25, 45):
+        discs = Discs(100, 100)
+        discs.add(50, 50, radius)
+        assert_exact(discs, detect_tiled(TrueDetector(), discs.labels, 60, 20))
+
+
+def test_inexact_boxes_and_masks_do_not_change_the_count_by_one_percent(large):
+    found = detect_tiled(TrueDetector(noise=0.1), large.labels, 512, 128)
+    assert abs(len(found["rois"]) - large.count) <= 0.01 * large.count
+
+
+def test_touching_objects_at_a_seam_stay_apart():
+    labels = np.zeros((60, 100), np.int32)
+    labels[10:50, 20:50], labels[10:50, 50:80] = 1, 3  # one class, side by side
+    found = detect_tiled(TrueDetector(), labels, 60, 20)
+    assert sorted(found["rois"].tolist()) == [[10, 20, 50, 50], [10, 50, 50, 80]]
+
+
+def result(box, class_id=1, score=0.9, mask=None):
+    y1, x1, y2, x2 = box
+    mask = np.ones((y2 - y1, x2 - x1), bool) if mask is None else mask
+    return box, class_id, score, mask
+
+
+def as_result(*rows):
+    boxes, class_ids, scores, masks = zip(*rows, strict=True) if rows else [()] * 4
+    return {
+        "rois": np.array(boxes, np.int32).reshape(-1, 4),
+        "class_ids": np.array(class_ids, np.int32),
+        "scores": np.array(scores, np.float32),
+        "masks": list(masks),
+    }
+
+
+TILES = np.array([[0, 0, 100, 100], [0, 60, 100, 160]])  # 40 px overlap
+
+
+def merged(left, right):
+    return merge_tiles([as_result(*left), as_result(*right)], TILES, (100, 160))
+
+
+def test_the_whole_view_wins_over_a_surer_cut_one():
+    left = result((40, 50, 60, 95), score=0.6)
+    right = result((40, 0, 60, 35), class_id=2, score=0.99)  # its left part is cut off
+    found = merged([left], [right])
+    assert found["rois"].tolist() == [[40, 50, 60, 95]]
+    assert found["class_ids"].tolist() == [1]
+    assert found["scores"].tolist() == pytest.approx([0.6])
+
+
+def test_of_two_whole_views_the_one_farther_from_its_border_counts():
+    left = result((40, 65, 60, 91))  # 9 px to the border
+    right = result((40, 5, 60, 30), score=0.5)  # 5 px
+    assert merged([left], [right])["rois"].tolist() == [[40, 65, 60, 91]]
+
+
+def test_cut_parts_are_joined_with_the_class_and_score_of_the_surest():
+    left = result((40, 30, 60, 100), score=0.7)
+    right = result((40, 0, 60, 90), score=0.8)
+    found = merged([left], [right])
+    assert found["rois"].tolist() == [[40, 30, 60, 150]]
+    assert found["masks"][0].all() and found["masks"][0].shape == (20, 120)
+    assert found["scores"].tolist() == pytest.approx([0.8])
+
+
+def test_a_cut_view_that_no_other_tile_confirms_stays():
+    found = merged([result((40, 70, 60, 100))], [])
+    assert found["rois"].tolist() == [[40, 70, 60, 100]]
+
+
+def test_two_objects_of_one_tile_stay_two():
+    # The right tile takes both for one.
+    left = [result((10, 60, 30, 90)), result((30, 60, 48, 90))]
+    found = merged(left, [result((10, 0, 48, 30))])
+    assert [10, 60, 30, 90] in found["rois"].tolist()
+    assert [30, 60, 48, 90] in found["rois"].tolist()
+
+
+def test_whole_views_of_other_classes_are_other_objects():
+    left, right = result((40, 70, 60, 90)), result((40, 10, 60, 30), class_id=2)
+    assert merged([left], [right])["class_ids"].tolist() == [1, 2]
+
+
+def test_the_border_of_the_image_cuts_nothing():
+    left = result((0, 0, 30, 80), score=0.5)  # touches the image's border: whole
+    right = result((0, 0, 30, 21), score=0.9)
+    assert merged([left], [right])["rois"].tolist() == [[0, 0, 30, 80]]
+
+
+def test_empty_tiles_give_an_empty_result():
+    found = merged([], [])
+    assert found["rois"].shape == (0, 4) and found["masks"] == []
+    assert found["class_ids"].dtype == np.int32
+
+
+def test_tiles_cover_the_image_with_the_overlap_asked_for():
+    for height, width in ((100, 100), (512, 513), (1000, 3000), (37, 2000)):
+        tiles = tile_boxes(height, width, 512, 100)
+        seen = np.zeros((height, width), bool)
+        for y1, x1, y2, x2 in tiles:
+            assert (y2 - y1, x2 - x1) == (min(512, height), min(512, width))
+            seen[y1:y2, x1:x2] = True
+        assert seen.all()
+        for starts in (np.unique(tiles[:, 0]), np.unique(tiles[:, 1])):
+            assert np.all(np.diff(starts) <= 412)
+
+
+def test_an_image_smaller_than_a_tile_is_one_tile():
+    assert tile_boxes(30, 40, 512, 128).tolist() == [[0, 0, 30, 40]]
+
+
+@pytest.mark.parametrize(("side", "overlap"), [(0, 0), (100, 51), (100, -1)])
+def test_impossible_tiles_are_refused(side, overlap):
+    with pytest.raises(ValueError, match="tile_boxes"):
+        tile_boxes(300, 300, side, overlap)
+
+
+def test_tiles_are_detected_in_batches_and_reported():
+    detector, seen = TrueDetector(batch=4), []
+    detect_tiled(
+        detector, np.zeros((100, 260), int), 100, 20, on_tiles=lambda *n: seen.append(n)
+    )
+    assert [len(shapes) for shapes in detector.calls] == [3]
+    detector = TrueDetector(batch=2)
+    detect_tiled(
+        detector, np.zeros((100, 260), int), 100, 20, on_tiles=lambda *n: seen.append(n)
+    )
+    assert seen == [(3, 3), (2, 3), (3, 3)]
+
+
+def test_tiles_with_as_many_objects_as_the_model_gives_are_named():
+    discs = Discs(100, 180)
+    for x in (20, 40, 60):
+        discs.add(50, x, 5)
+    detector = TrueDetector(limit=3)
+    found = detect_tiled(detector, discs.labels, 100, 20)
+    assert found["full_tiles"].tolist() == [[0, 0, 100, 100]]
