@@ -28,6 +28,7 @@ from mrcnn.engine.graph import apply_loss_terms
 from mrcnn.engine.history import HistoryWriter
 from mrcnn.engine.inspection import log
 from mrcnn.engine.layers import leaf_layers, set_trainable
+from mrcnn.engine.run_config import write_run_config
 from mrcnn.engine.schedules import make_schedule
 from mrcnn.engine.weights import load_weights, model_tensors
 from mrcnn.nn.norms import BatchNorm
@@ -125,12 +126,13 @@ def run_training(
     run_dir = Path(mrcnn.log_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers(run_dir)
+    write_run_config(run_dir, config, train_dataset.class_names)
     callbacks = [
         tracker,
         CheckpointWriter(mrcnn, run_dir, config.NAME),
         *(custom_callbacks or ()),
         # After them: what they add to the logs is written too.
-        *_tensorboard(run_dir),
+        *_epoch_logs(run_dir),
         StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
     ]
     try:
@@ -295,7 +297,7 @@ def _continued_state(state_file, state):
     return True, state._replace(initial_epoch=old.initial_epoch)
 
 
-def _tensorboard(run_dir) -> list[keras.callbacks.Callback]:
+def _epoch_logs(run_dir) -> list[keras.callbacks.Callback]:
     """Returns what keeps the numbers of the epochs: history.jsonl, and TensorBoard."""
     history = HistoryWriter(run_dir)
     if importlib.util.find_spec("tensorboard") is None:

@@ -66,3 +66,16 @@ def test_stages_of_one_run_are_one_history(tmp_path, eager):
     np.testing.assert_allclose(read_history(trainer.log_dir)["loss"], losses)
     visualize.plot_training(trainer.log_dir, save_path=tmp_path / "curves.png")
     assert (tmp_path / "curves.png").exists()
+
+
+class Measure(keras.callbacks.Callback):
+    """Adds a number to the logs, as EvaluationCallback does."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_segm_AP"] = 0.25
+
+
+def test_numbers_of_custom_callbacks_are_kept(tmp_path, eager):
+    trainer = make_trainer(tmp_path, STEPS_PER_EPOCH=1)
+    train(trainer, custom_callbacks=[Measure()])
+    assert read_history(trainer.log_dir)["val_segm_AP"].tolist() == [0.25]
