@@ -28,6 +28,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["mrcnn", "mrcnn.*"]),
+    entry_points={"console_scripts": ["mrcnn = mrcnn.cli.main:main"]},
     python_requires=">=3.10",
     install_requires=read_requirements(),
     extras_require={

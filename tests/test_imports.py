@@ -29,6 +29,8 @@ FLOORS = {
     "utils": 6,
     "visualize": 6,
     "parallel_model": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 DOOR_FLOOR = 6
 # Neighbors on one floor, where a file is plainly below the other.

@@ -31,8 +31,8 @@ class MaskRCNN(Inspectable):
         config: the Config it was built from.
         mode: "training" or "inference".
         model_dir: folder of the runs.
-        log_dir: folder of the present run: checkpoints, history.jsonl (see
-            `visualize.plot_training`) and TensorBoard logs.
+        log_dir: folder of the present run: checkpoints, config.json (Config and class
+            names), history.jsonl (see `visualize.plot_training`), TensorBoard logs.
         epoch: number of epochs the loaded weights have been trained for in this run.
         anchors: float64 [A, 4], px, of the last molded image that was detected, or that
             `get_anchors` was called for; None before.

@@ -126,7 +126,7 @@ def run_training(
     run_dir = Path(mrcnn.log_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     checkpoints.remove_leftovers(run_dir)
-    write_run_config(run_dir, config, train_dataset.class_names)
+    write_run_config(run_dir, config, getattr(train_dataset, "class_names", ()))
     callbacks = [
         tracker,
         CheckpointWriter(mrcnn, run_dir, config.NAME),

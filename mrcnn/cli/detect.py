@@ -1,0 +1,259 @@
+"""Find objects in images and films.
+
+    mrcnn detect photo.jpg folder/ 'scans/**/*.tif' --weights coco
+    mrcnn detect film.mp4 --weights logs/shapes20240131T1200
+    mrcnn detect slide.png --weights last --tile 512
+
+Pictures with outlines, detections.json (COCO), detections.csv and a table of counts
+and areas are the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mrcnn.cli import arguments, weights
+from mrcnn.cli.errors import CommandError, one_line
+from mrcnn.cli.inputs import find_inputs, is_video
+
+OUTPUTS = ("pictures", "json", "csv")
+# Of the pixels of an image, what is left of them in the model image, below which it is
+# said that tiles keep more.
+SHRUNK = 0.25
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add = command.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="images, films, folders, patterns")
+    arguments.add_weights(command)
+    text = "folder of the results (default: results)"
+    add("--output", type=Path, default=Path("results"), help=text)
+    text = "of pictures,json,csv (default: all)"
+    add("--save", default=",".join(OUTPUTS), metavar="A,B", help=text)
+    add(
+        "--min-score", type=float, metavar="P", help="leave out what is less sure, 0..1"
+    )
+    text = "detect in tiles of this side, px; for images much larger than the model's"
+    add("--tile", type=int, metavar="SIDE", help=text)
+    text = (
+        "px that tiles share; best larger than an object (default: a quarter of SIDE)"
+    )
+    add("--overlap", type=int, metavar="PX", help=text)
+    add("--batch", type=int, default=1, metavar="N", help="images or tiles at once")
+    add("--quiet", action="store_true", help="no progress bar and no table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detects; 0, or 2 when a file could not be read."""
+    inputs = find_inputs(args.inputs)
+    save = _checked(args)
+    arguments.need_folder(args.output, "--output")
+    found = weights.find_weights(args.weights, args.logs)
+    settings = list(args.settings)
+    if args.min_score is not None:
+        settings.append(f"DETECTION_MIN_CONFIDENCE={args.min_score}")
+    setup = weights.inference_setup(
+        found,
+        preset=args.preset,
+        settings=settings,
+        class_names=arguments.class_names(args),
+        batch=args.batch,
+    )
+    model = weights.load_model(setup, args.logs)
+    job = _Job(args, save, model, setup.class_names)
+    try:
+        job.detect_all(inputs)
+    finally:
+        # What was found before an interruption isn't lost.
+        job.finish()
+    return 2 if job.failed else 0
+
+
+def _checked(args: argparse.Namespace) -> list[str]:
+    """Returns what to save; raises CommandError for impossible arguments."""
+    save = [part.strip() for part in args.save.split(",") if part.strip()]
+    if unknown := [part for part in save if part not in OUTPUTS]:
+        raise CommandError(f"--save {unknown[0]}: choose of {', '.join(OUTPUTS)}")
+    if args.batch < 1:
+        raise CommandError(f"--batch {args.batch}: 1 or more")
+    if args.overlap is not None and args.tile is None:
+        raise CommandError("--overlap: is that of tiles; name their side by --tile")
+    if args.tile is not None:
+        from mrcnn.engine.tiling import tile_boxes
+
+        overlap = args.tile // 4 if args.overlap is None else args.overlap
+        if args.tile < 1 or not 0 <= overlap <= args.tile // 2:
+            tile_boxes(args.tile, args.tile, args.tile, overlap)  # tells
+    return save
+
+
+class _Job:
+    """One call of the command: what it detects with, and what it has found."""
+
+    def __init__(self, args, save, model, class_names):
+        from mrcnn.cli.results import Results
+
+        self.args, self.save, self.model = args, save, model
+        self.class_names = class_names
+        self.results = Results(args.output, class_names)
+        self.failed, self.pictures = 0, 0
+        self.is_told = False
+
+    def detect_all(self, inputs: list[Path]) -> None:
+        """Goes through all files; one that can't be read is told and passed over."""
+        from tqdm import tqdm
+
+        bar = {"desc": "detect", "unit": "image", "disable": self.args.quiet}
+        images = [path for path in inputs if not is_video(path)]
+        with tqdm(total=len(images), **bar) as self.bar:
+            # Tiles fill a batch by themselves.
+            size = 1 if self.args.tile else self.args.batch
+            for start in range(0, len(images), size):
+                self._images(images[start : start + size])
+        for path in inputs:
+            if is_video(path):
+                self._guard(path, self._film)
+
+    def _guard(self, path, function, *arguments):
+        """Calls a function of a path; prints what went wrong with the file."""
+        try:
+            return function(path, *arguments)
+        except (OSError, ValueError) as error:
+            if self.args.debug:
+                raise
+            self.failed += 1
+            print(f"mrcnn detect: error: {path}: {one_line(error)}", file=sys.stderr)
+            return None
+
+    def _images(self, paths: list[Path]) -> None:
+        """Detects in a batch of images."""
+        from mrcnn.engine.molding import as_image
+
+        channels = self.model.config.IMAGE_CHANNEL_COUNT
+        read = [(p, self._guard(p, as_image, channels)) for p in paths]
+        read = [(path, image) for path, image in read if image is not None]
+        found = self._detect([image for _, image in read])
+        for (path, image), result in zip(read, found, strict=True):
+            self.results.add(path, image.shape, result)
+            self._note(path, image.shape, result)
+            if "pictures" in self.save:
+                self._picture(path, image, result)
+        self.bar.update(len(paths))
+
+    def _detect(self, images: list) -> list[dict]:
+        if self.args.tile is None:
+            return self.model.detect(images, masks="crop") if images else []
+        from mrcnn.engine.tiling import detect_tiled
+
+        def show(done, total):
+            self.bar.set_postfix_str(f"tile {done}/{total}")
+
+        side, overlap = self.args.tile, self.args.overlap
+        return [
+            detect_tiled(self.model, image, side, overlap, on_tiles=show)
+            for image in images
+        ]
+
+    def _picture(self, path, image, result) -> None:
+        from PIL import Image
+
+        from mrcnn.cli.results import draw, picture_scale
+
+        self.args.output.mkdir(parents=True, exist_ok=True)
+        scale = picture_scale(image.shape)
+        picture = draw(image, result, self.class_names, scale=scale)
+        Image.fromarray(picture).save(self.results.picture_path(path))
+        self.pictures += 1
+
+    def _note(self, path, shape, result) -> None:
+        """Says where objects may be missing."""
+        limit = self.model.config.DETECTION_MAX_INSTANCES
+        full = result.get("full_tiles")
+        if len(full) if full is not None else len(result["rois"]) >= limit:
+            where = f"{len(full)} tiles have" if full is not None else "it has"
+            self._say(
+                f"{path}: {where} {limit} objects, as many as the model gives; there "
+                f"may be more: --set DETECTION_MAX_INSTANCES={4 * limit}, or smaller "
+                "tiles"
+            )
+        elif full is None and not self.is_told and (share := self._kept(shape)):
+            self.is_told = True
+            self._say(
+                f"{path}: of its pixels the model sees {share:.0%}; for objects that "
+                f"are small in it, detect in tiles: --tile {self._tile()}"
+            )
+
+    def _kept(self, shape) -> float | None:
+        """Share of an image's pixels that the model image has, if that is little."""
+        config = self.model.config
+        if config.IMAGE_RESIZE_MODE != "square":
+            return None
+        share = (config.IMAGE_MAX_DIM / max(shape[:2])) ** 2
+        return share if share < SHRUNK else None
+
+    def _tile(self) -> int:
+        return int(self.model.config.IMAGE_MAX_DIM)
+
+    def _say(self, text: str) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(f"mrcnn: note: {text}", file=sys.stderr)
+
+    def _film(self, path: Path) -> None:
+        """Detects in the frames of a film."""
+        import tempfile
+
+        from mrcnn.cli.results import draw
+        from mrcnn.viz.video import map_video
+
+        counts, frames = Counter(), 0
+
+        def annotate(frame):
+            nonlocal frames
+            image = _with_channels(frame, self.model.config.IMAGE_CHANNEL_COUNT)
+            (result,) = self._detect([image])
+            self.results.add(path, frame.shape, result, frames)
+            counts.update(self.class_names[i] for i in result["class_ids"])
+            frames += 1
+            return draw(frame, result, self.class_names, color_by="class")
+
+        desc = None if self.args.quiet else path.name
+        with tempfile.TemporaryDirectory() as folder:
+            target = self.results.picture_path(path, ".mp4")
+            if "pictures" in self.save:
+                self.args.output.mkdir(parents=True, exist_ok=True)
+                self.pictures += 1
+            else:
+                target = Path(folder) / target.name
+            map_video(annotate, path, target, desc=desc)
+        self.results.add_film(path, frames, counts)
+
+    def finish(self) -> None:
+        """Writes json and csv, and prints what there is."""
+        written = []
+        if "json" in self.save:
+            written.append(self.results.write_json())
+        if "csv" in self.save:
+            written.append(self.results.write_csv())
+        if self.args.quiet:
+            return
+        print(self.results.table())
+        if self.pictures:
+            written.insert(0, f"{self.pictures} pictures")
+        if written:
+            names = ", ".join(w if isinstance(w, str) else w.name for w in written)
+            print(f"Written to {self.args.output.resolve()}: {names}")
+
+
+def _with_channels(frame, channels: int):
+    """A frame of a film as the model takes it."""
+    if channels == 1:
+        import numpy as np
+        from skimage.color import rgb2gray
+
+        return np.rint(rgb2gray(frame) * 255).astype(np.uint8)
+    return frame

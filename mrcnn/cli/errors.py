@@ -1,0 +1,13 @@
+"""What ends a command with one line and exit code 2."""
+
+from __future__ import annotations
+
+
+class CommandError(Exception):
+    """Carries "what is wrong; what to do", for people who see no traceback."""
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the message of an error in one line, with its type if it has none."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

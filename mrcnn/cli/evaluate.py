@@ -1,0 +1,97 @@
+"""Measure a trained model on a data set: COCO's numbers, by class too.
+
+    mrcnn evaluate --data balloon --subset val --weights last
+    mrcnn evaluate --data coco --subset val2017 --weights coco --limit 500 --output ap
+
+Scores are not cut, whatever the Config says: AP needs the whole ranking.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mrcnn.cli import arguments, weights
+from mrcnn.cli.errors import CommandError
+
+EXAMPLES = 6
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    arguments.add_data(command)
+    add = command.add_argument
+    add("--subset", help="as val; all images without it")
+    arguments.add_weights(command)
+    add("--limit", type=int, default=0, metavar="N", help="images; 0 for all")
+    add("--batch", type=int, default=1, metavar="N", help="images at once")
+    text = "folder for result.json, figures and example pictures"
+    add("--output", type=Path, metavar="DIR", help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the table and writes what was asked for."""
+    if args.limit < 0 or args.batch < 1:
+        raise CommandError("--limit: 0 or more; --batch: 1 or more")
+    arguments.need_folder(args.output, "--output")
+    found = weights.find_weights(args.weights, args.logs)
+    dataset = arguments.open_data(args, args.subset)
+    setup = weights.inference_setup(
+        found,
+        preset=args.preset,
+        settings=args.settings,
+        class_names=arguments.class_names(args),
+        batch=args.batch,
+    )
+    check_classes(setup.class_names, dataset.class_names)
+    model = weights.load_model(setup, args.logs)
+
+    from mrcnn.evaluation import evaluate
+
+    image_ids = dataset.image_ids[: args.limit or None]
+    result = evaluate(model, dataset, image_ids)
+    if args.output is not None:
+        args.output.mkdir(parents=True, exist_ok=True)
+        result.to_json(args.output / "result.json")
+        result.plot(args.output)
+        _draw_examples(model, dataset, image_ids[:EXAMPLES], args.output)
+        print(f"Numbers and figures are in {args.output.resolve()}")
+    return 0
+
+
+def check_classes(trained: list[str], present: list[str]) -> None:
+    """Raises CommandError unless the classes of a model can be those of a data set.
+
+    Args:
+        trained: class names of the model, the background's first.
+        present: class names of the data set, likewise.
+    """
+    trained, present = list(trained)[1:], list(present)[1:]
+    if trained == present:
+        return
+    if len(trained) != len(present) or set(trained) == set(present):
+        raise CommandError(
+            f"the model finds {len(trained)} classes ({_some(trained)}), the data has "
+            f"{len(present)} ({_some(present)}): not the same, or in another order; "
+            "evaluate on data with the classes of the training"
+        )
+    pairs = zip(trained, present, strict=True)
+    other = [f"{one!r} as {two!r}" for one, two in pairs if one != two]
+    print(f"mrcnn: note: taken for the same class: {_some(other)}", file=sys.stderr)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
+
+
+def _draw_examples(model, dataset, image_ids, folder: Path) -> None:
+    from mrcnn.viz.grids import display_truth_and_detections
+
+    images = [dataset.load_image(i) for i in image_ids]
+    examples = [
+        (image, *dataset.load_mask(i), model.detect([image])[0])
+        for i, image in zip(image_ids, images, strict=True)
+    ]
+    path = folder / "examples.png"
+    display_truth_and_detections(examples, dataset.class_names, save_path=path)

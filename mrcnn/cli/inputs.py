@@ -1,0 +1,64 @@
+"""Images and films that a user names: files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from mrcnn.cli.errors import CommandError
+from mrcnn.data.image_files import IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+
+
+def is_video(path: Path) -> bool:
+    """Tells films from images, by the ending of their name."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def find_inputs(names: Iterable[str]) -> list[Path]:
+    """Returns the images and films behind names, each once, folders in sorted order.
+
+    Args:
+        names: files, folders (what lies in them, not deeper), or patterns with *, ?
+            and ** (any folders), for shells that don't expand them.
+
+    Raises:
+        CommandError: a name leads to nothing.
+    """
+    found: dict[Path, Path] = {}
+    for name in names:
+        for path in _of(name):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _of(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        paths = [p for p in sorted(path.iterdir()) if _is_wanted(p)]
+        if not paths:
+            endings = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+            raise CommandError(
+                f"{name}: no image or film lies in this folder ({endings}); name "
+                f"another, or a pattern for those below: '{name}/**/*.png'"
+            )
+        return paths
+    if not glob.has_magic(name):
+        raise CommandError(
+            f"{name}: there is no such file or folder (relative paths start at "
+            f"{Path.cwd()}); correct the path"
+        )
+    paths = [Path(p) for p in sorted(glob.glob(name, recursive=True))]
+    paths = [p for p in paths if _is_wanted(p)]
+    if not paths:
+        raise CommandError(f"{name}: no image or film fits this pattern; correct it")
+    return paths
+
+
+def _is_wanted(path: Path) -> bool:
+    known = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    return path.suffix.lower() in known and path.name[0] != "." and path.is_file()

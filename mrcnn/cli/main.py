@@ -1,0 +1,96 @@
+"""The command line: which sub-commands there are, and what becomes of errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+from mrcnn import __version__
+from mrcnn.cli import check, detect, evaluate, info, train
+from mrcnn.cli.errors import CommandError, one_line
+
+COMMANDS = {
+    "detect": detect,
+    "train": train,
+    "evaluate": evaluate,
+    "check": check,
+    "info": info,
+}
+FAILED, INTERRUPTED = 2, 130
+# What our own functions raise, with what to do in the message.
+_EXPLAINED = (CommandError, ValueError, OSError, ArithmeticError, ImportError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line."""
+
+    def error(self, message: str):
+        """Prints the message and exits."""
+        self.exit(FAILED, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = _Parser(
+        prog="mrcnn", description="Mask R-CNN: find objects and their masks."
+    )
+    parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, module in COMMANDS.items():
+        text = module.__doc__.splitlines()[0]
+        command = commands.add_parser(
+            name,
+            help=text[0].lower() + text[1:].rstrip("."),
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add(command)
+        command.add_argument(
+            "--debug", action="store_true", help="show the traceback of an error"
+        )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code.
+
+    0: done; 1: done, and something is wrong with what was looked at; 2: an error, in
+    one line on stderr; 130: interrupted.
+
+    Args:
+        argv: arguments; None for those of the process.
+    """
+    args = make_parser().parse_args(argv)
+    if not args.debug:
+        # TensorFlow's own lines; it reads this when it is imported.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return COMMANDS[args.command].run(args)
+        except KeyboardInterrupt:
+            print("mrcnn: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except Exception as error:
+            if args.debug:
+                traceback.print_exc()
+            print(f"mrcnn {args.command}: error: {_explain(error)}", file=sys.stderr)
+            return FAILED
+
+
+def _explain(error: Exception) -> str:
+    """What went wrong and what to do, in one line."""
+    if isinstance(error, _EXPLAINED):
+        return one_line(error)
+    name = type(error).__name__
+    return f"{name}: {one_line(error)} (--debug shows where)"
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """Prints a warning in one line, without the line of code that gave it."""
+    if issubclass(category, UserWarning):
+        print(f"mrcnn: warning: {one_line(message)}", file=sys.stderr)

@@ -1,0 +1,122 @@
+"""A Config from the command line: presets and `--set NAME=VALUE`."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mrcnn.cli.errors import CommandError, one_line
+from mrcnn.config import Config, PaperConfig
+
+_WORDS = {"true": True, "false": False, "none": None}
+_FUNCTIONS = ("COMPUTE_BACKBONE_SHAPE",)
+
+
+class SmallConfig(Config):
+    """A small network that learns from scratch, without a GPU."""
+
+    BACKBONE = "resnet18"
+    BACKBONE_WIDTH = 32
+    NORM = "group"
+    TOP_DOWN_PYRAMID_SIZE = 64
+    RPN_CHANNELS = 64
+    MASK_HEAD_CHANNELS = 64
+    FPN_CLASSIF_FC_LAYERS_SIZE = 256
+    ROI_OP = "align"
+    IMAGE_MIN_DIM = 384
+    IMAGE_MAX_DIM = 512
+    RPN_ANCHOR_SCALES = (12, 24, 48, 96, 192)
+    POST_NMS_ROIS_TRAINING = 400
+    POST_NMS_ROIS_INFERENCE = 300
+    TRAIN_ROIS_PER_IMAGE = 64
+    OPTIMIZER = "adamw"
+    WEIGHT_DECAY = 0.05
+    LEARNING_RATE_SCHEDULE = "cosine"
+    LEARNING_RATE_WARMUP_STEPS = 200
+    LEARNING_RATE_WARMUP_FACTOR = 0.1
+    DETECTION_CLASS_RULE = "all"
+
+
+PRESETS = {"small": SmallConfig, "default": Config, "paper": PaperConfig}
+PRESET_HELP = (
+    "small: learns from scratch without a GPU; default: ResNet-101 as the old "
+    "package; paper: the recipe of the papers"
+)
+
+
+def apply_settings(config: Config, settings: Iterable[str]) -> None:
+    """Sets the values of `--set` arguments on a config.
+
+    Args:
+        config: changed in place.
+        settings: texts "NAME=VALUE", where VALUE is a number, true, false, none, a
+            word, or several values with commas between them.
+
+    Raises:
+        CommandError: no such name, or a value of another kind.
+    """
+    for setting in settings:
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        if not equals:
+            raise CommandError(
+                f"--set {setting}: write NAME=VALUE, as IMAGE_MAX_DIM=512"
+            )
+        setattr(config, name, _typed(config, name, text))
+
+
+def check_config(config: Config, num_classes: int | None = None) -> None:
+    """Raises CommandError, in one line, when a config can't work."""
+    try:
+        config.validate(num_classes)
+    except ValueError as error:
+        raise CommandError(f"{one_line(error)} Change it by --set.") from error
+
+
+def _typed(config: Config, name: str, text: str) -> Any:
+    """The value that a text means for a name."""
+    known = [n for n in config.to_dict() if n.isupper() and n not in _FUNCTIONS]
+    if name not in known:
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
+        remedy = f"did you mean {near[0]}?" if near else "see mrcnn info --preset small"
+        raise CommandError(f"--set {name}: no value of Config has this name; {remedy}")
+    current, value = getattr(config, name), _literal(text)
+    if isinstance(current, bool):
+        # TRAIN_BN may be none; validate() knows which values may.
+        return _need(
+            value is None or isinstance(value, bool), name, text, value, "true"
+        )
+    if isinstance(current, str):
+        return text.strip("'\"")
+    if isinstance(current, int | float):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return _need(is_number or value is None, name, text, value, str(current))
+    if isinstance(current, dict):
+        fits = isinstance(value, dict) and set(value) <= set(current)
+        return {**current, **_need(fits, name, text, value, str(current))}
+    if isinstance(current, np.ndarray | list | tuple):
+        example = ",".join(str(item) for item in np.asarray(current).tolist())
+        _need(isinstance(value, list | tuple), name, text, value, example)
+        if isinstance(current, np.ndarray):
+            return np.array(value, current.dtype)
+        return type(current)(value)
+    return value
+
+
+def _literal(text: str) -> Any:
+    """A number, a list, true, false, none; or the text itself."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _need(fits: bool, name: str, text: str, value: Any, example: str) -> Any:
+    if not fits:
+        raise CommandError(f"--set {name}={text}: write it as {name}={example}")
+    return value

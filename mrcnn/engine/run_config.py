@@ -1,0 +1,108 @@
+"""What a weight file doesn't tell: the Config and the class names, kept beside it.
+
+A training writes `config.json` into the folder of its run; `x.json` beside `x.h5` does
+for a file that has left its run. Reading and writing need no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mrcnn
+from mrcnn.config import Config
+from mrcnn.data.atomic import atomic_file
+
+CONFIG_FILE = "config.json"
+"""Its name in the folder of a run."""
+
+
+class RunConfig(NamedTuple):
+    """What a weight file was trained with.
+
+    Attributes:
+        config: values as of `Config.to_dict`.
+        class_names: name of class id i at i, the background's first.
+        path: the file that told it.
+    """
+
+    config: dict[str, Any]
+    class_names: list[str]
+    path: Path
+
+
+def write_run_config(
+    path: str | os.PathLike, config, class_names: Sequence[str]
+) -> Path:
+    """Writes what later uses of a run's weights need; returns the file.
+
+    Args:
+        path: the folder of a run, or the json file to write beside a weight file.
+        config: the Config of the training.
+        class_names: name of class id i at i, the background's first.
+    """
+    path = Path(path)
+    path = path if path.suffix == ".json" else path / CONFIG_FILE
+    content = {
+        "mrcnn": mrcnn.__version__,
+        "class_names": [str(name) for name in class_names],
+        "config": config.to_dict(),
+    }
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def read_run_config(weights: str | os.PathLike) -> RunConfig | None:
+    """Returns what a weight file was trained with; None where nothing tells it.
+
+    Args:
+        weights: path of the weight file. `x.json` beside `x.h5` comes before the
+            `config.json` of the folder; files of these names that are about other
+            things are passed over.
+
+    Raises:
+        ValueError: the json file isn't what `write_run_config` writes.
+    """
+    weights = Path(weights)
+    for path in (weights.with_suffix(".json"), weights.with_name(CONFIG_FILE)):
+        if path.is_file() and (run := _read(path)) is not None:
+            return run
+    return None
+
+
+def _read(path: Path) -> RunConfig | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "mrcnn" not in content:
+            return None
+        names, values = content["class_names"], content["config"]
+        if not (isinstance(names, list) and isinstance(values, dict)):
+            raise TypeError("class_names isn't a list, or config isn't a dict")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"read_run_config({str(path)!r}): not what a training writes "
+            f"({type(error).__name__}: {error}); move the file away, and name the "
+            "values of the Config instead."
+        ) from error
+    return RunConfig(values, [str(name) for name in names], path)
+
+
+def restore_config(run: RunConfig) -> Config:
+    """Returns the Config of a run, for detection, training or looking at.
+
+    Raises:
+        ValueError: its BACKBONE was a function, of which only the name is stored.
+    """
+    config = Config.from_dict(run.config)
+    functions = ("BACKBONE", "COMPUTE_BACKBONE_SHAPE")
+    if any(run.config.get(name) for name in functions[1:]):
+        raise ValueError(
+            f"restore_config({str(run.path)!r}): BACKBONE was the function "
+            f"{run.config.get(functions[0])!r}, which a file can't hold; build the "
+            "model in Python, with the Config class that has it."
+        )
+    return config
