@@ -89,8 +89,8 @@ def test_attributes_of_objects_are_there(page, tmp_path):
         "report": (WeightsReport,),
         "config": (model.config,),
     }
-    # What the page says to delete.
-    gone = {"_losses", "_per_input_losses", "inputs"}
+    # What the page says to delete; and a file, config.json.
+    gone = {"_losses", "_per_input_losses", "inputs", "json"}
     for prefix, owners in objects.items():
         for name in names_after(prefix, page) - gone:
             assert any(hasattr(owner, name) for owner in owners), f"{prefix}.{name}"

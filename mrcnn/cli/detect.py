@@ -102,18 +102,23 @@ class _Job:
         self.results = Results(args.output, class_names)
         self.failed, self.pictures = 0, 0
         self.is_told = False
+        # What is told in the end: images with as many objects as there can be.
+        self.full: list[str] = []
 
     def detect_all(self, inputs: list[Path]) -> None:
         """Goes through all files; one that can't be read is told and passed over."""
         from tqdm import tqdm
 
-        bar = {"desc": "detect", "unit": "image", "disable": self.args.quiet}
         images = [path for path in inputs if not is_video(path)]
-        with tqdm(total=len(images), **bar) as self.bar:
+        off = self.args.quiet or not images
+        with tqdm(
+            total=len(images), desc="detect", unit="image", disable=off
+        ) as self.bar:
             # Tiles fill a batch by themselves.
             size = 1 if self.args.tile else self.args.batch
             for start in range(0, len(images), size):
                 self._images(images[start : start + size])
+        self.bar.disable = True
         for path in inputs:
             if is_video(path):
                 self._guard(path, self._film)
@@ -150,7 +155,8 @@ class _Job:
         from mrcnn.engine.tiling import detect_tiled
 
         def show(done, total):
-            self.bar.set_postfix_str(f"tile {done}/{total}")
+            if not self.bar.disable:
+                self.bar.set_postfix_str(f"tile {done}/{total}")
 
         side, overlap = self.args.tile, self.args.overlap
         return [
@@ -175,16 +181,13 @@ class _Job:
         full = result.get("full_tiles")
         if len(full) if full is not None else len(result["rois"]) >= limit:
             where = f"{len(full)} tiles have" if full is not None else "it has"
-            self._say(
-                f"{path}: {where} {limit} objects, as many as the model gives; there "
-                f"may be more: --set DETECTION_MAX_INSTANCES={4 * limit}, or smaller "
-                "tiles"
-            )
-        elif full is None and not self.is_told and (share := self._kept(shape)):
+            self.full.append(f"{path}: {where} {limit} objects")
+        if full is None and not self.is_told and (share := self._kept(shape)):
             self.is_told = True
             self._say(
                 f"{path}: of its pixels the model sees {share:.0%}; for objects that "
-                f"are small in it, detect in tiles: --tile {self._tile()}"
+                "are small in it, detect in tiles: --tile "
+                f"{self.model.config.IMAGE_MAX_DIM}"
             )
 
     def _kept(self, shape) -> float | None:
@@ -194,9 +197,6 @@ class _Job:
             return None
         share = (config.IMAGE_MAX_DIM / max(shape[:2])) ** 2
         return share if share < SHRUNK else None
-
-    def _tile(self) -> int:
-        return int(self.model.config.IMAGE_MAX_DIM)
 
     def _say(self, text: str) -> None:
         from tqdm import tqdm
@@ -234,11 +234,20 @@ class _Job:
 
     def finish(self) -> None:
         """Writes json and csv, and prints what there is."""
+        if not self.results.images:
+            return  # earlier results stay
         written = []
         if "json" in self.save:
             written.append(self.results.write_json())
         if "csv" in self.save:
             written.append(self.results.write_csv())
+        if self.full:
+            rest = f"; likewise in {len(self.full) - 1} more" if self.full[1:] else ""
+            limit = 4 * self.model.config.DETECTION_MAX_INSTANCES
+            self._say(
+                f"{self.full[0]}, as many as the model gives{rest}; there may be more: "
+                f"--set DETECTION_MAX_INSTANCES={limit}"
+            )
         if self.args.quiet:
             return
         print(self.results.table())

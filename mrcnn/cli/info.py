@@ -16,6 +16,7 @@ import numpy as np
 
 from mrcnn.cli import arguments, weights
 from mrcnn.cli.errors import CommandError
+from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings
 
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     path = weights.fetch(weights.find_weights(args.weights, args.logs))
 
+    import_tensorflow()
     from mrcnn.engine.weight_files import read_weights
 
     tensors = read_weights(path)

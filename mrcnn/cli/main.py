@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
 
-from mrcnn import __version__
+import mrcnn
 from mrcnn.cli import check, detect, evaluate, info, train
 from mrcnn.cli.errors import CommandError, one_line
 
@@ -38,7 +37,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mrcnn", description="Mask R-CNN: find objects and their masks."
     )
-    parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"mrcnn {mrcnn.__version__}"
+    )
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, module in COMMANDS.items():
         text = module.__doc__.splitlines()[0]
@@ -65,9 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments; None for those of the process.
     """
     args = make_parser().parse_args(argv)
-    if not args.debug:
-        # TensorFlow's own lines; it reads this when it is imported.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:

@@ -89,7 +89,7 @@ def _typed(config: Config, name: str, text: str) -> Any:
         return _need(
             value is None or isinstance(value, bool), name, text, value, "true"
         )
-    if isinstance(current, str):
+    if isinstance(current, str) or name == "NAME":
         return text.strip("'\"")
     if isinstance(current, int | float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mrcnn.cli import arguments, weights
 from mrcnn.cli.errors import CommandError
+from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
 
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.skip_check:
         check_data(train_set, val_set, config)
 
+    import_tensorflow()
     from mrcnn.engine.mask_rcnn import MaskRCNN
 
     model = MaskRCNN(mode="training", config=config, model_dir=args.logs)
@@ -186,6 +188,7 @@ def check_data(train_set, val_set, config: Config) -> None:
 def _other_heads(path: Path, names, class_names) -> list[str] | None:
     """Layers that start anew because a weight file is of other classes."""
     if names is None:
+        import_tensorflow()
         from mrcnn.engine.weight_files import read_weights
         from mrcnn.engine.weight_shapes import config_values
 

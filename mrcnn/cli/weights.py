@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import mrcnn
 from mrcnn.cli.errors import CommandError
+from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
 from mrcnn.data.coco_names import COCO_NAMES
@@ -174,6 +175,7 @@ def base_config(path: Path, preset: str | None) -> tuple[Config, list[str] | Non
 
 def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None]:
     """A preset with the values that a weight file's shapes tell."""
+    import_tensorflow()
     from mrcnn.engine.weight_files import read_weights
     from mrcnn.engine.weight_shapes import config_values
 
@@ -198,6 +200,7 @@ def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None
 
 def load_model(setup: Setup, logs: Path):
     """Returns a MaskRCNN for detection with the weights of a setup."""
+    import_tensorflow()
     from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=setup.config, model_dir=logs)

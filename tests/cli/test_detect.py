@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.formats import open_dataset
+from mrcnn.viz.video import map_video
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, cells):
+    """Two pictures, one of them grey and not square, and a file that is none."""
+    folder = tmp_path_factory.mktemp("photos")
+    image = Image.open(cells / "images" / "train" / "t0.png")
+    image.save(folder / "a.png")
+    image.convert("L").crop((0, 0, 40, 48)).save(folder / "b.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, photos, logs):
+    """What one call leaves: folder, and what it printed."""
+    import contextlib
+    import io
+
+    from mrcnn.cli.main import main
+
+    folder, out = tmp_path_factory.mktemp("results"), io.StringIO()
+    argv = ["detect", photos, "--weights", "last", "--logs", logs, "--output", folder]
+    with contextlib.redirect_stdout(out):
+        assert main([str(a) for a in argv]) == 0
+    return folder, out.getvalue()
+
+
+def rows_of(folder):
+    with (folder / "detections.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_run_tells_config_and_classes_and_all_files_are_written(results):
+    folder, out = results
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [
+        *("a_detected.png", "b_detected.png", "detections.csv", "detections.json")
+    ]
+    rows = rows_of(folder)
+    assert rows and {row["class"] for row in rows} <= {"box", "bar"}
+    assert str(folder) in out
+
+
+def test_the_table_counts_what_the_csv_lists(results):
+    folder, out = results
+    rows = rows_of(folder)
+    lines = {line.split()[0]: line.split() for line in out.splitlines() if line}
+    for name in ("a.png", "b.png"):
+        count = sum(row["image"].endswith(name) for row in rows)
+        assert count and lines[name][4] == str(count)
+    assert lines["all"][3] == str(len(rows))
+
+
+def test_json_and_csv_say_the_same_and_open_as_a_data_set(results):
+    folder, _ = results
+    content = json.loads((folder / "detections.json").read_text())
+    rows = rows_of(folder)
+    assert len(content["annotations"]) == len(rows)
+    for row, annotation in zip(rows, content["annotations"], strict=True):
+        assert int(row["area"]) == annotation["area"]
+        x, y, width, height = annotation["bbox"]
+        box = [int(row[side]) for side in ("y1", "x1", "y2", "x2")]
+        assert box == [y, x, y + height, x + width]
+    sizes = [(image["height"], image["width"]) for image in content["images"]]
+    assert sizes == [(48, 64), (48, 40)]
+    dataset = open_dataset(folder / "detections.json")
+    assert dataset.class_names == ["BG", "box", "bar"]
+    assert dataset.load_image(1).shape == (48, 40, 3)
+    for image_id in dataset.image_ids:
+        masks, _ = dataset.load_mask(image_id)
+        areas = [
+            a["area"] for a in content["annotations"] if a["image_id"] == image_id + 1
+        ]
+        assert np.count_nonzero(masks, axis=(0, 1)).tolist() == areas
+
+
+def test_annotations_are_a_coco_result(results):
+    from pycocotools.coco import COCO
+
+    path = results[0] / "detections.json"
+    rows = json.loads(path.read_text())["annotations"]
+    assert len(COCO(str(path)).loadRes(rows).getAnnIds()) == len(rows)
+
+
+def test_small_pictures_are_drawn_larger(results):
+    assert Image.open(results[0] / "a_detected.png").size == (4 * 64, 4 * 48)
+
+
+def test_tiles_score_and_choice_of_files(run, photos, weights, tmp_path):
+    big = np.tile(np.asarray(Image.open(photos / "a.png")), (3, 3, 1))
+    Image.fromarray(big).save(tmp_path / "big.png")
+    code, out, err = run(
+        *("detect", tmp_path / "big.png", "--weights", weights, "--tile", 64),
+        *("--overlap", 16, "--save", "json", "--output", tmp_path / "out", "--quiet"),
+        *("--min-score", 0.05, "--set", "DETECTION_MAX_INSTANCES=3", "--batch", 2),
+    )
+    assert (code, out) == (0, "")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["detections.json"]
+    content = json.loads((tmp_path / "out" / "detections.json").read_text())
+    boxes = np.array([a["bbox"] for a in content["annotations"]])
+    assert boxes[:, 0].max() > 64  # found beyond the first tile
+    assert min(a["score"] for a in content["annotations"]) >= 0.05
+    assert len(err) == 1 and "--set DETECTION_MAX_INSTANCES=12" in err[0]
+
+
+def test_a_large_image_without_tiles_gets_a_hint(run, photos, weights, tmp_path):
+    Image.open(photos / "a.png").resize((640, 480)).save(tmp_path / "large.png")
+    code, _, err = run(
+        *("detect", tmp_path / "large.png", "--weights", weights, "--quiet"),
+        *("--save", "csv", "--output", tmp_path),
+    )
+    assert code == 0
+    assert any("the model sees 1%" in line and "--tile 64" in line for line in err)
+
+
+def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
+    first = np.asarray(Image.open(photos / "a.png"))
+    frames, written = [first, first[:, ::-1], first], iter(range(3))
+    map_video(lambda frame: frames[next(written)], *_film_of(frames, tmp_path))
+    film = tmp_path / "film.avi"
+    out = tmp_path / "out"
+    code, text, _ = run("detect", film, "--weights", weights, "--output", out)
+    assert code == 0 and "3 frames" in text
+    assert {row["frame"] for row in rows_of(out)} == {"0", "1", "2"}
+    content = json.loads((out / "detections.json").read_text())
+    assert [image["file_name"][-2:] for image in content["images"]] == [
+        "#0",
+        "#1",
+        "#2",
+    ]
+    assert (out / "film_detected.mp4").stat().st_size > 0
+
+
+def _film_of(frames, folder):
+    """(source, target) for map_video: a film of frames, written by OpenCV."""
+    import cv2
+
+    height, width = frames[0].shape[:2]
+    fourcc = cv2.VideoWriter_fourcc(*"MJPG")
+    path = folder / "source.avi"
+    writer = cv2.VideoWriter(str(path), fourcc, 5, (width, height))
+    for frame in frames:
+        writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
+    writer.release()
+    return path, folder / "film.avi"
+
+
+def test_a_broken_file_is_told_and_the_others_are_done(run, photos, weights, tmp_path):
+    (tmp_path / "broken.png").write_text("no picture")
+    Image.open(photos / "a.png").save(tmp_path / "good.png")
+    out = tmp_path / "out"
+    code, _, err = run(
+        *("detect", tmp_path, "--weights", weights, "--output", out, "--quiet")
+    )
+    assert code == 2
+    assert "broken.png" in err[0]
+    assert not any("broken.png" in line for line in err[1:])
+    assert (out / "good_detected.png").is_file() and rows_of(out)
+
+
+def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
+    from mrcnn.cli.results import Results
+
+    results = Results(tmp_path, ["BG"])
+    names = [results.picture_path(tmp_path / d / "a.png").name for d in "xy"]
+    assert names == ["a_detected.png", "a_detected_2.png"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--save", "gif"], "--save gif"),
+        (["--overlap", "5"], "--tile"),
+        (["--tile", "64", "--overlap", "40"], "overlap=40"),
+        (["--batch", "0"], "--batch 0"),
+        (["--weights", "nothing.h5"], "nothing.h5"),
+        (["--preset", "small"], "config.json"),
+        (["--classes", "one"], "--classes"),
+        (["--set", "DETECTION_MIN_CONFIDENC=1"], "DETECTION_MIN_CONFIDENCE"),
+        (["--min-score", "7"], "DETECTION_MIN_CONFIDENCE"),
+    ],
+)
+def test_slips_are_told_before_any_work(run, photos, weights, argv, told):
+    code, out, err = run("detect", photos, "--weights", weights, *argv)
+    assert (code, out, len(err)) == (2, "", 1)
+    assert told in err[0]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.cli import settings
+from mrcnn.cli.weights import find_weights, inference_setup
+from mrcnn.engine.run_config import read_run_config
+from mrcnn.engine.weights import read_weights
+from tests.engine import tiny
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """The preset small is tiny, and steps aren't traced."""
+    monkeypatch.setitem(settings.PRESETS, "small", tiny.TinyConfig)
+    with tiny.eagerly():
+        yield
+
+
+def test_a_folder_is_all_that_training_needs(run, cells, tmp_path):
+    logs = tmp_path / "logs"
+    argv = ["train", "--data", cells, "--preset", "small", "--logs", logs, "--quiet"]
+    argv += ["--name", "cells", "--set", "LEARNING_RATE=0.01"]
+    code, out, err = run(*argv, "--epochs", 1)
+    assert code == 0, err
+    assert "train: label images" in out and "subset val, 2 images" in out
+    (folder,) = logs.iterdir()
+    assert f"mrcnn detect IMAGE --weights {folder}" in out
+    found = find_weights("last", logs)
+    assert found.name == "mask_rcnn_cells_0001.h5"
+
+    stored = read_run_config(found)
+    assert stored.class_names == ["BG", "object"]
+    assert stored.config["LEARNING_RATE"] == 0.01
+    assert stored.config["STEPS_PER_EPOCH"] is None
+    setup = inference_setup(found)
+    assert (setup.config.NUM_CLASSES, setup.config.IMAGE_MAX_DIM) == (2, 64)
+    history = [
+        json.loads(x) for x in (folder / "history.jsonl").read_text().split("\n")[:-1]
+    ]
+    assert "val_loss" in history[0]
+
+    # The same command with --resume goes on where it ended.
+    code, out, err = run(*argv, "--epochs", 2, "--resume")
+    assert code == 0, err
+    assert [path.name for path in logs.iterdir()] == [folder.name]
+    assert find_weights("last", logs).name == "mask_rcnn_cells_0002.h5"
+
+
+def test_heads_start_anew_on_weights_of_other_classes(run, cells, weights, tmp_path):
+    code, _, err = run(
+        *("train", "--data", cells, "--subset", "val", "--weights", weights),
+        *("--logs", tmp_path, "--epochs", 1, "--quiet", "--augment", "none"),
+        *("--set", "LEARNING_RATE=0", "--set", "WEIGHT_DECAY=0", "--val", "none"),
+    )
+    assert code == 0, err
+    assert any("(box, bar): their layers start anew" in line for line in err)
+    before, after = (read_weights(p) for p in (weights, find_weights("last", tmp_path)))
+    name = "mrcnn_class_logits/kernel"
+    assert before[name].shape == (16, 3) and after[name].shape == (16, 2)
+    # NAME is that of the data, the network that of the weights.
+    assert find_weights("last", tmp_path).parent.name.startswith("cells0")
+    assert np.array_equal(before["fpn_p2/kernel"], after["fpn_p2/kernel"])
+
+
+def test_faults_of_the_data_stop_before_the_first_step(run, cells, tmp_path):
+    broken = shutil.copytree(cells, tmp_path / "broken")
+    Image.new("L", (9, 9), 1).save(broken / "labels" / "val" / "v0.png")
+    logs = tmp_path / "logs"
+    argv = ["train", "--data", broken, "--preset", "small", "--logs", logs, "--quiet"]
+    code, _, err = run(*argv)
+    assert code == 2 and not logs.exists()
+    assert "errors in val" in err[-1] and "--skip-check" in err[-1]
+    assert any("v0.png" in line for line in err[:-1])
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--preset", "small", "--set", "LEARNIN_RATE=1"], "LEARNING_RATE"),
+        (["--preset", "small", "--set", "ROI_OP=best"], "ROI_OP"),
+        (["--preset", "small", "--subset", "tests"], "subset"),
+        (["--preset", "small", "--epochs", "0"], "--epochs"),
+        (["--weights", "last"], "train first"),
+        (["--preset", "big"], "small"),
+        (["--format", "coco"], "format='coco'"),
+        (["--option", "class_name"], "NAME=VALUE"),
+    ],
+)
+def test_slips_are_told_in_one_line(run, cells, tmp_path, argv, told):
+    logs = tmp_path / "logs"
+    code, _, err = run("train", "--data", cells, "--logs", logs, *argv)
+    assert code == 2 and len(err) == 1 and not logs.exists()
+    assert told in err[0]
+
+
+def test_classes_of_both_subsets_have_to_be_the_same(run, tmp_path):
+    from mrcnn.data.coco_export import to_coco
+
+    dataset = tiny.TinyDataset(4)
+    for name, other in (("train", "box"), ("val", "cup")):
+        content = to_coco(dataset)
+        content["categories"][0]["name"] = other
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    code, _, err = run("train", "--data", tmp_path, "--preset", "small")
+    assert code == 2
+    assert "'cup'" in err[-1] and "'box'" in err[-1]
