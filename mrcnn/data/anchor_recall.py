@@ -137,14 +137,16 @@ class AnchorReport:
                 [anchor_sizes(scale, choice.ratios) for scale in choice.scales]
             )
             ax.scatter(sizes[:, 1], sizes[:, 0], s=60, marker=marker, label=name)
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.set(
-            xscale="log",
-            yscale="log",
             xlabel="width (px of the model image)",
             ylabel="height (px of the model image)",
             title="Sizes of objects and anchors",
         )
-        ax.legend()
+        ax.legend(loc="lower right")
         if path is not None:
             ax.figure.savefig(path)
         return ax
