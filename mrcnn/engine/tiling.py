@@ -11,7 +11,9 @@ one object by these rules, in this order:
 
 Of what is one object the whole view counts that is farthest from the border of its
 tile; the cut ones are dropped. Where no tile saw it whole, because it is larger than
-the overlap, the parts are joined. Two detections of one tile stay two objects.
+the overlap, the parts are joined. Two detections of one tile stay two objects. What one
+tile alone has found is left out where another tile sees the place better, farther from
+its border: else each view of a place could add its mistakes to those of the others.
 """
 
 from __future__ import annotations
@@ -164,9 +166,8 @@ def merge_tiles(
 ) -> dict[str, Any]:
     """Returns the detections of overlapping tiles as those of one image.
 
-    The rule is that of the module. A cut view that agrees with nothing stays: another
-    tile may have missed its object. Only what lies almost wholly on another object is
-    dropped then.
+    The rule is that of the module. A cut detection that no tile sees better stays,
+    unless it lies almost wholly on a larger object.
 
     Args:
         results: one dict a tile, of `detect(masks="crop")`: boxes in px of the tile.
@@ -180,7 +181,11 @@ def merge_tiles(
     groups = _Groups(views)
     for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
         groups.join(i, j)
-    objects = [_one_object([views[i] for i in rows]) for rows in groups.rows()]
+    objects = [
+        _one_object([views[i] for i in rows])
+        for rows in groups.rows()
+        if len(rows) > 1 or not _is_seen_better(views[rows[0]], tiles, image_shape)
+    ]
     objects = _without_parts(objects)
     objects.sort(key=lambda view: -view.score)
     return {
@@ -193,12 +198,9 @@ def merge_tiles(
 
 def _views(results, tiles, image_shape) -> Iterator[View]:
     """Yields all detections in px of the image."""
-    height, width = image_shape[:2]
     for number, (tile, result) in enumerate(zip(tiles, results, strict=True)):
-        y1, x1, y2, x2 = (int(side) for side in tile)
-        edge = max(MIN_EDGE, round(max(y2 - y1, x2 - x1) * EDGE_SHARE))
-        # The border of the image cuts nothing that another tile could see whole.
-        inner = np.array([y1 > 0, x1 > 0, y2 < height, x2 < width])
+        y1, x1 = (int(side) for side in tile[:2])
+        edge = _edge(tile)
         rows = zip(
             np.asarray(result["rois"]).tolist(),
             result["masks"],
@@ -211,9 +213,32 @@ def _views(results, tiles, image_shape) -> Iterator[View]:
             if not mask.any():
                 continue
             box = (top + y1, left + x1, bottom + y1, right + x1)
-            gaps = np.array([top, left, y2 - box[2], x2 - box[3]], float)
-            room = float(np.where(inner, gaps, np.inf).min())
+            room = float(_rooms(box, tile[np.newaxis], image_shape)[0])
             yield View(number, box, mask, class_id, score, room, room < edge)
+
+
+def _edge(tile) -> int:
+    """How near to its border, px, a tile cuts objects."""
+    side = max(tile[2] - tile[0], tile[3] - tile[1])
+    return max(MIN_EDGE, round(int(side) * EDGE_SHARE))
+
+
+def _rooms(box, tiles, image_shape) -> np.ndarray:
+    """Px from a box to the nearest border of each tile, below 0 for one outside.
+
+    The border of the image counts as infinitely far: it cuts nothing that another tile
+    could see whole.
+    """
+    tiles = np.asarray(tiles)
+    gaps = np.concatenate([box[:2] - tiles[:, :2], tiles[:, 2:] - box[2:]], axis=1)
+    inner = np.concatenate([tiles[:, :2] > 0, tiles[:, 2:] < image_shape[:2]], axis=1)
+    return np.where(inner, gaps, np.inf).min(axis=1)
+
+
+def _is_seen_better(view: View, tiles, image_shape) -> bool:
+    """Whether another tile sees the place of a view clearly farther from its border."""
+    rooms = _rooms(view.box, tiles, image_shape)
+    return bool(rooms.max() > view.room + _edge(tiles[view.tile]))
 
 
 def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:

@@ -211,9 +211,25 @@ def test_cut_parts_are_joined_with_the_class_and_score_of_the_surest():
     assert found["scores"].tolist() == pytest.approx([0.8])
 
 
-def test_a_cut_view_that_no_other_tile_confirms_stays():
-    found = merged([result((40, 70, 60, 100))], [])
-    assert found["rois"].tolist() == [[40, 70, 60, 100]]
+def test_what_one_tile_alone_has_found_counts_where_no_other_sees_better():
+    # Cut on the right, and beyond the left border of the other tile.
+    cut = result((40, 30, 60, 100))
+    assert merged([cut], [])["rois"].tolist() == [[40, 30, 60, 100]]
+    # Whole in both, 28 px from the border of the left tile, 2 from that of the right.
+    whole = result((40, 62, 60, 72))
+    assert merged([whole], [])["rois"].tolist() == [[40, 62, 60, 72]]
+    mirrored = result((40, 2, 60, 12))
+    assert merged([], [mirrored])["rois"].tolist() == []
+
+
+def test_of_views_that_disagree_the_better_placed_tile_is_right():
+    left = [result((40, 62, 60, 82))]  # 18 px from its border
+    right = [result((40, 2, 60, 22), class_id=2), result((44, 3, 50, 9), score=0.99)]
+    assert merged(left, right)["class_ids"].tolist() == [1]
+    # One object for the left tile, two for the right, which sees them worse.
+    left = [result((40, 62, 60, 82))]
+    right = [result((40, 2, 50, 22)), result((50, 2, 60, 22))]
+    assert merged(left, right)["rois"].tolist() == [[40, 62, 60, 82]]
 
 
 def test_two_objects_of_one_tile_stay_two():
@@ -224,9 +240,11 @@ def test_two_objects_of_one_tile_stay_two():
     assert [30, 60, 48, 90] in found["rois"].tolist()
 
 
-def test_whole_views_of_other_classes_are_other_objects():
-    left, right = result((40, 70, 60, 90)), result((40, 10, 60, 30), class_id=2)
-    assert merged([left], [right])["class_ids"].tolist() == [1, 2]
+def test_two_classes_at_one_place_stay_two_objects():
+    # As DETECTION_CLASS_RULE = "all" gives them.
+    left = [result((40, 62, 60, 82)), result((40, 62, 60, 82), class_id=2)]
+    right = [result((40, 2, 60, 22)), result((40, 2, 60, 22), class_id=2)]
+    assert sorted(merged(left, right)["class_ids"].tolist()) == [1, 2]
 
 
 def test_the_border_of_the_image_cuts_nothing():
