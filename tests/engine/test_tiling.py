@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from skimage.measure import regionprops
 
-from mrcnn.engine.tiling import detect_tiled, merge_tiles, tile_boxes
+from mrcnn.engine.tile_merging import merge_tiles
+from mrcnn.engine.tiling import detect_tiled, tile_boxes
 from mrcnn.viz.crops import Crop, crop_overlaps
 
 
