@@ -148,12 +148,8 @@ def load_file(
     if is_imagenet:
         if config is not None:
             imagenet.check_config(config, function)
-        backbone, epsilon = _backbone_of(model, function)
-        if strict:
-            imagenet.check_architecture(tensors, backbone, function)
-        tensors = imagenet.convert(tensors, backbone, epsilon)
-        adapted = [name for name in tensors if name.endswith("/gamma")]
-        adapted.insert(0, _FIRST_KERNEL)
+        tensors = _converted(tensors, model, strict, function)
+        adapted = [_FIRST_KERNEL, *(n for n in tensors if n.endswith("/gamma"))]
     needed, unfilled = None, []
     if _is_backbone_only(tensors, model):
         needed, unfilled = _backbone_layers(model), _heads_to_fill(model, exclude)
@@ -240,6 +236,14 @@ def _check_norms(model: keras.Model, tensors, function: str) -> None:
                 f"{function}: the model has no place for "
                 f'{statistics}; set NORM = "batch", which the file was trained with.'
             )
+
+
+def _converted(tensors, model: keras.Model, strict: bool, function: str) -> dict:
+    """Returns the tensors of keras.applications under our names, for a model."""
+    backbone, epsilon = _backbone_of(model, function)
+    if strict:
+        imagenet.check_architecture(tensors, backbone, function)
+    return imagenet.convert(tensors, backbone, epsilon)
 
 
 def _backbone_of(model: keras.Model, function: str) -> tuple[str, float]:

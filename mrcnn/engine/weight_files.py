@@ -30,8 +30,16 @@ _ZIP_SIGNATURE = b"PK\x03\x04"
 _WEIGHTS_MEMBER, _CONFIG_MEMBER = "model.weights.h5", "config.json"  # of a .keras
 
 # What h5py raises for damaged bytes: a string of an unknown encoding is a TypeError, a
-# group that became a tensor an AttributeError.
-DAMAGED = (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError)
+# group that became a tensor an AttributeError, a size no memory has a MemoryError.
+DAMAGED = (
+    OSError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    MemoryError,
+)
 
 # First bytes of what people take for a weight file -> (what it is, what to do).
 _FOREIGN = (

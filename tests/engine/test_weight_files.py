@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.weights import load_weights, save_weights
+from mrcnn.engine.weights import load_weights, read_weights, save_weights
 from tests.engine.tiny import assert_same_weights, weights_of
 from tests.engine.weight_models import fill, make_model, save
 
@@ -150,6 +150,25 @@ def test_text_in_place_of_numbers_is_an_error(file, model, tmp_path):
 
     path = spoil(file, tmp_path / "w.h5", write_text)
     assert_refused(model, path, "fpn_p2/bias in it holds object, not numbers")
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".h5"])
+def test_single_damaged_bytes_are_refused_or_harmless(source, file, tmp_path, ending):
+    path = tmp_path / f"w{ending}"
+    shutil.copy(file, path) if ending == ".h5" else save(source, path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(2)
+    refused = 0
+    for place in rng.integers(0, 20_000, 20):  # where the structure is
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            read_weights(path)
+        except ValueError as error:
+            assert f"load_weights(filepath={str(path)!r}): " in str(error)
+            refused += 1
+    assert refused
 
 
 def test_a_name_of_an_unknown_encoding_is_an_error(source, model, tmp_path):
