@@ -320,7 +320,7 @@ def test_a_shallower_backbone_in_the_file_is_an_error(file, model, tmp_path):
 @pytest.mark.parametrize(
     ("layers", "attribute"),
     [
-        (r"fpn_.*|rpn_conv_shared", "TOP_DOWN_PYRAMID_SIZE"),
+        (r"fpn_.*|mrcnn_(class|mask)_conv1", "TOP_DOWN_PYRAMID_SIZE"),
         (r"mrcnn_mask_.*", "MASK_HEAD_CHANNELS"),
         (r"fpn_.*|res2.*|bn2.*", "BACKBONE and NORM"),
     ],
