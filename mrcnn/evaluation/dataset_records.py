@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,7 +20,17 @@ def dataset_records(
         model: what has `detect(images, masks="rle")`, as `mrcnn.model.MaskRCNN` has.
         dataset: a prepared `mrcnn.utils.Dataset`.
         image_ids: those to evaluate; None for all.
+
+    Warns of a model that has another number of classes than the data set.
     """
+    num_classes = getattr(getattr(model, "config", None), "NUM_CLASSES", None)
+    if num_classes not in (None, getattr(dataset, "num_classes", num_classes)):
+        warnings.warn(
+            f"dataset_records(): the model has NUM_CLASSES={num_classes}, the data set "
+            f"{dataset.num_classes} with the background; their class ids may not mean "
+            "the same.",
+            stacklevel=2,
+        )
     for image_id in dataset.image_ids if image_ids is None else image_ids:
         image = dataset.load_image(image_id)
         yield {

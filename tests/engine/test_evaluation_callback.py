@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import keras
@@ -87,6 +88,7 @@ class Toy:
         self.mrcnn, self.kernels, self.calls, self.aps = mrcnn, [], [], []
         self.model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
         self.model.compile("sgd", "mse", jit_compile=False)
+        self.data = np.ones((4, 1)), np.ones((4, 1))
         module = "mrcnn.engine.evaluation_callback"
         monkeypatch.setattr(f"{module}.evaluate", self.evaluate)
         monkeypatch.setattr(f"{module}.copy_weights", self.copy_weights)
@@ -112,8 +114,7 @@ class Toy:
         settings = {"verbose": 0, **settings}
         callback = EvaluationCallback(self.mrcnn, tiny.TinyDataset(3), **settings)
         history = self.model.fit(
-            np.ones((4, 1)),
-            np.ones((4, 1)),
+            *self.data,
             epochs=epochs,
             callbacks=[callback, *callbacks],
             verbose=0,
@@ -168,6 +169,43 @@ def test_the_best_weights_are_kept(toy, tmp_path):
     assert callback.best == (1, 0.25)
     (kernel,) = (v for k, v in read_weights(path).items() if k.endswith("kernel"))
     np.testing.assert_array_equal(kernel, toy.kernels[1])
+
+
+def test_a_later_stage_does_not_replace_better_weights(toy, tmp_path):
+    path = tmp_path / "best.h5"
+    callback, _ = toy.fit((0.25, 0.5), 2, save_best=path)
+    better = path.read_bytes()
+    toy.aps = [0.375]
+    toy.model.fit(*toy.data, callbacks=[callback], verbose=0)
+    assert callback.best == (1, 0.5) and path.read_bytes() == better
+    # The next process, or a callback made for each stage, reads what was best.
+    later, _ = toy.fit((0.375,), 1, save_best=path)
+    assert later.best == (1, 0.5) and path.read_bytes() == better
+    later, _ = toy.fit((0.625,), 1, save_best=path)
+    assert later.best == (0, 0.625) and path.read_bytes() != better
+
+
+@pytest.mark.parametrize("what", ["run", "monitor", "weights", "json"])
+def test_what_cannot_be_compared_is_no_best(toy, tmp_path, monkeypatch, what):
+    path, settings = tmp_path / "best.h5", {}
+    callback, _ = toy.fit((0.5,), 1, save_best=path)
+    if what == "run":
+        monkeypatch.setattr(toy.mrcnn, "log_dir", str(tmp_path / "another"))
+    elif what == "monitor":
+        settings["monitor"] = "bbox_AP50"
+    elif what == "weights":
+        path.unlink()
+    else:
+        path.with_suffix(".json").write_text("{")
+    with contextlib.ExitStack() as stack:
+        if what == "json":
+            stack.enter_context(pytest.warns(UserWarning, match="can't be read"))
+        later, _ = toy.fit((0.25,), 1, save_best=path, **settings)
+    assert later.best[1] == (0.125 if what == "monitor" else 0.25)
+    if what == "run":  # also for the callback that knew a better one
+        toy.aps = [0.125]
+        toy.model.fit(*toy.data, callbacks=[callback], verbose=0)
+        assert callback.best == (0, 0.25)
 
 
 def test_no_number_is_no_best(toy, tmp_path):

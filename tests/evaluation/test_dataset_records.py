@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,13 @@ from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.annotations import Annotation, Rectangle
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.object_crops import ObjectCrops
-from mrcnn.evaluation import compact, evaluate, masks_to_rles, truth_record
+from mrcnn.evaluation import (
+    compact,
+    dataset_records,
+    evaluate,
+    masks_to_rles,
+    truth_record,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__:DeprecationWarning", "ignore:.*has no keras_model"
@@ -135,6 +143,15 @@ def test_no_object_may_have_any_size():
     found = truth(Given(np.zeros((0, 0, 0), bool), []))
     found |= {"rois": np.zeros((0, 4)), "class_ids": [], "scores": []}
     assert compact(found).gt_rles == []
+
+
+def test_a_model_of_other_classes_draws_a_warning():
+    model = Perfect(Photos())
+    model.config = SimpleNamespace(NUM_CLASSES=81)
+    with pytest.warns(UserWarning, match="NUM_CLASSES=81, the data set 2 "):
+        next(dataset_records(model, Photos()))
+    with pytest.raises(ValueError, match="NUM_CLASSES=81, the data set 2 "):
+        evaluate(model, Photos(), verbose=0)
 
 
 def test_the_youngest_method_tells_the_objects():
