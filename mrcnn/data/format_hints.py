@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrcnn.data.folders import list_folders
+from mrcnn.data.folders import list_files, list_folders
 from mrcnn.data.layouts import FORMATS, Layout, describe_folder, find_layouts
 
 MAX_NEIGHBORS = 50  # folders that are looked into for a hint
@@ -60,10 +60,26 @@ def nothing_fits(folder: Path, where: str) -> str:
         if layouts and not _several_data_sets(place, layouts[0]):
             hints = [_hint(place, layouts[0])]
     hint = f" Near it is a data set; pass {' or '.join(hints[:4])}." if hints else ""
+    if not hints and (xml := _voc_xml_in(folder)):
+        hint = (
+            f" {xml.relative_to(folder)} is Pascal VOC's, but not where VOC has it: "
+            "move the xml files into a folder Annotations, the pictures into "
+            "JPEGImages beside it, and pass the folder that holds both."
+        )
     return (
         f"{where}: no known data set; found {describe_folder(folder)}.{hint} "
         f"{expectations()}"
     )
+
+
+def _voc_xml_in(folder: Path) -> Path | None:
+    """An xml file of VOC in a folder or right below it."""
+    for place in [folder, *list_folders(folder)[:MAX_NEIGHBORS]]:
+        for path in list_files(place, ".xml")[:1]:
+            with path.open("rb") as file:
+                if b"<annotation" in file.read(1024):
+                    return path
+    return None
 
 
 def _layouts_near(place: Path) -> list[Layout]:
