@@ -114,5 +114,5 @@ def _flag(text: str) -> int | None:
     """The number that a flag says; None for nothing, or a word."""
     try:
         return int(float(text))
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
