@@ -178,7 +178,12 @@ def test_via_files_in_one_folder_agree_on_their_classes(tmp_path):
 
 
 def test_xml_files_beside_the_pictures_are_said_to_be_vocs(tmp_path):
-    Image.fromarray(np.zeros([8, 10], np.uint8)).save(tmp_path / "a.jpg")
-    (tmp_path / "a.xml").write_text("<annotation></annotation>")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.fromarray(np.zeros([8, 10], np.uint8)).save(folder / "a.jpg")
+    (folder / "a.xml").write_text("<annotation></annotation>")
+    # Another data set above it is not what was meant.
+    write_picture(tmp_path / "other.jpg")
+    write_json(tmp_path / "via.json", via("other.jpg", "dog"))
     with pytest.raises(ValueError, match=r"a\.xml is Pascal VOC's.*Annotations"):
-        open_dataset(tmp_path)
+        open_dataset(folder)
