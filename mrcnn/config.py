@@ -1,15 +1,15 @@
-"""Hyper-parameters as class attributes: `Config`, and `PaperConfig` beside it.
+"""Hyper-parameters as class attributes: `Config`, `PaperConfig` and `SmallConfig`.
 
 Subclass `Config`, override what differs, and hand an instance to the model. The
 defaults compute what the old TensorFlow 1 package computed, so that its weights give
-the same detections; `PaperConfig` is the recipe of the papers.
+the same detections; `PaperConfig` is the recipe of the papers, `SmallConfig` one for
+training from scratch without a GPU.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -17,42 +17,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mrcnn.config_checks import find_near_match, find_problems
+from mrcnn.config_values import Derived, attribute_names, is_derived, to_json
 
 _CALLABLE_ATTRIBUTES = ("BACKBONE", "COMPUTE_BACKBONE_SHAPE")
 _ConfigType = TypeVar("_ConfigType", bound="Config")
-
-
-class Derived:
-    """A value computed from other attributes each time it is read.
-
-    A non-data descriptor: what a subclass or an instance assigns to the same name wins,
-    and `del config.NAME` brings the computed value back.
-    """
-
-    def __init__(self, compute: Callable[[Any], Any]) -> None:
-        self.compute = compute
-        self.__doc__ = compute.__doc__
-
-    def __get__(self, config: Any, owner: type | None = None) -> Any:
-        """Returns the computed value, or the descriptor itself on the class."""
-        return self if config is None else self.compute(config)
-
-
-def _attribute_names(cls: type) -> list[str]:
-    """Returns the public names of a config class, methods apart.
-
-    A callable whose name is in capitals is a value (BACKBONE), not a method.
-    """
-    return [
-        name
-        for name in dir(cls)
-        if not name.startswith("_")
-        and (name.isupper() or not callable(getattr(cls, name)))
-    ]
-
-
-def _is_derived(cls: type, name: str) -> bool:
-    return isinstance(inspect.getattr_static(cls, name, None), Derived)
 
 
 def _warn_if_misspelt(cls: type, name: str) -> None:
@@ -65,24 +33,6 @@ def _warn_if_misspelt(cls: type, name: str) -> None:
             # Past __setattr__ or __init_subclass__, to the line of the user.
             stacklevel=3,
         )
-
-
-def _to_json(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, np.ndarray | np.generic):
-        return _to_json(value.tolist())
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value)
-    if isinstance(value, Mapping):
-        return {str(key): _to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_json(item) for item in value]
-    if callable(value):
-        return getattr(value, "__name__", type(value).__name__)
-    return str(value)
 
 
 class Config:
@@ -266,7 +216,7 @@ class Config:
         when a subclass does not call `super().__init__()`.
         """
         config = super().__new__(cls)
-        for name in _attribute_names(cls):
+        for name in attribute_names(cls):
             value = getattr(cls, name)
             if isinstance(value, list | dict | np.ndarray):
                 config.__dict__[name] = value.copy()
@@ -298,10 +248,10 @@ class Config:
         the user's own attributes are in it, methods are not.
         """
         values = {}
-        for name in sorted({*_attribute_names(type(self)), *vars(self)}):
+        for name in sorted({*attribute_names(type(self)), *vars(self)}):
             value = getattr(self, name)
             if name.isupper() or not callable(value):
-                values[name] = _to_json(value)
+                values[name] = to_json(value)
         return values
 
     @classmethod
@@ -326,10 +276,10 @@ class Config:
             )
         config = cls()
         # Derived values last: they are compared with what the others give.
-        order = sorted(values, key=lambda name: _is_derived(cls, name))
+        order = sorted(values, key=lambda name: is_derived(cls, name))
         for name in order:
             value, current = values[name], getattr(config, name, None)
-            if hasattr(config, name) and _to_json(current) == _to_json(value):
+            if hasattr(config, name) and to_json(current) == to_json(value):
                 continue
             if isinstance(current, np.ndarray):
                 value = np.array(value)
@@ -383,3 +333,25 @@ class PaperConfig(Config):
     DETECTION_MIN_CONFIDENCE = 0.05
     DETECTION_NMS_THRESHOLD = 0.5
     DETECTION_CLASS_RULE = "all"
+
+
+class SmallConfig(Config):
+    """A small network that learns from scratch, with few images a batch, without a GPU.
+
+    Not for weight files of other networks. Image size, anchors and classes are yours to
+    choose. Named first, as in `class Small(SmallConfig, MyConfig)`, it changes of the
+    other class only what is written here.
+    """
+
+    BACKBONE = "resnet18"
+    BACKBONE_WIDTH = 32
+    NORM = "group"
+    TOP_DOWN_PYRAMID_SIZE = RPN_CHANNELS = MASK_HEAD_CHANNELS = 64
+    FPN_CLASSIF_FC_LAYERS_SIZE = 256
+    ROI_OP = "align"
+    POST_NMS_ROIS_TRAINING = 400
+    TRAIN_ROIS_PER_IMAGE = 64
+    OPTIMIZER = "adamw"
+    WEIGHT_DECAY = 0.05
+    LEARNING_RATE_SCHEDULE = "cosine"
+    LEARNING_RATE_WARMUP_STEPS = 200

@@ -144,6 +144,33 @@ color_splash(image, mask)
 detect_and_color_splash(model, image_path=None, video_path=None)
 """
 
+COCO = """
+CocoConfig()
+CocoDataset(class_map=None)
+    load_coco(dataset_dir, subset, year="2014", class_ids=None, class_map=None, return_coco=False, auto_download=False)
+    auto_download(dataset_dir, subset, year)
+    load_mask(image_id)
+    image_reference(image_id)
+    annToRLE(ann, height, width)
+    annToMask(ann, height, width)
+build_coco_results(dataset, image_ids, rois, class_ids, scores, masks)
+evaluate_coco(model, dataset, coco, eval_type="bbox", limit=0, image_ids=None)
+"""  # noqa: E501
+
+NUCLEUS = """
+NucleusConfig()
+NucleusInferenceConfig()
+NucleusDataset(class_map=None)
+    load_nucleus(dataset_dir, subset)
+    load_mask(image_id)
+    image_reference(image_id)
+train(model, dataset_dir, subset)
+rle_encode(mask)
+rle_decode(rle, shape)
+mask_to_rle(image_id, mask, scores)
+detect(model, dataset_dir, subset)
+"""
+
 SHAPES = """
 ShapesConfig()
 ShapesDataset(class_map=None)

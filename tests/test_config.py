@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mrcnn.config import Config, PaperConfig
+from mrcnn.config import Config, PaperConfig, SmallConfig
 from tests.toy_config import ToyConfig, small_backbone, small_shapes
 
 # The public surface of the old package: scripts in the wild read these.
@@ -110,7 +110,39 @@ class TestDefaults:
             "DETECTION_CLASS_RULE": "all",
         }
 
-    @pytest.mark.parametrize("base", [Config, PaperConfig])
+    def test_small_config_differs_in_what_a_small_network_needs(self):
+        config, small = Config().to_dict(), SmallConfig().to_dict()
+        assert {name: small[name] for name in small if small[name] != config[name]} == {
+            "BACKBONE": "resnet18",
+            "BACKBONE_WIDTH": 32,
+            "NORM": "group",
+            "TOP_DOWN_PYRAMID_SIZE": 64,
+            "RPN_CHANNELS": 64,
+            "MASK_HEAD_CHANNELS": 64,
+            "FPN_CLASSIF_FC_LAYERS_SIZE": 256,
+            "ROI_OP": "align",
+            "POST_NMS_ROIS_TRAINING": 400,
+            "TRAIN_ROIS_PER_IMAGE": 64,
+            "OPTIMIZER": "adamw",
+            "WEIGHT_DECAY": 0.05,
+            "LEARNING_RATE_SCHEDULE": "cosine",
+            "LEARNING_RATE_WARMUP_STEPS": 200,
+        }
+        assert small.keys() == config.keys()
+
+    def test_small_config_before_another_leaves_its_other_values(self):
+        class Own(ToyConfig):
+            IMAGE_MAX_DIM = 448
+            BACKBONE_WIDTH = 64
+
+        class Small(SmallConfig, Own):
+            pass
+
+        assert (Small().BACKBONE_WIDTH, Small().IMAGE_MAX_DIM) == (32, 448)
+        assert Small().NAME == "toy"
+        Small().validate()
+
+    @pytest.mark.parametrize("base", [Config, PaperConfig, SmallConfig])
     def test_defaults_are_possible_once_named_and_counted(self, base):
         config = base()
         config.NAME, config.NUM_CLASSES = "toy", 2

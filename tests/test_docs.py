@@ -72,7 +72,10 @@ def test_names_of_the_package_are_there(page):
 
 
 def test_attributes_of_objects_are_there(page, tmp_path):
+    from mrcnn.data import AnnotatedDataset, ValidationReport
+    from mrcnn.data.anchor_recall import AnchorReport
     from mrcnn.engine.weights import WeightsReport
+    from mrcnn.evaluation import EvaluationResult
     from mrcnn.model import MaskRCNN
     from mrcnn.utils import Dataset
     from tests.engine.tiny import StubConfig
@@ -86,7 +89,9 @@ def test_attributes_of_objects_are_there(page, tmp_path):
         "keras_model": (model.keras_model,),
         r"model\.keras_model": (model.keras_model,),
         "dataset": (dataset,),
-        "report": (WeightsReport,),
+        "train": (AnnotatedDataset,),
+        "report": (WeightsReport, ValidationReport, AnchorReport),
+        "result": (EvaluationResult,),
         "config": (model.config,),
     }
     # What the page says to delete; and a file, config.json.
@@ -124,6 +129,29 @@ def test_links_lead_somewhere(page):
 def test_the_readme_leads_to_the_page(page):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"](docs/{page.name})" in readme
+
+
+def rows_of(page):
+    """What stands between backticks in the first cell of each row of a table."""
+    rows = re.findall(r"^\| (`[^|]+`) \|", page.read_text(encoding="utf-8"), re.M)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+def test_tables_are_complete(page):
+    from mrcnn.data.formats import CLASSES
+    from mrcnn.data.validation_report import ERROR_KINDS, WARNING_KINDS
+    from mrcnn.evaluation import METRICS
+
+    if page.name == "data.md":
+        assert rows_of(page) == [*CLASSES, *ERROR_KINDS, *WARNING_KINDS]
+    elif page.name == "evaluation.md":
+        assert rows_of(page) == list(METRICS)
+
+
+def test_methods_that_load_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    for owner, method in re.findall(r"`(\w+Dataset)\.(load_\w+)", text):
+        assert callable(getattr(find(f"mrcnn.data.{owner}"), method))
 
 
 def test_messages_are_those_of_the_code(page):

@@ -19,13 +19,19 @@ DOORS = {
     "visualize": old_names.VISUALIZE,
     "parallel_model": old_names.PARALLEL_MODEL,
 }
+SAMPLES = {
+    "balloon": old_names.BALLOON,
+    "coco": old_names.COCO,
+    "nucleus": old_names.NUCLEUS,
+    "shapes": old_names.SHAPES,
+}
 # What a sample asks of its caller beyond the old parameters, and why.
 NEEDED_NOW = {
     # The old function read the folder from the command line through a global.
-    "train": {"dataset_dir"},
+    "balloon.train": {"dataset_dir"},
     # Pictures that every machine draws alike come from a random stream.
-    "ShapesDataset.random_shape": {"rng"},
-    "ShapesDataset.random_image": {"rng"},
+    "shapes.ShapesDataset.random_shape": {"rng"},
+    "shapes.ShapesDataset.random_image": {"rng"},
 }
 
 
@@ -114,11 +120,11 @@ def test_door_offers_what_it_lists(door):
 
 @pytest.mark.parametrize(
     ("sample", "name", "old"),
-    cases({"balloon": old_names.BALLOON, "shapes": old_names.SHAPES}),
+    cases(SAMPLES),
 )
 def test_sample_keeps_the_old_name(sample, name, old):
     parameters = signature_without_self(load_sample(sample), name)
-    assert misfits(parameters, old, NEEDED_NOW.get(name, ())) == []
+    assert misfits(parameters, old, NEEDED_NOW.get(f"{sample}.{name}", ())) == []
 
 
 def test_samples_keep_their_numbers():
@@ -127,10 +133,26 @@ def test_samples_keep_their_numbers():
     values = (config.NUM_CLASSES, config.IMAGES_PER_GPU, config.STEPS_PER_EPOCH)
     assert values == (2, 2, 100)
     assert config.DETECTION_MIN_CONFIDENCE == 0.9
-    assert {"COCO_WEIGHTS_PATH", "DEFAULT_LOGS_DIR"} <= set(vars(balloon))
+    for sample in (balloon, load_sample("coco"), load_sample("nucleus")):
+        assert {"COCO_WEIGHTS_PATH", "DEFAULT_LOGS_DIR"} <= set(vars(sample))
     config = shapes.ShapesConfig()
     assert config.IMAGE_SHAPE.tolist() == [128, 128, 3]
     assert (config.IMAGES_PER_GPU, config.NUM_CLASSES) == (8, 4)
+
+
+def test_samples_of_coco_and_nuclei_keep_their_numbers():
+    config = load_sample("coco").CocoConfig()
+    assert (config.NAME, config.NUM_CLASSES, config.IMAGES_PER_GPU) == ("coco", 81, 2)
+    assert load_sample("coco").DEFAULT_YEAR == "2014"
+    nucleus = load_sample("nucleus")
+    config, inference = nucleus.NucleusConfig(), nucleus.NucleusInferenceConfig()
+    assert (config.BACKBONE, config.IMAGE_MIN_SCALE) == ("resnet50", 2)
+    assert (config.IMAGE_RESIZE_MODE, config.IMAGE_MIN_DIM) == ("crop", 512)
+    rois = (config.POST_NMS_ROIS_TRAINING, config.POST_NMS_ROIS_INFERENCE)
+    assert rois == (1000, 2000) and config.USE_MINI_MASK
+    assert (config.MAX_GT_INSTANCES, config.DETECTION_MAX_INSTANCES) == (200, 400)
+    assert (inference.IMAGE_RESIZE_MODE, inference.RPN_NMS_THRESHOLD) == ("pad64", 0.7)
+    assert len(nucleus.VAL_IMAGE_IDS) == 25
 
 
 @pytest.mark.parametrize("name", old_names.CONFIG)

@@ -17,6 +17,7 @@ MAX_LINES = 400
 FLOORS = {
     "config": 0,
     "config_checks": 0,
+    "config_values": 0,
     "geometry": 1,
     "targets": 2,
     "nn": 2,
@@ -36,12 +37,13 @@ DOOR_FLOOR = 6
 # Neighbors on one floor, where a file is plainly below the other.
 NEIGHBORS = {
     ("config", "config_checks"),
+    ("config", "config_values"),
     # DetectionTargetLayer is the Keras layer around roi_targets_tensor.
     ("nn", "targets"),
 }
 # Rooms and files whose import must stay cheap: TensorFlow only inside functions.
-WITHOUT_TENSORFLOW = ("config", "config_checks", "geometry", "targets", "evaluation")
-WITHOUT_TENSORFLOW += ("data", "viz", "utils")
+WITHOUT_TENSORFLOW = ("config", "config_checks", "config_values", "geometry")
+WITHOUT_TENSORFLOW += ("targets", "evaluation", "data", "viz", "utils")
 HEAVY = {"tensorflow", "keras"}
 # Packages that cost seconds or are optional: imported by the function that needs them.
 LAZY = {"albumentations", "imgaug", "pycocotools", "matplotlib"}

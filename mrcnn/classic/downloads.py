@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mrcnn.data.downloads import COCO_MODEL_URL
+from mrcnn.data.downloads import COCO_MODEL_URL, download
 
 
 def download_trained_weights(
@@ -18,8 +18,7 @@ def download_trained_weights(
         verbose: 0 shows no progress.
 
     Raises:
-        OSError: the file could not be fetched; says how to do it by hand.
+        OSError: the file could not be fetched, or another file is there; says what
+            to do.
     """
-    from mrcnn.data.downloads import download
-
     return download(COCO_MODEL_URL, path=coco_model_path, verbose=verbose)

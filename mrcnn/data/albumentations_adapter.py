@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mrcnn.data.imgaug_adapter import MASK_CUT, MASK_ON
 from mrcnn.geometry.masks import extract_bboxes
 
 PACKAGE = "albumentations"
@@ -28,8 +29,6 @@ NEAREST, LINEAR = 0, 1
 # As a BboxParams takes them; its format and labels are ours.
 BOX_LIMITS = ("min_area", "min_visibility", "min_width", "min_height")
 BOX_LIMITS += ("check_each_transform", "max_accept_ratio")
-# Masks travel as 0 and 255: interpolated outlines are cut at one half, exactly.
-MASK_ON, MASK_CUT = np.uint8(255), 128
 
 
 def is_albumentations(augmentation) -> bool:

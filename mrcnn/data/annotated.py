@@ -160,6 +160,16 @@ class AnnotatedDataset(Dataset):
         """True when masks come from a subclass, which may not use annotations."""
         return type(self).load_mask is not AnnotatedDataset.load_mask
 
+    @property
+    def draws_annotations(self) -> bool:
+        """True when the objects are the annotations, drawn, and no others.
+
+        A subclass that overrides `load_mask` or `load_object_crops` may have objects of
+        another size or place than its annotations.
+        """
+        draws_crops = type(self).load_object_crops is AnnotatedDataset.load_object_crops
+        return draws_crops and not self.overrides_load_mask
+
     def known_annotations(self, image_id: int) -> list[tuple[Annotation, int]]:
         """Returns the annotations of known classes, each with its inside class id.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
+import shutil
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -12,22 +10,31 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, Polygons, Rectangle, Rle, Shape
+from mrcnn.data.annotated import AnnotatedDataset, AnnotationCounts
+from mrcnn.data.annotations import Annotation
+from mrcnn.data.coco_json import (
+    annotations_by_image,
+    as_pycocotools,
+    category_names,
+    is_crowd,
+    read_coco_json,
+    to_annotation,
+)
+from mrcnn.data.downloads import download
 from mrcnn.evaluation.coco_format import to_rle
 
 DOWNLOADS = "http://images.cocodataset.org"
 EXPLORE_URL = "https://cocodataset.org/#explore?id={}"
 # Parts of val2014 that Detectron trained and tested on: their images lie in val2014.
 PARTS_OF_VAL = ("minival", "valminusminival")
-KEYS = ("images", "annotations", "categories")
 
 
 class CocoDataset(AnnotatedDataset):
     """Images annotated in COCO's json.
 
     Crowds come with negative class ids. `image_info[i]["annotations"]` holds the dicts
-    of the file; they become outlines when asked.
+    of the file; they become outlines when asked. One that is damaged is told then: by
+    `validate`, which lists all of them, and by `load_mask`, which raises.
 
         dataset = CocoDataset()
         dataset.load_coco("coco", "val", year="2017")
@@ -92,6 +99,7 @@ class CocoDataset(AnnotatedDataset):
         *,
         source: str = "coco",
         boxes_as_masks: bool = False,
+        categories: Mapping | None = None,
         return_coco: bool = False,
     ):
         """Adds the images of any annotation file in COCO's format.
@@ -105,6 +113,9 @@ class CocoDataset(AnnotatedDataset):
             source: name for `add_class` and `add_image`.
             boxes_as_masks: True takes the box for the mask of an object that has no
                 segmentation. False gives it a mask without a pixel, with a warning.
+            categories: names by id of more categories than the file lists, so that
+                files with different lists (train, val) number their classes alike, see
+                `mrcnn.data.coco_json.join_categories`.
             return_coco: True returns the annotations as pycocotools has them.
 
         Returns:
@@ -112,11 +123,12 @@ class CocoDataset(AnnotatedDataset):
 
         Raises:
             FileNotFoundError: the annotation file is not there.
-            ValueError: it is no annotation file of COCO, or lacks some of `class_ids`.
+            ValueError: it is no annotation file of COCO, lacks some of `class_ids`, or
+                none of its annotations belongs to an image.
         """
         where = f"load_json({str(annotation_file)!r})"
         content = read_coco_json(annotation_file)
-        names = {c["id"]: c.get("name", str(c["id"])) for c in content["categories"]}
+        names = {**(categories or {}), **category_names(content["categories"])}
         wanted = sorted(names) if class_ids is None else list(dict.fromkeys(class_ids))
         if unknown := sorted(set(wanted) - names.keys()):
             raise ValueError(
@@ -125,7 +137,7 @@ class CocoDataset(AnnotatedDataset):
             )
         for class_id in wanted:
             self.add_class(source, class_id, names[class_id])
-        by_image = _annotations_by_image(content, names, boxes_as_masks, where)
+        by_image = annotations_by_image(content, names, boxes_as_masks, where)
         for image in content["images"]:
             annotations = by_image[image["id"]]
             if class_ids is not None:
@@ -141,6 +153,7 @@ class CocoDataset(AnnotatedDataset):
                 height=image.get("height"),
                 annotations=annotations,
                 boxes_as_masks=boxes_as_masks,
+                annotation_file=str(annotation_file),
                 **url,
             )
         return as_pycocotools(content) if return_coco else None
@@ -149,10 +162,31 @@ class CocoDataset(AnnotatedDataset):
         """Returns the objects of an image."""
         info = self.image_info[image_id]
         kept = super().load_annotations(image_id)
-        as_masks = info.get("boxes_as_masks", False)
+        as_masks, file = info.get("boxes_as_masks", False), info.get("annotation_file")
         return [
-            _to_annotation(a, as_masks) if isinstance(a, Mapping) else a for a in kept
+            to_annotation(a, as_masks, file) if isinstance(a, Mapping) else a
+            for a in kept
         ]
+
+    def count_annotations(
+        self, image_ids: Iterable[int] | None = None
+    ) -> AnnotationCounts:
+        """Returns how many objects and crowds each class has; makes no outline."""
+        if type(self).load_annotations is not CocoDataset.load_annotations:
+            return super().count_annotations(image_ids)
+        objects = np.zeros([len(self.class_info)], np.int64)
+        crowds = np.zeros_like(objects)
+        for image_id in self.image_ids if image_ids is None else image_ids:
+            info = self.image_info[image_id]
+            for kept in super().load_annotations(image_id):
+                is_raw = isinstance(kept, Mapping)
+                category = kept["category_id"] if is_raw else kept.class_id
+                key = f"{info['source']}.{category}"
+                class_id = self.class_from_source_map.get(key)
+                if class_id is not None:
+                    crowd = is_crowd(kept) if is_raw else kept.is_crowd
+                    (crowds if crowd else objects)[class_id] += 1
+        return AnnotationCounts(objects, crowds)
 
     def image_reference(self, image_id: int) -> str:
         """Returns COCO's page of an image that it has; else the path."""
@@ -188,10 +222,9 @@ class CocoDataset(AnnotatedDataset):
             year: "2014" or "2017".
 
         Raises:
-            OSError: a file cannot be fetched; says which, and where it belongs.
+            OSError: a file cannot be fetched, or is no zip file with what it should
+                have; says which, and where it belongs.
         """
-        from mrcnn.data.downloads import download
-
         folder = Path(dataset_dir)
         folder.mkdir(parents=True, exist_ok=True)
         for name, url in _zip_files(subset, year).items():
@@ -200,105 +233,20 @@ class CocoDataset(AnnotatedDataset):
             packed = download(url, folder / Path(url).name)
             # Under another name until complete: half a folder would count as there.
             unpacked = folder / f"{name}.unpacking"
-            with zipfile.ZipFile(packed) as archive:
-                archive.extractall(unpacked)
-            (unpacked / name).rename(folder / name)
-            unpacked.rmdir()
+            try:
+                with zipfile.ZipFile(packed) as archive:
+                    archive.extractall(unpacked)
+                (unpacked / name).rename(folder / name)
+            except (FileNotFoundError, zipfile.BadZipFile) as error:
+                packed.unlink()  # or it would be taken for complete the next time
+                raise OSError(
+                    f"auto_download({str(folder)!r}, {subset!r}, {year!r}): what "
+                    f"{url} sends is no zip file with the folder {name} ({error}); "
+                    f"put that folder into {folder} by hand."
+                ) from error
+            finally:
+                shutil.rmtree(unpacked, ignore_errors=True)
             packed.unlink()
-
-
-def read_coco_json(path: str | Path) -> dict:
-    """Returns the content of an annotation file of COCO: three lists of dicts.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no annotation file of COCO; says what is missing.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"read_coco_json({str(path)!r}): no such file.")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(
-            f"read_coco_json({str(path)!r}): no valid json ({error})."
-        ) from error
-    if not isinstance(content, dict):
-        content = {}
-    missing = [key for key in KEYS if not isinstance(content.get(key), list)]
-    if missing:
-        raise ValueError(
-            f"read_coco_json({str(path)!r}): has no list of {' or '.join(missing)}; "
-            "it is no annotation file of COCO for objects."
-        )
-    return content
-
-
-def as_pycocotools(content: Mapping):
-    """Returns the content of an annotation file as a pycocotools.coco.COCO."""
-    from pycocotools.coco import COCO
-
-    coco = COCO()
-    # COCO.loadRes copies them, and fails without.
-    coco.dataset = {"info": {}, "licenses": [], **content}
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
-
-
-def _annotations_by_image(content, names, boxes_as_masks, where) -> dict:
-    """Returns the annotations of each image; warns of those that are lost."""
-    by_image: dict = {image["id"]: [] for image in content["images"]}
-    if len(by_image) != len(content["images"]):
-        raise ValueError(
-            f"{where}: {len(content['images'])} images have {len(by_image)} ids; an id "
-            "names one image."
-        )
-    lost = masked = 0
-    for annotation in content["annotations"]:
-        image_id, category = annotation["image_id"], annotation["category_id"]
-        if image_id not in by_image or category not in names:
-            lost += 1
-            continue
-        by_image[image_id].append(annotation)
-        masked += bool(annotation.get("segmentation"))
-    if lost:
-        warnings.warn(
-            f"{where}: {lost} annotations belong to an image or a category that is "
-            "not listed; they are left out.",
-            stacklevel=3,
-        )
-    boxes = len(content["annotations"]) - lost - masked
-    if boxes and not boxes_as_masks:
-        warnings.warn(
-            f"{where}: {boxes} of {boxes + masked} objects have no segmentation, so "
-            "their masks have no pixel; load_json(boxes_as_masks=True) takes their "
-            "boxes for masks.",
-            stacklevel=3,
-        )
-    return by_image
-
-
-def _to_annotation(raw: Mapping, boxes_as_masks: bool) -> Annotation:
-    """Returns an annotation of a COCO file with its outline."""
-    return Annotation(
-        _to_shape(raw, boxes_as_masks),
-        raw["category_id"],
-        is_crowd=bool(raw.get("iscrowd", 0)),
-        # The evaluation goes by COCO's own box and area, as published numbers do.
-        extra={key: raw[key] for key in ("id", "bbox", "area") if key in raw},
-    )
-
-
-def _to_shape(raw: Mapping, boxes_as_masks: bool) -> Shape:
-    """Returns the outline of an annotation of a COCO file."""
-    segmentation = raw.get("segmentation")
-    if isinstance(segmentation, Mapping):
-        size = segmentation.get("size")
-        return Rle(segmentation["counts"], None if size is None else tuple(size))
-    if not segmentation and boxes_as_masks:
-        x, y, width, height = raw["bbox"]
-        return Rectangle(y, x, y + height, x + width)
-    return Polygons.from_xy(segmentation or [])
 
 
 def _zip_files(subset: str, year: str | int) -> dict[str, str]:

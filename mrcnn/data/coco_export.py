@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.annotations import Polygons
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.loading import has_own_masks
 from mrcnn.data.shapes import Crop, tight_crop
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle, masks_to_rles
 
@@ -138,21 +138,19 @@ def detections_to_coco(
 
 def _load(dataset, image_id: int) -> tuple[tuple[int, int], list[Crop], np.ndarray]:
     """Returns the size of an image, the crops of its objects, and their class ids."""
-    if _draws_annotations(dataset):
+    # Not the size in image_info: masks may be of a smaller copy, as InMemoryDataset's.
+    if not has_own_masks(dataset):
         crops = dataset.load_object_crops(image_id)
         pairs = zip(crops.boxes, crops.masks, strict=True)
-        size = dataset.image_size(image_id)
+        if getattr(dataset, "draws_annotations", False):
+            size = dataset.image_size(image_id)
+        else:
+            size = dataset.load_image(image_id).shape[:2]
         return size, [Crop(*pair) for pair in pairs], crops.class_ids
-    # Not the size in image_info: masks may be of a smaller copy, as InMemoryDataset's.
     masks, class_ids = dataset.load_mask(image_id)
     picture = masks if masks.size else dataset.load_image(image_id)
     crops = [tight_crop(masks[..., i] != 0) for i in range(masks.shape[-1])]
     return picture.shape[:2], crops, class_ids
-
-
-def _draws_annotations(dataset) -> bool:
-    """True when the masks of a data set are its annotations, drawn."""
-    return isinstance(dataset, AnnotatedDataset) and not dataset.overrides_load_mask
 
 
 def _annotation(crop: Crop, class_id: int, outline, height: int, width: int) -> dict:
@@ -169,7 +167,7 @@ def _annotation(crop: Crop, class_id: int, outline, height: int, width: int) -> 
 def _outlines(dataset, image_id, crops, class_ids, size) -> list:
     """Returns polygons as COCO writes them, None where run lengths have to do."""
     shapes = [None] * len(crops)
-    if _draws_annotations(dataset):
+    if getattr(dataset, "draws_annotations", False):
         shapes = [a.shape for a, _ in dataset.known_annotations(image_id)]
     outlines = []
     for crop, class_id, shape in zip(crops, class_ids, shapes, strict=True):

@@ -228,6 +228,16 @@ class Dataset:
         """
         return crop_masks(*self.load_mask(image_id))
 
+    @property
+    def has_own_masks(self) -> bool:
+        """True when the objects are those of `load_mask`.
+
+        False when `load_object_crops` does without, as that of AnnotatedDataset.
+        """
+        from mrcnn.data.loading import has_own_masks
+
+        return has_own_masks(self)
+
     def validate(
         self,
         config=None,

@@ -20,13 +20,14 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from mrcnn.data.atomic import atomic_file
+from mrcnn.data.file_kinds import HDF5_SIGNATURE, is_web_page
 
 COCO_MODEL_URL = (
     "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 )
 CACHE_VARIABLE = "MRCNN_CACHE"
 _SCHEMES = ("http", "https", "file")
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_PAGES = (".html", ".htm", ".xhtml", ".xml")
 _CHUNK_BYTES = 1 << 20
 # How long a server may be silent.
 _TIMEOUT_SECONDS = 60
@@ -86,8 +87,8 @@ def download(
 ) -> Path:
     """Returns the path of a file from the web, which is fetched unless it is there.
 
-    A file that is there but isn't what size and checksums say is fetched again, and
-    replaced when the new one is right.
+    A file in the cache that isn't what size and checksums say is fetched again, and
+    replaced when the new one is right. Elsewhere it may be the user's own, and stays.
 
     Args:
         url: an http, https or file address.
@@ -99,7 +100,8 @@ def download(
 
     Raises:
         ValueError: the address is of another kind, or `path` is a folder.
-        DownloadError: the file could not be fetched, or isn't what it should be.
+        DownloadError: the file could not be fetched, or isn't what it should be; or
+            another file is at `path`, outside of the cache.
     """
     if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
         raise ValueError(
@@ -121,6 +123,12 @@ def download(
         fault = find_fault(path, **expected)
         if fault is None:
             return path
+        if cache_dir().resolve() not in path.resolve().parents:
+            raise DownloadError(
+                f"download(path={str(path)!r}): the file there {fault}, so it is not "
+                f"that of {url}, and is left alone. Rename or delete it, or give "
+                "another path."
+            )
         warnings.warn(f"{path}: {fault}; fetching it again from {url}.", stacklevel=2)
     try:
         with atomic_file(path) as temporary:
@@ -201,16 +209,11 @@ def _wrong_kind(path: Path, url: str) -> str | None:
     suffix = Path(urllib.parse.urlsplit(url).path).suffix.lower()
     with open(path, "rb") as file:
         head = file.read(256)
-    if suffix not in (".html", ".htm") and _is_web_page(head):
+    if suffix not in _PAGES and is_web_page(head):
         return "is a web page, not the file"
-    if suffix in (".h5", ".hdf5") and not head.startswith(_HDF5_SIGNATURE):
+    if suffix in (".h5", ".hdf5") and not head.startswith(HDF5_SIGNATURE):
         return f"is no HDF5 file; it begins with {head[:24]!r}"
     return None
-
-
-def _is_web_page(head: bytes) -> bool:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return text.startswith((b"<!doctype html", b"<html"))
 
 
 def _digest(path: str | os.PathLike, kind: str) -> str:

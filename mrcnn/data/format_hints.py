@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrcnn.data.folders import list_folders
+from mrcnn.data.folders import list_files, list_folders
 from mrcnn.data.layouts import FORMATS, Layout, describe_folder, find_layouts
 
 MAX_NEIGHBORS = 50  # folders that are looked into for a hint
@@ -54,16 +54,40 @@ def nothing_fits(folder: Path, where: str) -> str:
     hints = []
     for place in list_folders(folder)[:MAX_NEIGHBORS]:
         hints += [_hint(place, layout) for layout in _layouts_near(place)[:1]]
-    # One or two levels too low: the nearest that is one data set.
-    for place in list(folder.resolve().parents)[:2]:
-        layouts = [] if hints else _layouts_near(place)
-        if layouts and not _several_data_sets(place, layouts[0]):
-            hints = [_hint(place, layouts[0])]
+    # What lies in the folder itself tells more than what lies above it.
+    xml = None if hints else _voc_xml_in(folder)
+    if not hints and xml is None:
+        hints = _hints_above(folder)
     hint = f" Near it is a data set; pass {' or '.join(hints[:4])}." if hints else ""
+    if xml is not None:
+        hint = (
+            f" {xml.relative_to(folder)} is Pascal VOC's, but not where VOC has it: "
+            "move the xml files into a folder Annotations, the pictures into "
+            "JPEGImages beside it, and pass the folder that holds both."
+        )
     return (
         f"{where}: no known data set; found {describe_folder(folder)}.{hint} "
         f"{expectations()}"
     )
+
+
+def _hints_above(folder: Path) -> list[str]:
+    """The nearest data set one or two levels above a folder, if it is one alone."""
+    for place in list(folder.resolve().parents)[:2]:
+        layouts = _layouts_near(place)
+        if layouts and not _several_data_sets(place, layouts[0]):
+            return [_hint(place, layouts[0])]
+    return []
+
+
+def _voc_xml_in(folder: Path) -> Path | None:
+    """An xml file of VOC in a folder or right below it."""
+    for place in [folder, *list_folders(folder)[:MAX_NEIGHBORS]]:
+        for path in list_files(place, ".xml")[:1]:
+            with path.open("rb") as file:
+                if b"<annotation" in file.read(1024):
+                    return path
+    return None
 
 
 def _layouts_near(place: Path) -> list[Layout]:

@@ -2,55 +2,80 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 from pathlib import Path
 
 from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.folders import list_folders
+from mrcnn.data.coco_json import join_categories
+from mrcnn.data.coco_pictures import find_image_dir
 from mrcnn.data.format_hints import (
     expectations,
     nearest,
     nothing_fits,
     refuse_several_data_sets,
 )
-from mrcnn.data.json_kinds import coco_file_names, json_kind
+from mrcnn.data.json_kinds import json_kind
 from mrcnn.data.layouts import (
     FORMATS,
     Layout,
     describe_folder,
     find_layouts,
     match_subset,
+    synonyms,
 )
+from mrcnn.data.via_classes import via_class_names
 
 logger = logging.getLogger("mrcnn")
 
+# Names in mrcnn.data.
+CLASSES = {
+    "coco": "CocoDataset",
+    "via": "ViaDataset",
+    "voc": "VocDataset",
+    "labelme": "LabelMeDataset",
+    "mask_folders": "MaskFolderDataset",
+    "label_images": "LabelImageDataset",
+}
 # Formats whose subsets are lists of images.
 KEEPS_LISTS = ("voc", "mask_folders")
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".7z", ".rar")
 
 
 def open_dataset(
-    path: str | Path, subset: str | None = None, format: str | None = None, **kwargs
+    path: str | Path,
+    subset: str | None = None,
+    format: str | None = None,
+    *,
+    verbose: int = 1,
+    **kwargs,
 ) -> AnnotatedDataset:
     """Returns the prepared data set of a folder, whose format is guessed.
 
-    What it was taken for is logged (logger "mrcnn", level INFO) and kept in `format`
-    of the result: "COCO json (annotations/instances_train2017.json): 80 images, 699
-    objects, 6 crowds, 80 classes".
+    What it was taken for is printed, logged (logger "mrcnn", level INFO) and kept in
+    `format` of the result: "COCO json (annotations/instances_train2017.json): 80
+    images, 699 objects, 6 crowds, classes person, bicycle, car and 77 more".
 
         dataset = open_dataset("balloon", "train")
-        print(dataset.format)
+
+    Subsets number their classes alike: each registers the classes of all. Opened
+    together, without `subset`, images whose ids come in several of them (each json
+    counting from 1) get ids of the form "train/1"; to compare with the files' own ids,
+    as a server does, open one subset at a time.
 
     Args:
         path: folder of a data set, with or without its subsets; or one COCO or VIA
             json.
         subset: such as "train"; a folder, a list of images or a part of the name of an
-            annotation file, as the format has it. None: all there is.
+            annotation file, as the format has it; "val", "valid" and "validation" are
+            one. None: all there is.
         format: "coco", "via", "voc", "labelme", "mask_folders" or "label_images";
             needed where several fit.
-        **kwargs: for the `load_...` method of the format, such as
-            `boxes_as_masks=True` for VOC or `class_name="cell"` for masks.
+        verbose: 1 prints what it was taken for, 0 nothing.
+        **kwargs: for the `load_...` method of the format, such as `image_dir=` for COCO
+            and VIA, `boxes_as_masks=True` for COCO and VOC or `class_name="cell"` for
+            masks.
 
     Returns:
         CocoDataset, ViaDataset, VocDataset, LabelMeDataset, MaskFolderDataset or
@@ -68,7 +93,7 @@ def open_dataset(
             f"{where}: format={format!r} is unknown; use one of {', '.join(FORMATS)}."
         )
     if path.is_file():
-        layout = _layout_of_file(path, where)
+        layout = _layout_of_file(path, subset, where)
     elif path.is_dir():
         layout = _pick_layout(path, subset, format, where)
     else:
@@ -76,20 +101,28 @@ def open_dataset(
             f"{where}: there is no such folder (relative paths start at {Path.cwd()}); "
             f"{nearest(path)}."
         )
-    if layout.format == "via" and "classes" not in kwargs and len(layout.parts) > 1:
-        kwargs = {**kwargs, "classes": _via_classes(layout.parts, kwargs)}
-    layout = _choose_parts(layout, subset, path, where)
-    dataset = _load(layout, subset, kwargs, where)
-    _refuse_repeated(dataset, layout, where)
-    _warn_missing_pictures(dataset, where)
+    if len(layout.parts) > 1:
+        kwargs = {**kwargs, **_classes_of_all(layout, kwargs, where)}
+    layout = _choose_parts(layout, subset, where)
+    dataset, parts = _load(layout, subset, kwargs, where)
+    _tell_images_apart(dataset, parts, where)
+    if layout.format != "labelme":  # its json files carry the picture themselves
+        _warn_missing_pictures(dataset, where)
     dataset.prepare()
     dataset.format = _describe(dataset, layout, subset)
     logger.info("%s: taken for %s", where, dataset.format)
+    if verbose:
+        print(f"{where}: taken for {dataset.format}")
     return dataset
 
 
-def _layout_of_file(path: Path, where: str) -> Layout:
+def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     """The layout of a single annotation file."""
+    if subset is not None:
+        raise ValueError(
+            f"{where}: is a file, which has no subsets; leave subset away, or pass the "
+            f"folder that holds the files of all, for example {str(path.parent)!r}."
+        )
     if path.suffix.lower() in ARCHIVES:
         raise ValueError(f"{where}: is an archive; unpack it and pass the folder.")
     if path.suffix.lower() != ".json":
@@ -115,10 +148,12 @@ def _pick_layout(
 ) -> Layout:
     """The one layout that fits a folder, the subset and the format asked for."""
     layouts = find_layouts(folder)
-    if not layouts and subset is not None and (folder / subset).is_dir():
+    if not layouts and subset is not None:
+        places = [folder / name for name in (subset, *synonyms(subset))]
+        place = next((place for place in places if place.is_dir()), None)
         layouts = [
-            layout._replace(subsets=(subset,))
-            for layout in find_layouts(folder / subset)
+            layout._replace(subsets=(place.name,))
+            for layout in (find_layouts(place) if place else ())
         ]
     if format is not None:
         others = [layout.format for layout in layouts]
@@ -157,7 +192,7 @@ def _pick_layout(
     return fitting[0]
 
 
-def _choose_parts(layout: Layout, subset, folder: Path, where: str) -> Layout:
+def _choose_parts(layout: Layout, subset, where: str) -> Layout:
     """The layout with the parts of the subset alone."""
     if subset is None or not any(name in layout.subsets for name, _ in layout.parts):
         return layout
@@ -167,20 +202,26 @@ def _choose_parts(layout: Layout, subset, folder: Path, where: str) -> Layout:
             f"{where}: {', '.join(names)} all fit; choose one of them by subset=."
         )
     parts = tuple(part for part in layout.parts if part[0] in names)
-    if not parts or layout.format not in ("coco", "via"):
-        return layout._replace(parts=parts or layout.parts)
-    files = ", ".join(str(place.relative_to(folder)) for _, place in parts)
-    return layout._replace(parts=parts, evidence=files)
+    if not parts:
+        return layout
+    evidence = layout.part_evidence.get(names[0], layout.evidence)
+    return layout._replace(parts=parts, evidence=evidence)
 
 
-def _load(layout: Layout, subset, kwargs: dict, where: str) -> AnnotatedDataset:
-    """Loads the parts of a layout into one data set."""
+def _load(
+    layout: Layout, subset, kwargs: dict, where: str
+) -> tuple[AnnotatedDataset, list[str]]:
+    """Loads the parts of a layout into one data set; also names each image's part."""
     if layout.format in KEEPS_LISTS:
-        return _load_by_its_own_subsets(layout, subset, kwargs, where)
+        dataset = _load_by_its_own_subsets(layout, subset, kwargs, where)
+        return dataset, [layout.parts[0][0]] * len(dataset.image_info)
     dataset = _new(layout.format)
+    parts: list[str] = []
     for name, place in layout.parts:
         if layout.format == "coco":
-            dataset.load_json(place, _find_image_dir(place, name), **kwargs)
+            own = dict(kwargs)
+            image_dir = own.pop("image_dir", None) or find_image_dir(place, name, where)
+            dataset.load_json(place, image_dir, **own)
         elif layout.format == "via":
             dataset.load_via(place, **kwargs)
         elif layout.format == "labelme" and name != ".":
@@ -189,23 +230,27 @@ def _load(layout: Layout, subset, kwargs: dict, where: str) -> AnnotatedDataset:
             dataset.load_labelme(place, **kwargs)
         else:
             dataset.load_label_images(place, None if name == "." else name, **kwargs)
-    return dataset
+        parts += [name] * (len(dataset.image_info) - len(parts))
+    return dataset, parts
 
 
-def _via_classes(parts, kwargs: dict) -> list[str]:
-    """Names of the classes of all VIA files, so that subsets number them alike."""
-    names = set()
-    for _, place in parts:
-        dataset = _new("via")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # told when the subset itself is loaded
-            dataset.load_via(place, **kwargs)
-        names |= {info["name"] for info in dataset.class_info[1:]}
-    return sorted(names)
+def _classes_of_all(layout: Layout, kwargs: dict, where: str) -> dict:
+    """The keywords that make subsets number their classes alike, of all parts."""
+    files = [place for _, place in layout.parts]
+    if layout.format == "coco" and "categories" not in kwargs:
+        return {"categories": join_categories(files, where)}
+    if layout.format == "via" and kwargs.get("classes") is None:
+        choices = kwargs.get("class_attribute"), kwargs.get("class_name", "object")
+        names = sorted(via_class_names(files, *choices))
+        return {"classes": names} if names else {}
+    return {}
 
 
 def _load_by_its_own_subsets(layout, subset, kwargs, where) -> AnnotatedDataset:
     """Loads the formats whose subsets are lists of images."""
+    # Where nothing or several fit, the loader tells what there is.
+    names = [] if subset is None else match_subset(layout.subsets, subset)
+    subset = names[0] if len(names) == 1 else subset
     dataset = _new(layout.format)
     place = layout.parts[0][1]
     if layout.format == "mask_folders":
@@ -223,73 +268,39 @@ def _load_by_its_own_subsets(layout, subset, kwargs, where) -> AnnotatedDataset:
 
 def _new(format: str) -> AnnotatedDataset:
     """An empty data set of a format."""
-    if format == "coco":
-        from mrcnn.data.coco import CocoDataset
-
-        return CocoDataset()
-    if format == "via":
-        from mrcnn.data.via import ViaDataset
-
-        return ViaDataset()
-    if format == "voc":
-        from mrcnn.data.voc import VocDataset
-
-        return VocDataset()
-    if format == "labelme":
-        from mrcnn.data.labelme import LabelMeDataset
-
-        return LabelMeDataset()
-    if format == "mask_folders":
-        from mrcnn.data.mask_folders import MaskFolderDataset
-
-        return MaskFolderDataset()
-    from mrcnn.data.label_images import LabelImageDataset
-
-    return LabelImageDataset()
+    return getattr(importlib.import_module("mrcnn.data"), CLASSES[format])()
 
 
-def _find_image_dir(annotation_file: Path, name: str) -> Path:
-    """The folder that holds most of the first images that a COCO json names."""
-    file_names = coco_file_names(annotation_file)
-    home = annotation_file.parent
-    stem = annotation_file.stem.removeprefix("instances_")
-    names = list(dict.fromkeys([stem, name, "images", "data"]))
-    places = [home, *(home / n for n in names), *(home.parent / n for n in names)]
-    for above in (home, home.parent):
-        places += [above / "images" / n for n in (stem, name)]
-    places += [*list_folders(home), home.parent, *list_folders(home.parent)]
-    counts = [sum((place / n).is_file() for n in file_names) for place in places]
-    return places[counts.index(max(counts))]
-
-
-def _refuse_repeated(dataset, layout: Layout, where: str) -> None:
-    """Raises when two parts of a data set hold one image, or use one id twice."""
+def _tell_images_apart(dataset, parts: list[str], where: str) -> None:
+    """Raises for a picture that comes twice; ids that do are named after their part."""
     seen: dict = {}
-    for info in dataset.image_info:
-        keys = [("id", info["source"], info["id"])]
-        if info["path"] is not None:
-            keys.append(("path", str(info["path"])))
-        for key in keys:
-            if key in seen:
-                raise ValueError(
-                    f"{where}: image {info['id']!r} ({info['path']}) comes twice"
-                    + (
-                        f" in the parts {', '.join(name for name, _ in layout.parts)}; "
-                        "choose one by subset=."
-                        if len(layout.parts) > 1
-                        else "; remove the repetition from the annotations."
-                    )
-                )
-            seen[key] = True
+    is_repeated = False
+    for info, part in zip(dataset.image_info, parts, strict=True):
+        id_key = ("id", info["source"], info["id"])
+        path_key = ("path", str(info["path"] or id_key))
+        told = f"{where}: the picture {info['path']} (image {info['id']!r})"
+        if part in (seen.get(id_key), seen.get(path_key)):
+            raise ValueError(
+                f"{told} comes twice in {part}; remove the repetition from the "
+                "annotations."
+            )
+        if path_key in seen:
+            raise ValueError(
+                f"{told} is in {seen[path_key]} and in {part}; choose one by subset=."
+            )
+        is_repeated |= id_key in seen
+        seen |= {id_key: part, path_key: part}
+    if is_repeated:
+        for info, part in zip(dataset.image_info, parts, strict=True):
+            info["id"] = f"{part}/{info['id']}"
 
 
 def _warn_missing_pictures(dataset, where: str) -> None:
     """Warns when no picture is there, as with annotations that came alone."""
-    # LabelMe's json files carry the picture themselves.
     paths = [
         str(info["path"])
         for info in dataset.image_info[:20]
-        if info["path"] is not None and "annotation_file" not in info
+        if info["path"] is not None
     ]
     paths = [p for p in paths if not p.startswith(("http://", "https://"))]
     if paths and not any(Path(path).is_file() for path in paths):

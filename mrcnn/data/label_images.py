@@ -21,6 +21,7 @@ LABEL_FOLDERS = ("labels", "label", "masks", "mask")
 LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_instances")
 LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 LOSSY = (".jpg", ".jpeg")
+MAX_READ = 20  # label images that look like color are decoded to make sure
 
 
 class LabelImageDataset(AnnotatedDataset):
@@ -49,6 +50,7 @@ class LabelImageDataset(AnnotatedDataset):
 
         Raises:
             FileNotFoundError: there is no such folder, or no pair in it.
+            ValueError: label images are in color, or of fractions.
         """
         where = f"load_label_images(folder={str(folder)!r}, subset={subset!r})"
         if not Path(folder).is_dir():
@@ -66,6 +68,7 @@ class LabelImageDataset(AnnotatedDataset):
                 "label image of zeros.",
                 stacklevel=2,
             )
+        _refuse_color([label for _, label in pairs], where)
         class_id = register_classes(self, SOURCE, [class_name])[class_name]
         for image, label in pairs:
             self.add_image(
@@ -153,6 +156,25 @@ def _pair_files(folder: Path) -> list[tuple[Path, Path]]:
         if len(labels) == 1 and is_label_image(labels[0]):
             pairs.append((path, labels[0]))
     return pairs
+
+
+def _refuse_color(labels: list[Path], where: str) -> None:
+    """Raises for label images in color; grey ones, saved in color, can be read."""
+    doubtful = [path for path in labels if not is_label_image(path)]
+    for path in doubtful[:MAX_READ]:
+        try:
+            label_values(path)
+        except ValueError as error:
+            raise ValueError(
+                f"{where}: {error} {len(doubtful)} of {len(labels)} label images "
+                "are not of one channel of whole numbers. Give every object a number "
+                "of its own and save them so, for example by skimage.io.imsave("
+                "path, labels.astype(numpy.uint16)); where each object has its own "
+                "color, numpy.unique(pixels.reshape(-1, 3), axis=0, "
+                "return_inverse=True)[1] numbers the colors."
+            ) from error
+        except OSError:
+            continue  # no picture; told when it is loaded, and by validate
 
 
 def is_label_image(path: str | Path) -> bool:

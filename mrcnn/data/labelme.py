@@ -23,6 +23,8 @@ from mrcnn.data.annotations import (
 )
 from mrcnn.data.class_names import choose_names, register_classes
 from mrcnn.data.compound import Compound
+from mrcnn.data.damaged import Damaged, warn_damaged
+from mrcnn.data.folders import list_files, list_folders
 
 SOURCE = "labelme"
 LINES = ("line", "linestrip")
@@ -45,7 +47,8 @@ class LabelMeDataset(AnnotatedDataset):
         shapes of one label and one `group_id` become one object. Points have no
         area and are left out, with a warning. `Annotation.extra` holds the shape's
         `flags`, `description` and `group_id` where they are set. A json without shapes
-        is a picture without objects.
+        is a picture without objects. A damaged outline is warned of and kept:
+        `validate` lists all of them, and `load_mask` raises.
 
         A picture that is not where `imagePath` says (relative to the json) is looked
         for beside the json under the same name, then taken from `imageData`.
@@ -59,14 +62,15 @@ class LabelMeDataset(AnnotatedDataset):
 
         Raises:
             FileNotFoundError: there is no such folder, or no LabelMe json in it.
-            ValueError: a file is damaged, or no picture belongs to it.
+            ValueError: a file is no json, a shape has no label or no points, or no
+                picture belongs to a file.
         """
         where = f"load_labelme(folder={str(folder)!r}, subset={subset!r})"
         home = Path(folder) / (subset or "")
         if not home.is_dir():
             raise FileNotFoundError(f"{where}: there is no folder {str(home)!r}.")
         contents = {}
-        for path in sorted(home.glob("*.json")):
+        for path in list_files(home, ".json"):
             content = _read_json(path)
             if is_labelme(content):
                 contents[path] = content
@@ -79,17 +83,21 @@ class LabelMeDataset(AnnotatedDataset):
         if subset is not None and classes is None:
             labels |= _labels_below(Path(folder), skip=home)
         class_ids = register_classes(self, SOURCE, choose_names(labels, classes, where))
-        num_points = 0
+        num_points, damaged = 0, []
         for path, content in contents.items():
             picture = _find_picture(path, content)
             height, width = _size(path, content, picture)
             shapes = [s for s in content["shapes"] if s["label"] in class_ids]
             areas = [s for s in shapes if s.get("shape_type") not in POINTS]
             num_points += len(shapes) - len(areas)
-            try:
-                annotations = _annotations(areas, class_ids, height, width, line_width)
-            except (OSError, TypeError, ValueError) as error:
-                raise ValueError(f"{where}: {path.name}: {error}") from error
+            annotations = _annotations(
+                areas, class_ids, height, width, line_width, f"{where}: {path.name}"
+            )
+            damaged += [
+                annotation.shape
+                for annotation in annotations
+                if isinstance(annotation.shape, Damaged)
+            ]
             self.add_image(
                 SOURCE,
                 path.stem if subset is None else f"{subset}/{path.stem}",
@@ -104,6 +112,7 @@ class LabelMeDataset(AnnotatedDataset):
                 f"{where}: {num_points} points have no area and are left out.",
                 stacklevel=2,
             )
+        warn_damaged(damaged)
 
     def load_image(self, image_id: int) -> np.ndarray:
         """Returns the picture, from the json where no file is left: uint8 [H, W, 3]."""
@@ -124,7 +133,9 @@ def is_labelme(content) -> bool:
     )
 
 
-def _annotations(shapes, class_ids, height, width, line_width) -> list[Annotation]:
+def _annotations(
+    shapes, class_ids, height, width, line_width, where
+) -> list[Annotation]:
     """One annotation an object: a shape, or all shapes of a label and group."""
     groups: dict = {}
     for i, shape in enumerate(shapes):
@@ -133,7 +144,10 @@ def _annotations(shapes, class_ids, height, width, line_width) -> list[Annotatio
         groups.setdefault(key, []).append(shape)
     annotations = []
     for parts in groups.values():
-        shape = _join([_shape(part, height, width, line_width) for part in parts])
+        try:
+            shape = _join([_shape(part, height, width, line_width) for part in parts])
+        except (OSError, TypeError, ValueError) as error:
+            shape = Damaged(f"{where}: {error}")
         extra = {
             key: parts[0][key]
             for key in ("group_id", "flags", "description")
@@ -198,8 +212,8 @@ def _bitmap(encoded: str, points: np.ndarray, height: int, width: int) -> Rle:
 def _labels_below(folder: Path, skip: Path) -> set[str]:
     """Labels of the other folders beside a subset."""
     labels = set()
-    for path in folder.glob("*/*.json"):
-        if path.parent != skip:
+    for home in list_folders(folder):
+        for path in list_files(home, ".json") if home != skip else ():
             content = _read_json(path)
             if is_labelme(content):
                 labels |= _labels(path, content)

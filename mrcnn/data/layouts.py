@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ FORMATS = {
 # Folders of annotation files that are no subset by themselves.
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "json")
 COCO_PREFIX = "instances_"
+# Names of one and the same subset.
+SYNONYMS = (("val", "valid", "validation"),)
 
 
 class Layout(NamedTuple):
@@ -60,6 +62,7 @@ class Layout(NamedTuple):
         subsets: names that can be chosen; more than the parts where subsets overlap.
         evidence: what it was told by, for people.
         is_weak: True when another layout explains the same files better.
+        part_evidence: what each part was told by, by its name.
     """
 
     format: str
@@ -67,6 +70,7 @@ class Layout(NamedTuple):
     subsets: tuple[str, ...]
     evidence: str
     is_weak: bool = False
+    part_evidence: Mapping[str, str] = {}
 
 
 def find_layouts(folder: str | Path) -> list[Layout]:
@@ -77,10 +81,7 @@ def find_layouts(folder: str | Path) -> list[Layout]:
     """
     folder = Path(folder)
     found = [*_json_layouts(folder), *_voc_layouts(folder)]
-    found += _mask_folder_layouts(folder)
-    if not any(layout.format == "mask_folders" for layout in found):
-        found += _label_image_layouts(folder)
-    return found
+    return [*found, *_mask_folder_layouts(folder), *_label_image_layouts(folder)]
 
 
 def json_kinds_in(folder: Path) -> dict[Path, str]:
@@ -95,15 +96,26 @@ def match_subset(names, subset: str) -> list[str]:
     """Returns the names that a subset may mean: itself, else those with it as a word.
 
     `val` is a word of `val2017` and `my_val`, not of `minival` or `valminusminival`.
+    Where nothing fits, `val`, `valid` and `validation` stand for one another.
 
     Args:
         names: to choose from.
         subset: as the user calls it.
     """
-    if subset in names:
-        return [subset]
-    word = re.compile(rf"(?<![a-z]){re.escape(subset.lower())}(?![a-z])")
-    return [name for name in names if word.search(name.lower())]
+    names = list(names)
+    for call in (subset, *synonyms(subset)):
+        if call in names:
+            return [call]
+        word = re.compile(rf"(?<![a-z]){re.escape(call.lower())}(?![a-z])")
+        if found := [name for name in names if word.search(name.lower())]:
+            return found
+    return []
+
+
+def synonyms(subset: str) -> list[str]:
+    """Returns what else a subset may be called."""
+    calls = next((calls for calls in SYNONYMS if subset.lower() in calls), ())
+    return [call for call in calls if call != subset.lower()]
 
 
 def describe_folder(folder: Path) -> str:
@@ -135,14 +147,26 @@ def _json_layouts(folder: Path) -> Iterator[Layout]:
             paths = [p for p in paths if p.stem.startswith(COCO_PREFIX)]
         if paths:
             parts = tuple(_name_parts(folder, paths))
-            names = tuple(name for name, _ in parts)
-            yield Layout(kind, parts, names, _some(paths, folder))
+            yield _layout(
+                kind,
+                parts,
+                _some(paths, folder),
+                [str(path.relative_to(folder)) for _, path in parts],
+            )
     paths = [path for path, kind in kinds.items() if kind == "labelme"]
     if paths:
         homes = list(dict.fromkeys(path.parent for path in paths))
         parts = tuple((h.name if h != folder else ".", h) for h in homes)
-        names = tuple(name for name, _ in parts)
-        yield Layout("labelme", parts, names, f"{len(paths)} json files")
+        counts = [sum(path.parent == home for path in paths) for home in homes]
+        files = [f"{count} json files" for count in counts]
+        yield _layout("labelme", parts, f"{len(paths)} json files", files)
+
+
+def _layout(format: str, parts, evidence: str, each: list[str], is_weak=False):
+    """A layout whose parts are its subsets, with the evidence of each."""
+    names = tuple(name for name, _ in parts)
+    told = dict(zip(names, each, strict=True))
+    return Layout(format, parts, names, evidence, is_weak, told)
 
 
 def _name_parts(folder: Path, paths: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -174,9 +198,10 @@ def _mask_folder_layouts(folder: Path) -> Iterator[Layout]:
         names = [home.name for home in homes if home != folder]
         # A split that cannot be read matters to who asks for a subset: it is told then.
         with contextlib.suppress(ValueError):
-            names += [name for name in read_split(folder) if name not in names]
-        if any("valid" in name for name in names):
-            names += [name for name in ("train", "val") if name not in names]
+            split = list(read_split(folder))
+            if any("valid" in name for name in split):
+                split += ["train", "val"]
+            names = list(dict.fromkeys([*names, *split]))
         parts = ((".", folder),)
         yield Layout("mask_folders", parts, tuple(names), _some(homes, folder))
 
@@ -198,7 +223,8 @@ def _label_image_layouts(folder: Path) -> Iterator[Layout]:
         parts = tuple((name, folder) for name in found)
         pairs = next(iter(found.values()))
         beside = pairs[0][0].parent == pairs[0][1].parent
-        yield Layout("label_images", parts, tuple(found), _pair(pairs, folder), beside)
+        each = [_pair(pairs, folder) for pairs in found.values()]
+        yield _layout("label_images", parts, each[0], each, beside)
 
 
 def _pair(pairs, folder: Path) -> str:

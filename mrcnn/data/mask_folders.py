@@ -11,6 +11,7 @@ from mrcnn.data.annotations import Annotation, MaskFile
 from mrcnn.data.class_names import register_classes
 from mrcnn.data.folders import list_folders
 from mrcnn.data.image_files import list_images
+from mrcnn.data.label_images import LABEL_ENDINGS
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"
@@ -104,8 +105,9 @@ def image_folders(home: str | Path) -> list[Path]:
 def find_mask_folders(root: str | Path) -> list[Path]:
     """Returns the folder, or those right below it, that hold a folder per picture.
 
-    At least one picture must have masks, and images/ no more than one picture: what
-    holds several is a subset of `label_images`.
+    At least one picture must have masks, and images/ no more than one picture. Where
+    other folders beside it hold several, none of its masks may be named as the picture:
+    they would be subsets of `label_images`.
 
     Args:
         root: where to look.
@@ -114,17 +116,28 @@ def find_mask_folders(root: str | Path) -> list[Path]:
     if not root.is_dir():
         return []
     for homes in ([root], list_folders(root)):
-        found = [
-            home
-            for home in homes
-            if any(
-                (folder / "masks").is_dir() and len(list_images(folder / "images")) == 1
-                for folder in image_folders(home)
-            )
-        ]
+        found = [home for home in homes if _holds_mask_folders(home)]
         if found:
             return found
     return []
+
+
+def _holds_mask_folders(home: Path) -> bool:
+    """True for a folder that holds a folder per picture."""
+    folders = image_folders(home)
+    pictures = [list_images(folder / "images") for folder in folders]
+    masked = [
+        (folder / "masks", files[0].stem)
+        for folder, files in zip(folders, pictures, strict=True)
+        if len(files) == 1 and (folder / "masks").is_dir()
+    ]
+    if all(len(files) == 1 for files in pictures):
+        return bool(masked)
+    stems = [{path.stem for path in list_images(masks)} for masks, _ in masked]
+    return any(
+        not any(stem + ending in names for ending in ("", *LABEL_ENDINGS))
+        for names, (_, stem) in zip(stems, masked, strict=True)
+    )
 
 
 def read_split(

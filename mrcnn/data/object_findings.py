@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.image_checks import Picture, describe, path_of, read_header, told_size
 from mrcnn.data.image_files import TURNED_ORIENTATIONS
 from mrcnn.data.loading import has_own_masks
@@ -74,7 +73,7 @@ def load_objects(dataset, image_id: int, picture: Picture) -> Objects:
         image_id: inside id.
         picture: what `check_picture` returned of the image.
     """
-    if _draws_annotations(dataset):
+    if getattr(dataset, "draws_annotations", False):
         objects = _from_annotations(dataset, image_id, picture)
     elif has_own_masks(dataset):
         objects = _from_masks(dataset, image_id, picture)
@@ -107,16 +106,6 @@ def _has_size(path: str | None, shape, told) -> bool:
         return shape in (None, told)
     turned = header.orientation in TURNED_ORIENTATIONS
     return told == header.shape or (turned and told == header.shape[::-1])
-
-
-def _draws_annotations(dataset) -> bool:
-    """True when objects are the annotations of an AnnotatedDataset, and no others."""
-    kind = type(dataset)
-    return (
-        isinstance(dataset, AnnotatedDataset)
-        and not dataset.overrides_load_mask
-        and kind.load_object_crops is AnnotatedDataset.load_object_crops
-    )
 
 
 def _from_annotations(dataset, image_id: int, picture: Picture) -> Objects:

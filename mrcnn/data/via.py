@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +18,21 @@ from mrcnn.data.annotations import (
     Shape,
 )
 from mrcnn.data.class_names import choose_names, register_classes
+from mrcnn.data.damaged import Damaged, warn_damaged
+from mrcnn.data.folders import list_folders
 from mrcnn.data.shapes import DEFAULT_LINE_WIDTH, paste
+from mrcnn.data.via_classes import (
+    class_of,
+    find_attribute,
+    via_class_names,
+    via_files_in,
+)
 from mrcnn.data.via_files import read_via
 
 __all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
 
 ROUND_SHAPES = ("circle", "ellipse")
 SHAPES = ("polygon", "rect", *ROUND_SHAPES)
-# Names that people give to the attribute that tells the class.
-CLASS_ATTRIBUTES = ("class", "label", "category", "name", "object", "type")
 
 
 def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape | None:
@@ -127,13 +133,17 @@ class ViaDataset(AnnotatedDataset):
     ) -> None:
         """Adds the images of a VIA file, also those without a region.
 
+        A damaged region is warned of and kept: `validate` lists all of them, and
+        `load_mask` raises.
+
         Args:
             path: the json file, or a folder that holds it and the images.
-            subset: a folder within `path`.
+            subset: a folder within `path`. Class ids are then those of the VIA files
+                of all folders in `path`, so that subsets agree.
             class_attribute: region attribute that names the class. None: the only one
-                that holds texts, or the one of them with a usual name (class, label,
-                category, name, object, type); without any, all objects are of one
-                class.
+                that holds texts (or whole numbers, where none holds texts), or the one
+                of them with a usual name (class, label, category, name, object, type);
+                without any, all objects are of one class.
             classes: names of the classes to load, in the order of their ids; None for
                 all, by the alphabet. Objects of other classes are left out.
             class_name: of the one class, where no attribute tells it.
@@ -152,23 +162,32 @@ class ViaDataset(AnnotatedDataset):
         images = read_via(file)
         folder = file.parent if image_dir is None else Path(image_dir)
         regions = [region for image in images for region in image["regions"]]
-        attribute = _class_attribute(regions, class_attribute, where)
-        found = [_class_of(region, attribute, class_name) for region in regions]
-        names = choose_names((name for name in found if name), classes, where)
-        if not regions and attribute is None and classes is None:
-            names = [class_name]
+        attribute = find_attribute(regions, class_attribute, where)
+        found = [class_of(region, attribute, class_name) for region in regions]
+        all_names = {name for name in found if name}
+        if subset is not None and classes is None:
+            folders = [f for f in list_folders(path) if f != file.parent]
+            others = [other for f in folders for other in via_files_in(f)]
+            all_names |= via_class_names(others, class_attribute, class_name)
+        if not regions and not all_names and classes is None:
+            all_names = {class_name}
+        names = choose_names(all_names, classes, where)
         ids = register_classes(self, source, names)
+        damaged = []
         for image in images:
             annotations = []
             for i, region in enumerate(image["regions"]):
-                name = _class_of(region, attribute, class_name)
+                name = class_of(region, attribute, class_name)
+                if name not in names:
+                    continue
                 try:
                     shape = via_shape(region["shape"], line_width)
-                except ValueError as error:
-                    raise ValueError(
+                except (TypeError, ValueError) as error:
+                    shape = Damaged(
                         f"{where}: region {i} of {image['filename']!r}, {error}"
-                    ) from error
-                if shape is not None and name in names:
+                    )
+                    damaged.append(shape)
+                if shape is not None:
                     extra = {"attributes": region["attributes"]}
                     annotations.append(Annotation(shape, ids[name], extra=extra))
             self.add_image(
@@ -180,6 +199,7 @@ class ViaDataset(AnnotatedDataset):
                 annotations=annotations,
             )
         _warn_left_out(regions, found, attribute, where)
+        warn_damaged(damaged)
 
     def image_reference(self, image_id: int) -> str:
         """Returns the path of the image."""
@@ -196,13 +216,7 @@ def find_via_file(path: str | Path) -> Path:
     path = Path(path)
     if path.is_file():
         return path
-    found = []
-    for file in sorted(path.glob("*.json")):
-        try:
-            if read_via(file):
-                found.append(file)
-        except (KeyError, TypeError, ValueError):
-            continue  # another tool's
+    found = via_files_in(path)
     if not found:
         raise FileNotFoundError(
             f"find_via_file({str(path)!r}): no such file, or a folder without a json "
@@ -236,50 +250,6 @@ def _image_path(folder: Path, name: str) -> str:
     return str(
         beside if beside.is_file() and not (folder / name).is_file() else folder / name
     )
-
-
-def _text_of(value) -> str:
-    """Returns what an attribute says: a text, or the one box that is ticked."""
-    if isinstance(value, Mapping):
-        ticked = [str(option) for option, is_on in value.items() if is_on]
-        return ticked[0] if len(ticked) == 1 else ""
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _class_attribute(regions: Iterable[Mapping], wanted, where: str) -> str | None:
-    """Returns the region attribute that names classes, None if there is none."""
-    names = sorted(
-        {
-            name
-            for region in regions
-            for name, value in region["attributes"].items()
-            if _text_of(value)
-        }
-    )
-    if wanted is not None:
-        if wanted not in names:
-            raise ValueError(
-                f"{where}: class_attribute={wanted!r} names no class in any region; "
-                f"the regions have {names}."
-            )
-        return wanted
-    usual = [name for name in names if name.lower() in CLASS_ATTRIBUTES]
-    for choice in (names, usual):
-        if len(choice) == 1:
-            return choice[0]
-    if names:
-        raise ValueError(
-            f"{where}: several region attributes may name the class, {names}; choose "
-            f"one, class_attribute={names[0]!r}."
-        )
-    return None
-
-
-def _class_of(region: Mapping, attribute: str | None, class_name: str) -> str:
-    """Returns the class of a region, "" where it is not told."""
-    if attribute is None:
-        return class_name
-    return _text_of(region["attributes"].get(attribute))
 
 
 def _warn_left_out(regions, found, attribute, where: str) -> None:

@@ -48,7 +48,8 @@ class VocDataset(AnnotatedDataset):
         its pixels have in SegmentationClass. What the xml says of an object besides
         its name is in `Annotation.extra`: `difficult` and `truncated` (0 or 1), `box`
         (float (y1, x1, y2, x2), orig, half-open: the file's pixels count from 1 and
-        include the last).
+        include the last). Flags that are no number ("Unspecified") are left out, with
+        a warning.
 
         Args:
             root: folder that holds Annotations; or VOCdevkit, or what holds that.
@@ -77,6 +78,12 @@ class VocDataset(AnnotatedDataset):
         class_ids = register_classes(
             self, SOURCE, _class_names(folder, parsed, classes, where)
         )
+        if unread := [flag for image in parsed.values() for flag in image.unread]:
+            warnings.warn(
+                f"{where}: {len(unread)} flags of objects are no number and are left "
+                f"out: {', '.join(sorted(set(unread))[:4])}.",
+                stacklevel=2,
+            )
         for image_id, image in parsed.items():
             annotations = _annotations(image_id, image, masks, class_ids)
             if image_id in masks:

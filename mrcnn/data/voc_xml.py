@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
+FLAGS = ("difficult", "truncated", "occluded")
+
 
 class VocObject(NamedTuple):
     """One <object> of an xml file."""
@@ -23,6 +25,7 @@ class VocImage(NamedTuple):
     height: int | None  # px
     width: int | None
     objects: list[VocObject]
+    unread: tuple[str, ...] = ()  # flags that are no number, as "<difficult>Unknown"
 
 
 def read_voc_xml(path: str | Path) -> VocImage:
@@ -44,12 +47,22 @@ def read_voc_xml(path: str | Path) -> VocImage:
         root = ElementTree.fromstring(Path(path).read_bytes(), parser)
         if root.tag != "annotation":
             raise ValueError(f"its root is <{root.tag}>, not <annotation>")
-        sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
-        height, width = (int(float(side)) if side else None for side in sides)
+        height, width = (
+            int(_number(root, f"size/{side}"))
+            if root.findtext(f"size/{side}")
+            else None
+            for side in ("height", "width")
+        )
         objects = [_read_object(element) for element in root.iterfind("object")]
     except (ElementTree.ParseError, ValueError) as error:
         raise ValueError(f"{where}: no VOC annotation: {error}.") from error
-    return VocImage(height, width, objects)
+    unread = tuple(
+        f"<{key}>{text}"
+        for element in root.iterfind("object")
+        for key in FLAGS
+        if (text := _text(element, key)) and _flag(text) is None
+    )
+    return VocImage(height, width, objects, unread)
 
 
 class _PlainTreeBuilder(ElementTree.TreeBuilder):
@@ -61,26 +74,45 @@ class _PlainTreeBuilder(ElementTree.TreeBuilder):
 
 def _read_object(element: ElementTree.Element) -> VocObject:
     """Parses one <object>."""
-    name = (element.findtext("name") or "").strip()
+    name = _text(element, "name")
     if not name:
         raise ValueError("an <object> has no <name>")
     extra = {}
-    for key in ("difficult", "truncated", "occluded"):
-        text = (element.findtext(key) or "").strip()
-        if text:
-            extra[key] = int(float(text))
-    pose = (element.findtext("pose") or "").strip()
+    for key in FLAGS:
+        if (flag := _flag(_text(element, key))) is not None:
+            extra[key] = flag
+    pose = _text(element, "pose")
     if pose:
         extra["pose"] = pose
     box = None
     if element.find("bndbox") is not None:
-        sides = [
-            element.findtext(f"bndbox/{k}") for k in ("ymin", "xmin", "ymax", "xmax")
-        ]
-        if None in sides:
+        sides = [f"bndbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax")]
+        if any(element.find(side) is None for side in sides):
             raise ValueError(f"the <bndbox> of a {name!r} lacks a side")
-        y1, x1, y2, x2 = (float(side) for side in sides)
+        y1, x1, y2, x2 = (_number(element, side) for side in sides)
         # Pixels count from 1, and ymax and xmax are inside.
         box = (y1 - 1, x1 - 1, y2, x2)
         extra["box"] = box
     return VocObject(name, box, extra)
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    """What stands in a tag below an element, "" without it."""
+    return (element.findtext(path) or "").strip()
+
+
+def _number(element: ElementTree.Element, path: str) -> float:
+    """The number in a tag below an element."""
+    text = _text(element, path)
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"<{path}> is {text!r}, no number") from None
+
+
+def _flag(text: str) -> int | None:
+    """The number that a flag says; None for nothing, or a word."""
+    try:
+        return int(float(text))
+    except (OverflowError, ValueError):
+        return None

@@ -18,7 +18,8 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.engine.weights import atomic_file, is_seed
+from mrcnn.data.atomic import atomic_file
+from mrcnn.engine.layers import is_seed
 
 _STAMP = r"(\d{8}T\d{4})"
 _STATE = re.compile(r"training_state_(\d{4,})\.h5")

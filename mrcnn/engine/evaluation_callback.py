@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from mrcnn.data.atomic import atomic_file
 from mrcnn.engine.inspection import log
 from mrcnn.engine.weights import model_tensors, save_weights
 from mrcnn.evaluation.coco import METRICS, format_metrics
@@ -42,7 +45,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         result: the latest EvaluationResult, or None.
         history: (epoch, numbers by name as in the logs) of each evaluation; epochs
             count from 0, as Keras counts them.
-        best: (epoch, number) of the best evaluation by `monitor`, or None.
+        best: (epoch, number) of the run's best evaluation by `monitor`, or None.
     """
 
     def __init__(
@@ -72,8 +75,9 @@ class EvaluationCallback(keras.callbacks.Callback):
             metrics: names of `mrcnn.evaluation.METRICS` that join the logs.
             config: of the model for inference; None takes that of `mrcnn`.
             save_best: a path, or True for {log_dir}/mask_rcnn_{name}_best.h5: a weight
-                file, written when an evaluation is better than all before since
-                `train` was called.
+                file, written when an evaluation is better than all before in this run,
+                those of earlier calls of `train` and before an interruption too. The
+                number stands beside it in a json file.
             monitor: the number that better means, as "segm_AP50"; None is the AP of
                 the last of iou_types.
             verbose: 1 prints AP, AP50 and AP75.
@@ -119,10 +123,13 @@ class EvaluationCallback(keras.callbacks.Callback):
         self.result: EvaluationResult | None = None
         self.history: list[tuple[int, dict[str, float]]] = []
         self.best: tuple[int, float] | None = None
+        self._run: str | None = None
 
     def on_train_begin(self, logs=None):
-        """Forgets the best of an earlier call of `train`."""
-        self.best = None
+        """Forgets the best of another run; stages and `resume` go on with theirs."""
+        run = str(self.mrcnn.log_dir)
+        if run != self._run:
+            self._run, self.best = run, self._read_best() if self.save_best else None
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluates, if it is time for it, and adds the numbers to the logs."""
@@ -150,12 +157,41 @@ class EvaluationCallback(keras.callbacks.Callback):
             self.best = (epoch, value)
             if self.save_best:
                 save_weights(self.model, self._best_path())
+                self._write_best()
 
     def _best_path(self) -> Path:
         if self.save_best is not True:
             return Path(self.save_best)
         name = f"mask_rcnn_{self.mrcnn.config.NAME.lower()}_best.h5"
         return Path(self.mrcnn.log_dir) / name
+
+    def _write_best(self) -> None:
+        """Writes beside the weights which evaluation they come from."""
+        epoch, value = self.best
+        run = Path(self.mrcnn.log_dir).name
+        best = {"run": run, "epoch": epoch, "monitor": self.monitor, "value": value}
+        with atomic_file(self._best_path().with_suffix(".json")) as path:
+            path.write_text(json.dumps(best) + "\n", encoding="utf-8")
+
+    def _read_best(self) -> tuple[int, float] | None:
+        """The best of this run, if its weights are there."""
+        weights = self._best_path()
+        path = weights.with_suffix(".json")
+        if not (weights.is_file() and path.is_file()):
+            return None
+        try:
+            best = json.loads(path.read_text(encoding="utf-8"))
+            run = Path(self.mrcnn.log_dir).name
+            if (best["run"], best["monitor"]) != (run, self.monitor):
+                return None
+            return int(best["epoch"]), float(best["value"])
+        except (KeyError, TypeError, ValueError) as error:
+            warnings.warn(
+                f"EvaluationCallback(save_best): {path} can't be read ({error!r}); the "
+                f"next evaluation replaces {weights.name}, whatever its number.",
+                stacklevel=2,
+            )
+            return None
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

@@ -45,7 +45,7 @@ def layer_table(backbone: str) -> dict[str, str]:
     Raises:
         ValueError: keras.applications has no such backbone.
     """
-    _check_backbone(backbone)
+    _check_backbone(backbone, f"layer_table(backbone={_shown(backbone)})")
     table = {"conv1_conv": "conv1", "conv1_bn": "bn_conv1"}
     for stage, num_blocks in enumerate(STAGE_BLOCKS[backbone], 2):
         for ix in range(num_blocks):
@@ -64,12 +64,17 @@ def is_applications_file(tensors: Mapping[str, np.ndarray]) -> bool:
     return "conv1_conv/kernel" in tensors
 
 
-def check_architecture(tensors: Mapping[str, np.ndarray], backbone: str) -> None:
+def check_architecture(
+    tensors: Mapping[str, np.ndarray],
+    backbone: str,
+    function: str = "check_architecture()",
+) -> None:
     """Checks that a file of keras.applications holds a backbone, layer for layer.
 
     Args:
         tensors: arrays by "layer/variable".
         backbone: "resnet50" or "resnet101".
+        function: "name(argument=value)" of what the user called, for the message.
 
     Raises:
         ValueError: another depth, or another kind of ResNet.
@@ -86,7 +91,7 @@ def check_architecture(tensors: Mapping[str, np.ndarray], backbone: str) -> None
     else:
         what = f"it has a layer {min(found - wanted)}"
     raise ValueError(
-        f"load_weights(): the file isn't the {backbone} of keras.applications: {what}. "
+        f"{function}: the file isn't the {backbone} of keras.applications: {what}. "
         'load_weights("imagenet") takes the right one; or set BACKBONE to that of the '
         "file."
     )
@@ -170,14 +175,18 @@ def expected_mean(channels: int) -> np.ndarray:
     return np.array([*MEAN_RGB, *[average] * (channels - len(MEAN_RGB))])
 
 
-def check_config(config) -> None:
+def check_config(config, function: str = "get_imagenet_weights()") -> None:
     """Checks that there are ImageNet weights for the backbone of a Config.
+
+    Args:
+        config: a Config.
+        function: "name(argument=value)" of what the user called, for the message.
 
     Raises:
         ValueError: another backbone than ResNet-50 or 101, or with GroupNorm, or of
             another width.
     """
-    _check_backbone(config.BACKBONE)
+    _check_backbone(config.BACKBONE, function)
     for name, needed, why in (
         ("NORM", "batch", "they come with statistics of BatchNorm"),
         ("BACKBONE_WIDTH", 64, "they were trained with that width"),
@@ -185,7 +194,7 @@ def check_config(config) -> None:
         value = getattr(config, name)
         if value != needed:
             raise ValueError(
-                f"ImageNet weights don't fit {name}={value!r}: {why}. Set "
+                f"{function}: ImageNet weights don't fit {name}={value!r}: {why}. Set "
                 f"{name} = {needed!r}, or train without them."
             )
 
@@ -203,7 +212,7 @@ def imagenet_file(backbone: str, verbose: int = 1) -> Path:
         ValueError: keras.applications has no such backbone.
         DownloadError: the file could not be fetched.
     """
-    _check_backbone(backbone)
+    _check_backbone(backbone, f"imagenet_file(backbone={_shown(backbone)})")
     name, md5 = FILES[backbone]
     home = os.environ.get("KERAS_HOME") or Path("~", ".keras")
     of_keras = Path(home).expanduser() / "models" / name
@@ -212,16 +221,22 @@ def imagenet_file(backbone: str, verbose: int = 1) -> Path:
     return download(BASE_URL + name, cache_dir() / name, md5=md5, verbose=verbose)
 
 
-def _check_backbone(backbone) -> None:
+def _shown(backbone) -> str:
+    if callable(backbone):
+        return getattr(backbone, "__name__", type(backbone).__name__)
+    return repr(backbone)
+
+
+def _check_backbone(backbone, function: str) -> None:
     if isinstance(backbone, str) and backbone in FILES:
         return
     if callable(backbone):
-        name = getattr(backbone, "__name__", type(backbone).__name__)
         advice = "load_weights(path) takes a file with the names of its own layers"
     else:
-        name, advice = repr(backbone), 'NORM = "group" learns from scratch'
+        advice = 'NORM = "group" learns from scratch'
     raise ValueError(
-        f"There are no ImageNet weights for BACKBONE={name}, only for "
+        f"{function}: there are no ImageNet weights for BACKBONE={_shown(backbone)}, "
+        "only for "
         f"{' and '.join(map(repr, FILES))}. Take one of these; or, for this backbone, "
         f"{advice}."
     )

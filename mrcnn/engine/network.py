@@ -9,10 +9,10 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.engine import pretrained, weights
+from mrcnn.engine import optimizer_state, pretrained, weights
 from mrcnn.engine.weights import WeightsReport
 
-KERAS_WEIGHTS = (".weights.h5", ".weights.json")
+KERAS_WEIGHTS = ".weights.h5"
 OLD_WEIGHTS = (".h5", ".hdf5")
 
 
@@ -29,16 +29,14 @@ class Network(keras.Model):
         filepath: str | os.PathLike,
         overwrite: bool = True,
         save_format: str | None = None,
-        **kwargs,
     ) -> None:
         """Writes the weights of all layers.
 
         Args:
             filepath: "x.h5" gets the old layout, readable by the old packages;
-                "x.weights.h5" (or "x.weights.json") the one of Keras 3.
+                "x.weights.h5" the one of Keras 3, with the optimizer.
             overwrite: False makes an existing file an error.
             save_format: "h5" writes the old layout whatever the ending.
-            **kwargs: of `keras.Model.save_weights`, for the layout of Keras 3.
 
         Raises:
             FileExistsError: the file exists and `overwrite` is False.
@@ -56,7 +54,7 @@ class Network(keras.Model):
                 'out and end the path in ".h5".'
             )
         if save_format is None and path.name.endswith(KERAS_WEIGHTS):
-            super().save_weights(path, overwrite=True, **kwargs)
+            super().save_weights(path, overwrite=True)
         elif save_format == "h5" or path.name.endswith(OLD_WEIGHTS):
             weights.save_weights(self, path)
         else:
@@ -74,6 +72,9 @@ class Network(keras.Model):
         skip_mismatch: bool = False,
     ) -> WeightsReport:
         """Loads a weight file by layer name, all or nothing.
+
+        A compiled model also gets the state of the optimizer from an "x.weights.h5"
+        that holds one; where that doesn't fit, it keeps its own, with a warning.
 
         Args:
             filepath: a file in any layout that `MaskRCNN.load_weights` reads.
@@ -93,9 +94,17 @@ class Network(keras.Model):
         if strict is None:
             strict = not skip_mismatch
         report, _ = pretrained.load_file(
-            self, filepath, exclude=exclude, strict=bool(strict)
+            self, filepath, exclude=exclude, strict=bool(strict), stacklevel=3
         )
+        if getattr(self, "optimizer", None) is not None:
+            optimizer_state.restore(self, filepath, stacklevel=3)
         return report
+
+    def __call__(self, *args, **kwargs):
+        """Returns the outputs as tensors; the inputs as in `predict`."""
+        if args:
+            args = (self._without_anchors(args[0]), *args[1:])
+        return super().__call__(*args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Returns the outputs on whole arrays, in the order of the model's outputs.

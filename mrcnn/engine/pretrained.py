@@ -18,9 +18,10 @@ import numpy as np
 
 from mrcnn.data.downloads import COCO_MODEL_URL, download
 from mrcnn.engine import imagenet
-from mrcnn.engine.layers import HEADS, weighted_layers
+from mrcnn.engine.inspection import log
+from mrcnn.engine.layers import HEADS, leaf_layers, parameters, weighted_layers
 from mrcnn.engine.weight_files import read_weights
-from mrcnn.engine.weights import WeightsReport, assign_tensors
+from mrcnn.engine.weights import WeightsReport, assign_tensors, model_tensors
 
 logger = logging.getLogger("mrcnn")
 
@@ -29,6 +30,12 @@ WORDS = ("coco", "imagenet", "last")
 _OLD_KERAS_FILE = "tf_dim_ordering_tf_kernels"
 _COCO_FILE = Path(COCO_MODEL_URL).name
 _FIRST_KERNEL = "conv1/kernel"
+# What the old package computed, which its weights were trained with.
+_OF_THE_OLD_PACKAGE = {
+    "STEM_POOL": "same",
+    "ROI_OP": "crop",
+    "ROI_LEVEL_ROUNDING": "round",
+}
 # A MEAN_PIXEL this far (0..255) from that of the weights draws a warning. RGB taken
 # for BGR is 20 away.
 _FAR_FROM_MEAN = 10.0
@@ -71,7 +78,8 @@ def load(
 ) -> tuple[WeightsReport, Path]:
     """Loads what `resolve` finds into a MaskRCNN; returns the report and the path.
 
-    Logs one line, and warns where the Config isn't what the weights were trained with.
+    Warns where the Config isn't what the weights were trained with. The line that
+    `load_file` logs is printed where nobody has set up logging.
 
     Args:
         mrcnn: a MaskRCNN.
@@ -86,10 +94,15 @@ def load(
     path = resolve(mrcnn, filepath)
     config, model = mrcnn.config, mrcnn.keras_model
     report, is_imagenet = load_file(
-        model, path, exclude=exclude, strict=strict is not False, config=config
+        model,
+        path,
+        exclude=exclude,
+        strict=strict is None or bool(strict),
+        config=config,
+        is_printed=True,
+        stacklevel=4,
     )
-    logger.info("%s: %s", path, report.summary())
-    for text in _differences(path, is_imagenet, mrcnn.mode, config):
+    for text in _differences(path, is_imagenet, config):
         warnings.warn(f"load_weights({str(filepath)!r}): {text}", stacklevel=3)
     return report, path
 
@@ -101,12 +114,15 @@ def load_file(
     exclude: Iterable[str] | None = None,
     strict: bool = True,
     config=None,
+    is_printed: bool = False,
+    stacklevel: int = 2,
 ) -> tuple[WeightsReport, bool]:
     """Loads a weight file of any origin; returns (report, whether of ImageNet).
 
     A file without heads, of keras.applications or of a classifier with our names,
-    fills the backbone and needs nothing else. A first kernel for RGB is adapted where
-    the model has another number of channels; see `imagenet.adapt_first_convolution`.
+    fills the backbone of a model to be trained and needs nothing else. A first kernel
+    for RGB is adapted where the model has another number of channels; see
+    `imagenet.adapt_first_convolution`. Logs one line.
 
     Args:
         model: a Keras model; unchanged when an error is raised.
@@ -114,34 +130,47 @@ def load_file(
         exclude: names of layers that keep their present weights.
         strict: False loads what fits.
         config: the Config the model was made from; tells more in errors.
+        is_printed: whether the line is printed where logging would not show it.
+        stacklevel: that of warnings; 2 is the caller.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file can't be read or doesn't fit.
+        ValueError: the file can't be read or doesn't fit; or, strict, it has no heads
+            and the model is for inference. Of ImageNet files that is a warning.
     """
     exclude = {exclude} if isinstance(exclude, str) else set(exclude or ())
     tensors, adapted = read_weights(path, model), []
-    is_imagenet = imagenet.is_applications_file(tensors)
+    function = f"load_weights(filepath={str(path)!r})"
+    # A backbone made with keras.applications has these names itself.
+    is_imagenet = imagenet.is_applications_file(
+        tensors
+    ) and not imagenet.is_applications_file(model_tensors(model))
     if is_imagenet:
         if config is not None:
-            imagenet.check_config(config)
-        backbone, epsilon = _backbone_of(model)
-        if strict:
-            imagenet.check_architecture(tensors, backbone)
-        tensors = imagenet.convert(tensors, backbone, epsilon)
-        adapted = [name for name in tensors if name.endswith("/gamma")]
-        adapted.insert(0, _FIRST_KERNEL)
-    needed = None
+            imagenet.check_config(config, function)
+        tensors = _converted(tensors, model, strict, function)
+        adapted = [_FIRST_KERNEL, *(n for n in tensors if n.endswith("/gamma"))]
+    needed, unfilled = None, []
     if _is_backbone_only(tensors, model):
-        needed = _backbone_layers(model)
-        _check_norms(model, tensors, path)
-    if needed and _OLD_KERAS_FILE in Path(path).name and not is_imagenet:
+        needed, unfilled = _backbone_layers(model), _heads_to_fill(model, exclude)
+        _check_norms(model, tensors, function)
+    is_old_file = needed and _OLD_KERAS_FILE in Path(path).name and not is_imagenet
+    if is_old_file and np.ndim(tensors.get(_FIRST_KERNEL)) == 4:
         is_imagenet = True
         tensors[_FIRST_KERNEL] = imagenet.bgr_to_rgb(tensors[_FIRST_KERNEL])
         adapted.append(_FIRST_KERNEL)
     if (kernel := _adapted_kernel(tensors, model)) is not None:
         tensors[_FIRST_KERNEL] = kernel
         adapted = list(dict.fromkeys([_FIRST_KERNEL, *adapted]))
+    without_heads = ""
+    if unfilled and _is_for_inference(model):
+        without_heads = (
+            f"{function}: the file holds a backbone only; the heads are random, and so "
+            "would be the detections. Load it into a model for training, train, then "
+            "load the checkpoint"
+        )
+        if strict and not is_imagenet:
+            raise ValueError(f"{without_heads}; or pass strict=False.")
     report = assign_tensors(
         model,
         tensors,
@@ -150,8 +179,23 @@ def load_file(
         strict=strict,
         needed=needed,
         adapted=[name for name in adapted if name.split("/")[0] not in exclude],
+        stacklevel=stacklevel + 1,
     )
+    if without_heads:
+        warnings.warn(f"{without_heads}.", stacklevel=stacklevel)
+    line = f"{path}: {report.summary()}"
+    if unfilled:
+        line += f"; not in the file, left as they are: {', '.join(unfilled)}"
+    _tell(line, is_printed)
     return report, is_imagenet
+
+
+def _tell(line: str, is_printed: bool) -> None:
+    """Logs a line; prints it instead where nobody has set up logging, if it is to."""
+    if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
+        logger.info(line)
+    elif is_printed and logger.level == logging.NOTSET:
+        log(line)
 
 
 def _is_head(layer_name: str) -> bool:
@@ -163,23 +207,46 @@ def _backbone_layers(model: keras.Model) -> set[str]:
     return {name for name in names if not _is_head(name)}
 
 
+def _heads_to_fill(model: keras.Model, exclude: set[str]) -> list[str]:
+    """Returns the names of the heads with weights that are not excluded."""
+    return [
+        layer.name
+        for parents, layer in leaf_layers(model)
+        if _is_head(layer.name)
+        and parameters(layer)
+        and not exclude & {layer.name, *parents}
+    ]
+
+
+def _is_for_inference(model: keras.Model) -> bool:
+    return any(layer.name == "mrcnn_detection" for layer in model.layers)
+
+
 def _is_backbone_only(tensors, model: keras.Model) -> bool:
     layers = {name.split("/")[0] for name in tensors}
     return not any(map(_is_head, layers)) and bool(layers & _backbone_layers(model))
 
 
-def _check_norms(model: keras.Model, tensors, path) -> None:
+def _check_norms(model: keras.Model, tensors, function: str) -> None:
     """Refuses statistics of BatchNorm that a model with GroupNorm would do without."""
     for layer in weighted_layers(model):
         statistics = f"{layer.name}/moving_variance"
         if statistics in tensors and not hasattr(layer, "moving_variance"):
             raise ValueError(
-                f"load_weights(filepath={str(path)!r}): the model has no place for "
+                f"{function}: the model has no place for "
                 f'{statistics}; set NORM = "batch", which the file was trained with.'
             )
 
 
-def _backbone_of(model: keras.Model) -> tuple[str, float]:
+def _converted(tensors, model: keras.Model, strict: bool, function: str) -> dict:
+    """Returns the tensors of keras.applications under our names, for a model."""
+    backbone, epsilon = _backbone_of(model, function)
+    if strict:
+        imagenet.check_architecture(tensors, backbone, function)
+    return imagenet.convert(tensors, backbone, epsilon)
+
+
+def _backbone_of(model: keras.Model, function: str) -> tuple[str, float]:
     """Returns the name of a model's backbone and the epsilon of its BatchNorm."""
     names = _backbone_layers(model)
     for backbone in imagenet.FILES:
@@ -188,7 +255,7 @@ def _backbone_of(model: keras.Model) -> tuple[str, float]:
             if isinstance(norm, keras.layers.BatchNormalization):
                 return backbone, norm.epsilon
     raise ValueError(
-        "load_weights(): the file holds ImageNet weights of keras.applications; the "
+        f"{function}: the file holds ImageNet weights of keras.applications; the "
         f"model's backbone has to be {' or '.join(imagenet.FILES)} with BatchNorm."
     )
 
@@ -209,22 +276,21 @@ def _adapted_kernel(tensors, model: keras.Model) -> np.ndarray | None:
     return imagenet.adapt_first_convolution(kernel, channels)
 
 
-def _differences(path: Path, is_imagenet: bool, mode: str, config) -> list[str]:
+def _differences(path: Path, is_imagenet: bool, config) -> list[str]:
     """Returns in what a Config differs from what known weights were trained with."""
     is_coco = path.name == _COCO_FILE
     texts = []
-    if is_imagenet and mode == "inference":
-        texts.append(
-            "ImageNet weights fill the backbone only; the heads are random, and so are "
-            "detections. Train, then load the checkpoint."
-        )
     if is_imagenet or is_coco:
         texts += _mean_difference(config)
-    if is_coco and config.STEM_POOL != "same" and not callable(config.BACKBONE):
-        texts.append(
-            f"these weights were trained with STEM_POOL = 'same'; "
-            f"{config.STEM_POOL!r} shifts their features."
-        )
+    for name, trained in _OF_THE_OLD_PACKAGE.items() if is_coco else ():
+        value = getattr(config, name)
+        # A backbone of the user's own has its own stem.
+        is_unused = name == "STEM_POOL" and callable(config.BACKBONE)
+        if value != trained and not is_unused:
+            texts.append(
+                f"these weights were trained with {name} = {trained!r}; {value!r} "
+                "shifts their features."
+            )
     if is_imagenet and config.STEM_POOL != "pad":
         logger.info(
             "ImageNet weights were trained with STEM_POOL = 'pad'; with %r, as in the "

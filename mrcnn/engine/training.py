@@ -24,6 +24,7 @@ from mrcnn.engine.callbacks import (
     EpochTracker,
     StateWriter,
 )
+from mrcnn.engine.evaluation_callback import EvaluationCallback
 from mrcnn.engine.graph import apply_loss_terms
 from mrcnn.engine.history import HistoryWriter
 from mrcnn.engine.inspection import log
@@ -62,6 +63,7 @@ def run_training(
     for dataset in (train_dataset, val_dataset):
         if dataset is not None:
             _check_dataset(dataset, config)
+    _check_same_classes(train_dataset, val_dataset, custom_callbacks)
     if not config.USE_RPN_ROIS:
         raise ValueError(
             "train(): USE_RPN_ROIS=False takes rois from the input input_rois, which "
@@ -224,6 +226,23 @@ def _check_dataset(dataset, config) -> None:
             "with add_image() and call prepare()."
         )
     config.validate(num_dataset_classes=dataset.num_classes)
+
+
+def _check_same_classes(train_dataset, val_dataset, callbacks) -> None:
+    """Raises when a data set to measure on numbers its classes in another way."""
+    others = {"val_dataset": val_dataset}
+    for callback in callbacks or ():
+        if isinstance(callback, EvaluationCallback):
+            others["EvaluationCallback"] = callback.dataset
+    names = list(train_dataset.class_names)
+    for where, dataset in others.items():
+        if dataset is not None and list(dataset.class_names) != names:
+            raise ValueError(
+                f"train({where}): its classes {list(dataset.class_names)} are not "
+                f"those of train_dataset, {names}, or in another order: a class id "
+                "would mean one class in training and another in validation. Register "
+                "the same names in the same order in both."
+            )
 
 
 def _validation_generator(dataset, config) -> DataGenerator:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import h5py
 import keras
 import numpy as np
 
+from mrcnn.data.file_kinds import HDF5_SIGNATURE, is_web_page
 from mrcnn.engine.weight_layouts import (
     Known,
     UnreadableError,
@@ -24,13 +26,23 @@ from mrcnn.engine.weight_layouts import (
     old_entries,
 )
 
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _WEIGHTS_MEMBER, _CONFIG_MEMBER = "model.weights.h5", "config.json"  # of a .keras
 
+# What h5py raises for damaged bytes: a string of an unknown encoding is a TypeError, a
+# group that became a tensor an AttributeError, a size no memory has a MemoryError.
+DAMAGED = (
+    OSError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    MemoryError,
+)
+
 # First bytes of what people take for a weight file -> (what it is, what to do).
 _FOREIGN = (
-    (rb"\s*<(!doctype|html|head|body|\?xml)", "a web page", "download the file itself"),
     (
         rb"version https://git-lfs",
         "a Git LFS pointer, not the file it points to",
@@ -71,7 +83,8 @@ def read_weights(
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
         raise FileNotFoundError(
-            f"load_weights(path={str(path)!r}): {what}; pass the path of a weight file."
+            f"load_weights(filepath={str(path)!r}): {what}; pass the path of a "
+            "weight file."
         )
     cut_off = "that is cut off or damaged ({}); download or save it again"
     try:
@@ -79,11 +92,11 @@ def read_weights(
             return _read(opened, Known.of(model))
     except UnreadableError as error:
         fault, cause = str(error), error.__cause__
-    except (zipfile.BadZipFile, json.JSONDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError) as error:
         fault, cause = f"a ZIP archive {cut_off.format(error)}", error
-    except (OSError, KeyError, RuntimeError) as error:
+    except DAMAGED as error:
         fault, cause = f"an HDF5 file {cut_off.format(error)}", error
-    raise ValueError(f"load_weights(path={str(path)!r}): {fault}.") from cause
+    raise ValueError(f"load_weights(filepath={str(path)!r}): {fault}.") from cause
 
 
 @contextmanager
@@ -95,7 +108,7 @@ def _open(path: Path) -> Iterator[_Opened]:
     if head.startswith(_ZIP_SIGNATURE):
         with _open_archive(path) as opened:
             yield opened
-    elif head.startswith(_HDF5_SIGNATURE[: len(head)]) or h5py.is_hdf5(path):
+    elif head.startswith(HDF5_SIGNATURE[: len(head)]) or h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             yield _Opened(file, None)
     else:
@@ -121,6 +134,8 @@ def _open_archive(path: Path) -> Iterator[_Opened]:
 
 def _foreign(head: bytes) -> str:
     begin = f"it begins with {head[:24]!r}"
+    if is_web_page(head):
+        return f"not HDF5 but a web page ({begin}); download the file itself"
     for pattern, what, remedy in _FOREIGN:
         if re.match(pattern, head, re.IGNORECASE):
             return f"not HDF5 but {what} ({begin}); {remedy}"

@@ -177,7 +177,14 @@ def keras_3_entries(
     # Keras 2.12 and 2.13 wrote this layout under a longer name.
     key = "layers" if "layers" in file else "_layer_checkpoint_dependencies"
     groups = list(_groups(file[key], "layers", ()))
-    if any(group.names for group in groups):
+    nameless = [group.path for group in groups if not group.names]
+    if len(nameless) < len(groups):
+        if nameless:
+            raise UnreadableError(
+                f"one in which some layers have no name ({nameless[0]}), as in a "
+                "part of weights that Keras split over several files; save them whole, "
+                "without max_shard_size"
+            )
         layer_of = {group.path: _innermost(group.names, known) for group in groups}
     elif config is not None:
         places = dict(_config_places(config))

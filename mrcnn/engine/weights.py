@@ -7,6 +7,7 @@ and is loaded, or the model stays as it was and the error says what is missing.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
@@ -16,14 +17,12 @@ import keras
 import numpy as np
 
 from mrcnn.data.atomic import atomic_file
-from mrcnn.engine.layers import is_seed, leaf_layers, parameters
+from mrcnn.engine.layers import HEADS, leaf_layers, parameters
 from mrcnn.engine.weight_files import read_weights
 
 __all__ = [
     "WeightsReport",
     "assign_tensors",
-    "atomic_file",
-    "is_seed",
     "load_weights",
     "model_tensors",
     "read_weights",
@@ -34,6 +33,9 @@ __all__ = [
 # and has no weights; old scripts name it all the same.
 _CLASS_LAYERS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
 _EXCLUDE_CLASSES = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
+
+# What changes the shapes of many heads at once; fpn_* are the inputs of all others.
+_HEAD_SIZES = {"fpn_": "TOP_DOWN_PYRAMID_SIZE", "mrcnn_mask_": "MASK_HEAD_CHANNELS"}
 
 # The layout is that of Keras 2: readers that ask for the version do what fits it.
 _LAYOUT_VERSION = b"2.15.0"
@@ -127,7 +129,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
 def load_weights(
     model: keras.Model,
-    path: str | os.PathLike,
+    filepath: str | os.PathLike,
     exclude: Iterable[str] = (),
     strict: bool = True,
 ) -> WeightsReport:
@@ -135,7 +137,7 @@ def load_weights(
 
     Args:
         model: a Keras model; unchanged when an error is raised.
-        path: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`.
+        filepath: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`.
         exclude: see `assign_tensors`.
         strict: see `assign_tensors`.
 
@@ -146,9 +148,14 @@ def load_weights(
         FileNotFoundError: there is no such file.
         ValueError: the file can't be read, or `assign_tensors` refuses it.
     """
-    tensors = read_weights(path, model)
+    tensors = read_weights(filepath, model)
     return assign_tensors(
-        model, tensors, source=str(path), exclude=exclude, strict=strict
+        model,
+        tensors,
+        source=str(filepath),
+        exclude=exclude,
+        strict=strict,
+        stacklevel=3,
     )
 
 
@@ -161,6 +168,7 @@ def assign_tensors(
     strict: bool = True,
     needed: Collection[str] | None = None,
     adapted: Collection[str] = (),
+    stacklevel: int = 2,
 ) -> WeightsReport:
     """Gives a model the tensors of its names; all or nothing.
 
@@ -175,6 +183,7 @@ def assign_tensors(
             error, nor are tensors that the model has no place for. None means that file
             and model must be of one structure.
         adapted: names of tensors that were changed on the way, for the report.
+        stacklevel: that of warnings; 2 is the caller.
 
     Returns:
         A WeightsReport.
@@ -211,15 +220,16 @@ def assign_tensors(
     faults = _faults(report, variables, around, needed)
     if not report.matched:
         raise ValueError(
-            f"load_weights(path={source!r}): nothing in it fits the model, whose "
+            f"load_weights(filepath={source!r}): nothing in it fits the model, whose "
             f"tensors are called {list(variables)[:3]}, its own {list(tensors)[:3]}; "
             "pass a file written for this architecture."
         )
     if faults and strict:
-        raise ValueError(f"load_weights(path={source!r}): {faults}")
+        raise ValueError(f"load_weights(filepath={source!r}): {faults}")
     if faults:
         warnings.warn(
-            f"load_weights(path={source!r}, strict=False): {faults}", stacklevel=2
+            f"load_weights(filepath={source!r}, strict=False): {faults}",
+            stacklevel=stacklevel,
         )
     # All values are converted before the first is assigned: nothing fails in between.
     values = {
@@ -228,9 +238,9 @@ def assign_tensors(
     }
     if broken := [n for n, value in values.items() if not np.isfinite(value).all()]:
         warnings.warn(
-            f"load_weights(path={source!r}): not all values are finite in "
+            f"load_weights(filepath={source!r}): not all values are finite in "
             f"{', '.join(broken)}; the training diverged, take an earlier checkpoint.",
-            stacklevel=2,
+            stacklevel=stacklevel,
         )
     for name, value in values.items():
         variables[name].assign(value)
@@ -281,7 +291,7 @@ def _faults(
     else:
         lines.append(
             f"written for another architecture, {len(layers)} layers differ; check "
-            "BACKBONE and NORM, or load what fits with strict=False."
+            f"{_suspect(layers)}, or load what fits with strict=False."
         )
     if missing:
         lines.append(f"The file has no {', '.join(missing)}.")
@@ -290,6 +300,15 @@ def _faults(
     if unexpected:
         lines.append(f"The model has no place for {', '.join(unexpected)}.")
     return " ".join(lines)
+
+
+def _suspect(layers: Collection[str]) -> str:
+    """Returns the attributes of Config that make many layers differ."""
+    if all(re.fullmatch(HEADS, layer) for layer in layers):
+        for prefix, attribute in _HEAD_SIZES.items():
+            if any(layer.startswith(prefix) for layer in layers):
+                return attribute
+    return "BACKBONE and NORM"
 
 
 def _other_classes(mismatched: Mapping[str, list[tuple[int, ...]]]) -> str:

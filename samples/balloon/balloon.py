@@ -21,7 +21,7 @@ from skimage.color import gray2rgb, rgb2gray
 from tqdm import tqdm
 
 from mrcnn import utils
-from mrcnn.config import Config
+from mrcnn.config import Config, SmallConfig
 from mrcnn.data import recipes, via
 from mrcnn.data.image_files import list_images, read_image
 from mrcnn.data.memory import InMemoryDataset
@@ -50,32 +50,17 @@ class BalloonConfig(Config):
     FROM_SCRATCH = False
 
 
-class SmallBalloonConfig(BalloonConfig):
+class SmallBalloonConfig(SmallConfig, BalloonConfig):
     """A small network for machines without a GPU, trained from scratch."""
 
     NAME = "smallballoon"
-    BACKBONE = "resnet18"
-    BACKBONE_WIDTH = 32
-    NORM = "group"
-    TOP_DOWN_PYRAMID_SIZE = 64
-    RPN_CHANNELS = 64
-    MASK_HEAD_CHANNELS = 64
-    FPN_CLASSIF_FC_LAYERS_SIZE = 256
-    ROI_OP = "align"
     IMAGE_MIN_DIM = 384
     IMAGE_MAX_DIM = 448
     # Two a level, half an octave apart: 10 px and 300 px both match at IoU 0.7.
     RPN_ANCHOR_SCALES = ((11, 16), (23, 32), (45, 64), (90, 128), (181, 256))
-    POST_NMS_ROIS_TRAINING = 400
     POST_NMS_ROIS_INFERENCE = 300
-    TRAIN_ROIS_PER_IMAGE = 64
     MAX_GT_INSTANCES = 50
-    STEPS_PER_EPOCH = 100
     KEEP_CHECKPOINTS = 2
-    OPTIMIZER = "adamw"
-    WEIGHT_DECAY = 0.05
-    LEARNING_RATE_SCHEDULE = "cosine"
-    LEARNING_RATE_WARMUP_STEPS = 200
     LEARNING_RATE_WARMUP_FACTOR = 0.1
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_CLASS_RULE = "all"
@@ -128,6 +113,15 @@ def make_dataset(dataset_dir, subset):
     dataset.load_balloon(dataset_dir, subset)
     dataset.prepare()
     return dataset
+
+
+def check(dataset_dir, config):
+    """Print what is wrong with photographs and outlines; raise where it's an error."""
+    train_set, val_set = (make_dataset(dataset_dir, s) for s in ("train", "val"))
+    for dataset, other in ((train_set, val_set), (val_set, None)):
+        report = dataset.validate(config, against=other)
+        report.raise_for_errors()
+        print(report)  # warnings, if any
 
 
 def make_augmentation(config, dataset):
@@ -232,6 +226,8 @@ def make_parser():
     train_command.add_argument("--epochs", type=int, help="in total")
     train_command.add_argument("--seed", type=int, default=0)
     train_command.add_argument("--resume", action="store_true", help="the newest run")
+    skip = "train without looking for damaged data first"
+    train_command.add_argument("--no-check", action="store_true", help=skip)
     return parser
 
 
@@ -275,6 +271,12 @@ def main(argv=None):
     elif args.command == "evaluate":
         config.DETECTION_MIN_CONFIDENCE = 0.0  # AP needs the whole ranking
         config.DETECTION_CLASS_RULE = "all"
+
+    if training and not args.no_check:
+        try:
+            check(args.dataset, config)
+        except ValueError as error:
+            parser.error(f"{error}\n--no-check trains all the same")
 
     from mrcnn.model import MaskRCNN
 

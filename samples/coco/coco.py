@@ -19,7 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mrcnn import evaluation, visualize
-from mrcnn.config import Config
+from mrcnn.config import Config, SmallConfig
 from mrcnn.data import coco as coco_data
 from mrcnn.data.coco_export import detections_to_coco
 
@@ -47,28 +47,14 @@ class CocoConfig(Config):
     WEIGHTS = None  # must be named
 
 
-class SmallCocoConfig(CocoConfig):
+class SmallCocoConfig(SmallConfig, CocoConfig):
     """A small network for machines without a GPU, trained from scratch."""
 
     NAME = "smallcoco"
-    BACKBONE = "resnet18"
-    BACKBONE_WIDTH = 32
-    NORM = "group"
-    TOP_DOWN_PYRAMID_SIZE = 64
-    RPN_CHANNELS = 64
-    MASK_HEAD_CHANNELS = 64
-    FPN_CLASSIF_FC_LAYERS_SIZE = 256
-    ROI_OP = "align"
     IMAGE_MIN_DIM = 320
     IMAGE_MAX_DIM = 384
     RPN_ANCHOR_SCALES = (12, 24, 48, 96, 192)
-    POST_NMS_ROIS_TRAINING = 400
     POST_NMS_ROIS_INFERENCE = 300
-    TRAIN_ROIS_PER_IMAGE = 64
-    OPTIMIZER = "adamw"
-    WEIGHT_DECAY = 0.05
-    LEARNING_RATE_SCHEDULE = "cosine"
-    LEARNING_RATE_WARMUP_STEPS = 200
     LEARNING_RATE_WARMUP_FACTOR = 0.1
     DETECTION_CLASS_RULE = "all"
 
@@ -194,8 +180,6 @@ def load_weights(model, weights):
     """Load "coco", "last", "imagenet", "none", or a file."""
     if weights == "coco" and COCO_WEIGHTS_PATH.is_file():  # else it is fetched
         weights = COCO_WEIGHTS_PATH
-    elif weights == "last":
-        weights = model.find_last()
     if weights != "none":
         model.load_weights(weights, by_name=True)
 

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mrcnn import evaluation, visualize
-from mrcnn.config import Config
+from mrcnn.config import Config, SmallConfig
 from mrcnn.data.mask_folders import MaskFolderDataset
 from mrcnn.evaluation.dsb2018_csv import (  # noqa: F401  (old names of this script)
     HEADER,
@@ -77,26 +77,14 @@ class NucleusInferenceConfig(NucleusConfig):
     RPN_NMS_THRESHOLD = 0.7
 
 
-class SmallNucleusConfig(NucleusConfig):
+class SmallNucleusConfig(SmallConfig, NucleusConfig):
     """A small network for machines without a GPU, trained from scratch."""
 
     NAME = "smallnucleus"
-    BACKBONE = "resnet18"
-    BACKBONE_WIDTH = 32
-    NORM = "group"
-    TOP_DOWN_PYRAMID_SIZE = RPN_CHANNELS = MASK_HEAD_CHANNELS = 64
-    FPN_CLASSIF_FC_LAYERS_SIZE = 256
-    ROI_OP = "align"
     IMAGES_PER_GPU = 4
     STEPS_PER_EPOCH = VALIDATION_STEPS = None  # all pictures once
     IMAGE_MIN_DIM = IMAGE_MAX_DIM = 256
-    POST_NMS_ROIS_TRAINING = 400
     POST_NMS_ROIS_INFERENCE = 1000
-    TRAIN_ROIS_PER_IMAGE = 64
-    OPTIMIZER = "adamw"
-    WEIGHT_DECAY = 0.05
-    LEARNING_RATE_SCHEDULE = "cosine"
-    LEARNING_RATE_WARMUP_STEPS = 200
     STAGES = ((None, "all"),)
     WEIGHTS = "none"
 
@@ -206,8 +194,6 @@ def load_weights(model, weights):
     exclude = CLASS_LAYERS if weights == "coco" else None
     if weights == "coco" and COCO_WEIGHTS_PATH.is_file():  # else it is fetched
         weights = COCO_WEIGHTS_PATH
-    elif weights == "last":
-        weights = model.find_last()
     if weights != "none":
         model.load_weights(weights, by_name=True, exclude=exclude)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn import utils, visualize
-from mrcnn.config import Config
+from mrcnn.config import SmallConfig
 from mrcnn.evaluation import coco
 
 DEFAULT_LOGS_DIR = Path("logs")
@@ -27,7 +27,7 @@ MAX_BOX_IOU = 0.3  # boxes of two shapes overlap at most this much
 UNSEEN_SEED = 10**6  # of the pictures to evaluate on; training uses lower seeds
 
 
-class ShapesConfig(Config):
+class ShapesConfig(SmallConfig):
     """A network small enough to learn the shapes on two CPU cores."""
 
     NAME = "shapes"
@@ -38,15 +38,7 @@ class ShapesConfig(Config):
     STEPS_PER_EPOCH = 100
     VALIDATION_STEPS = 5
 
-    BACKBONE = "resnet18"
-    BACKBONE_WIDTH = 32
-    NORM = "group"
-    TOP_DOWN_PYRAMID_SIZE = 64
-    RPN_CHANNELS = 64
-    MASK_HEAD_CHANNELS = 64
     FPN_CLASSIF_FC_LAYERS_SIZE = 128
-    ROI_OP = "align"
-
     RPN_ANCHOR_SCALES = (8, 16, 32, 64, 128)
     POST_NMS_ROIS_TRAINING = 200
     POST_NMS_ROIS_INFERENCE = 100
@@ -54,9 +46,9 @@ class ShapesConfig(Config):
     MAX_GT_INSTANCES = 8
     DETECTION_MAX_INSTANCES = 20
     DETECTION_CLASS_RULE = "all"
-    OPTIMIZER = "adamw"
-    WEIGHT_DECAY = 0.05
     LEARNING_RATE = 0.001
+    LEARNING_RATE_SCHEDULE = "constant"  # the clock may end a training
+    LEARNING_RATE_WARMUP_STEPS = 0
 
 
 class ShapesInferenceConfig(ShapesConfig):

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from mrcnn import evaluation, visualize
-from mrcnn.config import Config
+from mrcnn.config import Config, SmallConfig
 from mrcnn.data import voc as voc_data
 
 DEFAULT_LOGS_DIR = Path("logs")
@@ -40,26 +40,14 @@ class VocConfig(Config):
     WEIGHTS = None  # must be named
 
 
-class SmallVocConfig(VocConfig):
+class SmallVocConfig(SmallConfig, VocConfig):
     """A small network for machines without a GPU, trained from scratch."""
 
     NAME = "smallvoc"
-    BACKBONE = "resnet18"
-    BACKBONE_WIDTH = 32
-    NORM = "group"
-    TOP_DOWN_PYRAMID_SIZE = RPN_CHANNELS = MASK_HEAD_CHANNELS = 64
-    FPN_CLASSIF_FC_LAYERS_SIZE = 256
-    ROI_OP = "align"
     IMAGE_MIN_DIM = 256
     IMAGE_MAX_DIM = 320
     RPN_ANCHOR_SCALES = (16, 32, 64, 128, 256)
-    POST_NMS_ROIS_TRAINING = 400
     POST_NMS_ROIS_INFERENCE = 300
-    TRAIN_ROIS_PER_IMAGE = 64
-    OPTIMIZER = "adamw"
-    WEIGHT_DECAY = 0.05
-    LEARNING_RATE_SCHEDULE = "cosine"
-    LEARNING_RATE_WARMUP_STEPS = 200
     LEARNING_RATE_WARMUP_FACTOR = 0.1
     DETECTION_CLASS_RULE = "all"
 
@@ -156,8 +144,6 @@ def load_weights(model, weights):
     exclude = CLASS_LAYERS if weights == "coco" else None
     if weights == "coco" and COCO_WEIGHTS_PATH.is_file():  # else it is fetched
         weights = COCO_WEIGHTS_PATH
-    elif weights == "last":
-        weights = model.find_last()
     if weights != "none":
         model.load_weights(weights, by_name=True, exclude=exclude)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mrcnn import utils
-from mrcnn.data import downloads
+from mrcnn.classic import downloads
 
 
 @pytest.mark.parametrize("verbose", [0, 1])

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-import sys
-import types
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mrcnn.data.coco import CocoDataset
@@ -108,9 +107,50 @@ def test_objects_that_have_only_a_box(tmp_path):
 
 def test_annotations_without_image_or_category_are_told(tmp_path):
     rows = [annotation(1, 99, 8, SQUARE), annotation(2, 10, 1, SQUARE)]
-    path = write(tmp_path / "a.json", CONTENT | {"annotations": rows})
+    kept = annotation(3, 10, 8, SQUARE)
+    path = write(tmp_path / "a.json", CONTENT | {"annotations": [*rows, kept]})
     with pytest.warns(UserWarning, match="2 annotations belong to an image or a categ"):
-        assert load(path).count_annotations().objects.sum() == 0
+        assert load(path).count_annotations().objects.sum() == 1
+
+
+def test_annotations_of_which_none_has_an_image_are_an_error(tmp_path):
+    rows = [annotation(1, "10", 8, SQUARE)]  # the images say 10
+    path = write(tmp_path / "a.json", CONTENT | {"annotations": rows})
+    with pytest.raises(ValueError, match="image '10'.*the images have 30, 10, 20"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "lacks"),
+    [("annotations", "category_id"), ("images", "file_name"), ("categories", "id")],
+)
+def test_entry_that_lacks_a_key_is_named(tmp_path, key, lacks):
+    content = json.loads(json.dumps(CONTENT))
+    del content[key][1][lacks]
+    path = write(tmp_path / "a.json", content)
+    with pytest.raises(ValueError, match=rf"entry 1 of {key} has no {lacks}"):
+        load(path)
+
+
+def test_damaged_annotations_are_counted_and_left_to_validate(tmp_path):
+    rows = [
+        annotation(1, 10, 8, [[5, 5, 15, 5, 15]]),
+        annotation(2, 10, 8, SQUARE),
+        {"id": 7, "image_id": 10, "category_id": 3},
+        annotation(8, 10, 3, None, bbox=[1, 2, 3]),
+        annotation(9, 10, 3, {"size": [HEIGHT, WIDTH]}, iscrowd=1),
+    ]
+    path = write(tmp_path / "a.json", CONTENT | {"annotations": rows})
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "b.jpg")
+    dataset = load(path, boxes_as_masks=True)
+    counts = dataset.count_annotations()
+    assert counts.objects.tolist() == [0, 2, 2] and counts.crowds.tolist() == [0, 1, 0]
+    with pytest.raises(ValueError, match=r"annotation 1 of .*a\.json: .*5 numbers"):
+        dataset.load_mask(1)
+    problems = [p for p in dataset.validate().errors if p.image_id == 1]
+    texts = {p.instance: p.text for p in problems if p.instance is not None}
+    assert sorted(texts) == [0, 2, 3, 4]
+    assert "annotation 7" in texts[2] and "lacks 'bbox'" in texts[2]
 
 
 def test_file_of_another_kind_is_refused(tmp_path):
@@ -156,25 +196,29 @@ def test_link_of_an_image_is_that_of_coco_or_its_path(tmp_path):
 
 
 def test_download_fetches_only_what_is_missing(tmp_path, monkeypatch):
-    fetched = []
-
-    def download(url, path):
-        fetched.append(url)
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("annotations/instances_val2017.json", json.dumps(CONTENT))
-        return path
-
-    fake = types.SimpleNamespace(download=download)
-    monkeypatch.setitem(sys.modules, "mrcnn.data.downloads", fake)
-    (tmp_path / "val2017").mkdir()  # the images are there
+    server, folder = tmp_path / "server", tmp_path / "coco"
+    packed = server / "annotations" / "annotations_trainval2017.zip"
+    packed.parent.mkdir(parents=True)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("annotations/instances_val2017.json", json.dumps(CONTENT))
+    monkeypatch.setattr("mrcnn.data.coco.DOWNLOADS", server.as_uri())
+    (folder / "val2017").mkdir(parents=True)  # the images are there
     dataset = CocoDataset()
     for _ in range(2):
-        dataset.load_coco(tmp_path, "val", "2017", auto_download=True)
-    assert [url.rpartition("/")[2] for url in fetched] == [
-        "annotations_trainval2017.zip"
-    ]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["annotations", "val2017"]
+        dataset.load_coco(folder, "val", "2017", auto_download=True)
+        packed.unlink(missing_ok=True)  # not asked for again
+    assert sorted(p.name for p in folder.iterdir()) == ["annotations", "val2017"]
     assert len(dataset.image_info) == 6
+
+
+def test_download_that_is_no_zip_file_leaves_nothing(tmp_path, monkeypatch):
+    packed = tmp_path / "server" / "zips" / "val2017.zip"
+    packed.parent.mkdir(parents=True)
+    packed.write_bytes(b"PK, cut short")
+    monkeypatch.setattr("mrcnn.data.coco.DOWNLOADS", packed.parents[1].as_uri())
+    with pytest.raises(OSError, match=r"val2017\.zip sends is no zip file"):
+        CocoDataset().auto_download(tmp_path / "coco", "val", 2017)
+    assert list((tmp_path / "coco").iterdir()) == []
 
 
 @pytest.mark.parametrize(

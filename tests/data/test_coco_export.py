@@ -16,6 +16,7 @@ from mrcnn.data.coco import CocoDataset, as_pycocotools
 from mrcnn.data.coco_export import detections_to_coco, to_coco
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.memory import InMemoryDataset
+from mrcnn.data.object_crops import ObjectCrops
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -242,3 +243,26 @@ def test_shared_data_comes_back(shared, tmp_path, folder, subset, step, kind):
     name = content["images"][0]["file_name"]
     again = read_back(path, str(first)[: -len(name)])
     assert again.source_image_link(0) == str(first)
+
+
+@pytest.mark.parametrize("segmentation", ["rle", "polygon"])
+def test_crops_of_a_subclass_are_written_and_not_its_annotations(segmentation):
+    class Half(AnnotatedDataset):
+        def load_image(self, image_id):
+            return np.zeros([HEIGHT // 2, WIDTH // 2, 3], np.uint8)
+
+        def load_object_crops(self, image_id):
+            box = np.array([[1, 2, 4, 6]], np.int32)
+            return ObjectCrops(box, [np.ones([3, 4], bool)], np.array([1]))
+
+    dataset = Half()
+    dataset.add_class("a", 5, "cat")
+    outline = Annotation(Polygons.from_xy([[4, 2, 12, 2, 12, 8, 4, 8]]), 5)
+    size = {"height": HEIGHT, "width": WIDTH}
+    dataset.add_image("a", "x", None, **size, annotations=[outline])
+    dataset.prepare()
+    content = to_coco(dataset, segmentation=segmentation)
+    assert content["images"][0]["height"] == HEIGHT // 2
+    (written,) = content["annotations"]
+    assert (written["area"], written["bbox"]) == (12, [2, 1, 4, 3])
+    assert as_pycocotools(content).annToMask(written)[1:4, 2:6].all()

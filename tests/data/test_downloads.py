@@ -37,6 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         "/login.h5": (200, PAGE, len(PAGE)),
         "/login?id=3": (200, PAGE, len(PAGE)),
         "/page.html": (200, PAGE, len(PAGE)),
+        "/denied": (200, b"<?xml version='1.0'?><Error/>", 29),
         "/na%C3%AFve%20weights.h5": (200, HDF5, len(HDF5)),
         "/pickle.h5": (200, b"\x80\x04abc", 5),
         "/empty.h5": (200, b"", 0),
@@ -134,6 +135,7 @@ def test_what_is_right_passes_each_check(web, right):
         ("/nowhere.h5", {}, "the server answers 404"),
         ("/login.h5", {}, "is a web page"),
         ("/login?id=3", {}, "is a web page"),
+        ("/denied", {}, "is a web page"),
         ("/pickle.h5", {}, "is no HDF5 file; it begins with"),
         ("/empty.h5", {}, "is empty"),
     ],
@@ -192,16 +194,26 @@ def test_an_interrupted_download_leaves_no_half_file(web, tmp_path, monkeypatch)
     assert files_in(tmp_path) == []
 
 
-def test_a_wrong_file_that_is_there_is_replaced_with_a_warning(web, tmp_path):
-    path = tmp_path / "weights.h5"
+def test_a_wrong_file_in_the_cache_is_replaced_with_a_warning(web):
+    path = web.cache / "weights.h5"
+    path.parent.mkdir()
     path.write_bytes(HDF5[:100])
     with pytest.warns(UserWarning, match="has 100 bytes instead of 5128; fetching"):
         download(web.url("/weights.h5"), path, size=len(HDF5), verbose=0)
     assert path.read_bytes() == HDF5
 
 
-def test_a_wrong_file_stays_while_nothing_better_comes(web, tmp_path):
+def test_a_file_of_the_users_is_never_replaced(web, tmp_path):
     path = tmp_path / "weights.h5"
+    path.write_bytes(b"mine")
+    with pytest.raises(DownloadError, match="has 4 bytes instead of 5128.*left alone"):
+        download(web.url("/weights.h5"), path, size=len(HDF5), verbose=0)
+    assert path.read_bytes() == b"mine" and web.asked == []
+
+
+def test_a_wrong_file_stays_while_nothing_better_comes(web):
+    path = web.cache / "weights.h5"
+    path.parent.mkdir()
     path.write_bytes(b"mine")
     with pytest.warns(UserWarning, match="fetching"), pytest.raises(DownloadError):
         download(web.url("/nowhere.h5"), path, size=len(HDF5), verbose=0)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import subprocess
@@ -9,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import mrcnn.data
 from mrcnn.data import CocoDataset, open_dataset, to_coco
+from tests.data.written import coco, labelme, via, write_json, write_picture
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -43,53 +42,6 @@ FORMATS = {
     "voc_mini": "Pascal VOC",
     "labelme_nuts": "LabelMe",
 }
-SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]
-
-
-def write_json(path: Path, content) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
-
-
-def write_picture(path: Path, height=8, width=10, value=0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full([height, width], value, np.uint8)).save(path)
-    return path
-
-
-def coco(name="a.jpg", image_id=1, category="cat"):
-    image = {"id": image_id, "file_name": name, "height": 8, "width": 10}
-    annotation = {
-        "id": 1,
-        "image_id": image_id,
-        "category_id": 1,
-        "segmentation": [SQUARE],
-        "bbox": [2, 2, 4, 4],
-        "area": 16,
-        "iscrowd": 0,
-    }
-    categories = [{"id": 1, "name": category}]
-    return {"images": [image], "annotations": [annotation], "categories": categories}
-
-
-def via(name="a.jpg", label=None):
-    shape = {"name": "rect", "x": 2, "y": 2, "width": 4, "height": 4}
-    attributes = {} if label is None else {"class": label}
-    region = {"shape_attributes": shape, "region_attributes": attributes}
-    return {name: {"filename": name, "size": 1, "regions": [region]}}
-
-
-def labelme(name="a.jpg", label="cat"):
-    points = [[2, 2], [6, 2], [6, 6], [2, 6]]
-    return {
-        "version": "5.0",
-        "shapes": [{"label": label, "points": points, "shape_type": "polygon"}],
-        "imagePath": name,
-        "imageData": None,
-        "imageHeight": 8,
-        "imageWidth": 10,
-    }
 
 
 @pytest.mark.parametrize(
@@ -158,6 +110,15 @@ def test_what_it_was_taken_for_is_logged(tmp_path, caplog):
     assert dataset.format == "COCO json (x.json): 1 images, 1 objects, class cat"
     assert dataset.format in caplog.text
     assert str(tmp_path) in caplog.text
+
+
+def test_what_it_was_taken_for_is_printed_unless_not_wanted(tmp_path, capsys):
+    write_picture(tmp_path / "a.jpg")
+    write_json(tmp_path / "x.json", coco())
+    dataset = open_dataset(tmp_path)
+    assert f"taken for {dataset.format}" in capsys.readouterr().out
+    open_dataset(tmp_path, verbose=0)
+    assert capsys.readouterr().out == ""
 
 
 def test_two_formats_in_a_folder_are_named_and_one_can_be_chosen(tmp_path):
@@ -240,6 +201,8 @@ def test_file_instead_of_a_folder(tmp_path):
     with pytest.raises(ValueError, match="tells of one picture; pass its folder"):
         open_dataset(single)
     file = write_json(tmp_path / "via.json", via())
+    with pytest.raises(ValueError, match="is a file, which has no subsets"):
+        open_dataset(file, "val")
     assert open_dataset(file).format.startswith("VIA json (via.json)")
 
 
@@ -314,7 +277,9 @@ def test_subsets_that_share_images_are_not_opened_together(tmp_path):
     write_picture(tmp_path / "images" / "a.jpg")
     for name in ("val", "minival"):
         write_json(tmp_path / "annotations" / f"instances_{name}2014.json", coco())
-    with pytest.raises(ValueError, match="comes twice in the parts minival2014, val20"):
+    with pytest.raises(
+        ValueError, match="a.jpg .image 1. is in minival2014 and in val2"
+    ):
         open_dataset(tmp_path)
     assert open_dataset(tmp_path, "val").num_images == 1
     assert "minival" in open_dataset(tmp_path, "minival").format

@@ -53,6 +53,16 @@ def test_palette_counts_by_index(tmp_path):
     assert load(tmp_path).load_mask(0)[0].sum(axis=(0, 1)).tolist() == [6, 4, 4]
 
 
+def test_label_images_in_color_are_refused_when_loaded(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    color = np.stack([LABELS, LABELS * 0, LABELS * 0], axis=-1)
+    save(tmp_path / "labels" / "a.png", color)
+    with pytest.raises(ValueError, match=r"a\.png.*1 of 1 .* numbers the colors"):
+        load(tmp_path)
+    save(tmp_path / "labels" / "a.png", np.repeat(LABELS[..., None], 3, axis=-1))
+    assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 3)  # grey, saved in color
+
+
 def test_values_to_ignore_are_no_objects(tmp_path):
     save(tmp_path / "images" / "a.jpg")
     save(tmp_path / "labels" / "a.png", LABELS)

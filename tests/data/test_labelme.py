@@ -210,9 +210,25 @@ def test_classes_given_are_numbered_so_and_others_left_out(tmp_path):
 )
 def test_damaged_shape_is_named_with_its_file(tmp_path, bad, reason):
     write(tmp_path, [shape(SQUARE), bad])
-    with pytest.raises(ValueError, match=reason) as caught:
-        load(tmp_path)
-    assert "a.json" in str(caught.value)
+    if "label" not in bad:
+        with pytest.raises(ValueError, match=rf"a\.json.*{reason}"):
+            load(tmp_path)
+        return
+    with pytest.warns(UserWarning, match=rf"a\.json: .*{reason}"):
+        dataset = load(tmp_path)
+    assert dataset.count_annotations().objects.sum() == 2
+    with pytest.raises(ValueError, match=rf"object 1 .*a\.json: .*{reason}"):
+        dataset.load_mask(0)
+    (problem,) = dataset.validate().errors
+    assert problem.instance == 1
+
+
+def test_suffix_in_capitals_is_read_too(tmp_path):
+    write(tmp_path / "train", [shape(SQUARE)])
+    write(tmp_path / "val", [shape(SQUARE, label="dog")])
+    (tmp_path / "val" / "a.json").rename(tmp_path / "val" / "a.JSON")
+    assert load(tmp_path, "train").class_names == ["BG", "cat", "dog"]
+    assert load(tmp_path, "val").load_mask(0)[1].tolist() == [2]
 
 
 def test_missing_folder_and_empty_folder_are_told_apart(tmp_path):

@@ -24,6 +24,13 @@ def test_subset_is_a_whole_word_of_a_name(subset, expected):
     assert match_subset([*names, "my_Train-set"], subset) == expected
 
 
+@pytest.mark.parametrize("subset", ["val", "valid", "validation"])
+def test_names_of_the_validation_set_are_one(subset):
+    for name in ("val", "valid", "validation"):
+        assert match_subset(["train", name], subset) == [name]
+    assert match_subset(["val", "valid", "validation"], subset) == [subset]
+
+
 def test_exact_name_wins():
     assert match_subset(["val", "val2017"], "val") == ["val"]
 

@@ -47,6 +47,25 @@ def test_every_file_is_an_object_and_may_overlap_others(tmp_path):
     assert dataset.load_image(0)[0, 0].tolist() == [1, 2, 3]  # RGBA
 
 
+def test_subsets_of_label_images_are_no_mask_folders(tmp_path):
+    add(tmp_path, "train", [slice(0, 3)])
+    add(tmp_path, "val", [slice(0, 3)])
+    assert find_mask_folders(tmp_path) == [tmp_path]  # one picture each
+    (tmp_path / "val" / "masks" / "0.png").rename(
+        tmp_path / "val" / "masks" / "val.png"
+    )
+    (tmp_path / "train" / "masks" / "0.png").rename(
+        tmp_path / "train" / "masks" / "train.png"
+    )
+    assert find_mask_folders(tmp_path) == [tmp_path]
+    add(tmp_path, "train", name="another")
+    assert find_mask_folders(tmp_path) == []
+    (tmp_path / "val" / "masks" / "val.png").rename(
+        tmp_path / "val" / "masks" / "0.png"
+    )
+    assert find_mask_folders(tmp_path) == [tmp_path]
+
+
 def test_real_masks_that_overlap_are_both_kept(shared):
     root = shared / "data" / "nucleus" / "stage1_train"
     image_id = "1609b1b8480ee52652a644403b3f7d5511410a016750aa3b9a4c8ddb3e893e8e"

@@ -308,5 +308,44 @@ def test_images_are_found_below_or_in_the_folder(tmp_path):
 
 def test_damaged_region_names_image_and_region(tmp_path):
     content = via2({"one.png": [REGIONS[1], ({"name": "rect", "x": 1}, "a")]})
-    with pytest.raises(ValueError, match=r"region 1 of 'one\.png', a rect, lacks 'y'"):
-        load(save(tmp_path, content))
+    reason = r"region 1 of 'one\.png', a rect, lacks 'y'"
+    with pytest.warns(UserWarning, match=reason + ".*first of 1 damaged"):
+        dataset = load(save(tmp_path, content))
+    assert dataset.count_annotations().objects.sum() == 2
+    with pytest.raises(ValueError, match=reason):
+        dataset.load_mask(0)
+    assert [problem.instance for problem in dataset.validate().errors] == [1]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "class_names"),
+    [
+        ([{"label": 3}, {"label": 4}], ["3", "4"]),
+        ([{"label": 3}, {"label": "4"}], ["3", "4"]),
+        # A text goes before a number, unless the number has a usual name.
+        ([{"kind": "cat", "count": 3}], ["cat"]),
+        ([{"label": 3, "count": 5}], ["3"]),
+        ([{"kind": "cat", "is_old": True}], ["cat"]),
+    ],
+)
+def test_class_may_be_a_number(tmp_path, attributes, class_names):
+    dataset = load(save(tmp_path, with_attributes(*attributes)))
+    assert dataset.class_names == ["BG", *class_names]
+    assert dataset.count_annotations().objects.sum() == len(attributes)
+
+
+def test_text_beside_a_number_with_a_usual_name_is_not_clear(tmp_path):
+    folder = save(tmp_path, with_attributes({"label": 3, "note": "old", "x": 0.5}))
+    with pytest.raises(ValueError, match=r"\['label', 'note'\].*'note', 'x'\]"):
+        load(folder)
+
+
+def test_classes_of_a_subset_are_those_of_all(tmp_path):
+    for subset, kinds in {"train": ["cat", "dog"], "val": ["dog"]}.items():
+        (tmp_path / subset).mkdir()
+        save(tmp_path / subset, with_attributes(*({"kind": k} for k in kinds)))
+    (tmp_path / "val" / "annotations.json").rename(tmp_path / "val" / "x.JSON")
+    for subset, class_ids in {"train": [1, 2], "val": [2]}.items():
+        dataset = load(tmp_path, subset)
+        assert dataset.class_names == ["BG", "cat", "dog"]
+        assert dataset.load_mask(0)[1].tolist() == class_ids

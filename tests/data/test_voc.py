@@ -43,6 +43,14 @@ def load(root, *args, **kwargs):
     return dataset
 
 
+def test_flag_that_is_a_word_does_not_stop_the_load(tmp_path):
+    add_image(tmp_path, "a", ["cat"], difficult="Unspecified")
+    with pytest.warns(UserWarning, match="1 flags .* <difficult>Unspecified"):
+        dataset = load(tmp_path, boxes_as_masks=True)
+    (annotation,) = dataset.load_annotations(0)
+    assert "difficult" not in annotation.extra
+
+
 LABELS = np.zeros([8, 10])
 LABELS[1:4, 2:5] = 1
 LABELS[1:4, 5:7] = 2  # touches object 1

@@ -62,7 +62,7 @@ def test_entities_are_refused(tmp_path, text):
         ),
         (
             "<annotation><size><width>w</width><height>1</height></size></annotation>",
-            "could not convert",
+            r"<size/width> is 'w', no number",
         ),
     ],
 )
@@ -71,6 +71,16 @@ def test_damaged_file_is_named_with_the_reason(tmp_path, text, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         read_voc_xml(path)
     assert str(path) in str(caught.value)
+
+
+def test_flags_that_are_words_are_left_out_and_told(tmp_path):
+    text = (
+        "<annotation><object><name>x</name><difficult>Unspecified</difficult>"
+        "<truncated>1</truncated></object></annotation>"
+    )
+    image = read_voc_xml(write(tmp_path, text))
+    assert image.objects[0].extra == {"truncated": 1}
+    assert image.unread == ("<difficult>Unspecified",)
 
 
 def test_missing_file_is_named(tmp_path):

@@ -263,7 +263,7 @@ def test_backbones_without_imagenet_weights_are_an_error_that_says_so(values, me
     config = Config()
     for name, value in values.items():
         setattr(config, name, value)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"^get_imagenet_weights\(\): .*{message}"):
         check_config(config)
 
 

@@ -61,6 +61,10 @@ def test_save_weights_refuses_what_it_would_write_otherwise(tmp_path):
     model = make_trainer(tmp_path).keras_model
     with pytest.raises(ValueError, match=r"weights.ckpt.*\.h5"):
         model.save_weights(tmp_path / "weights.ckpt")
+    with pytest.raises(ValueError, match=r"x.weights.json.*\.weights\.h5"):
+        model.save_weights(tmp_path / "x.weights.json")
+    with pytest.raises(TypeError, match="max_shard_size"):
+        model.save_weights(tmp_path / "x.weights.h5", max_shard_size=1)
     with pytest.raises(ValueError, match="save_format='tf'"):
         model.save_weights(tmp_path / "x.h5", save_format="tf")
     (tmp_path / "x.h5").write_text("precious")
@@ -88,6 +92,54 @@ def test_what_does_not_fit_is_an_error_unless_left_out(tmp_path, kwargs):
     report = model.load_weights(tmp_path / "7.h5", by_name=True, **kwargs)
     left_out = [name for name, *_ in report.mismatched] or report.excluded
     assert len(left_out) == 6 and "mrcnn_mask/bias" in left_out
+
+
+# The optimizer
+
+
+def compiled(folder, optimizer="sgd", seed=None):
+    """A model and the variables of its optimizer, drawn at random with a seed."""
+    trainer = make_trainer(folder, OPTIMIZER=optimizer)
+    trainer.compile(0.01, 0.9)
+    model = trainer.keras_model
+    model.optimizer.build(model.trainable_variables)
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        for variable in model.optimizer.variables:
+            variable.assign(rng.integers(1, 9, variable.shape))
+    return model, model.optimizer.variables
+
+
+def test_weights_in_the_layout_of_keras_bring_the_optimizer(tmp_path):
+    model, wanted = compiled(tmp_path, seed=1)
+    model.save_weights(tmp_path / "x.weights.h5")
+    model, state = compiled(tmp_path)
+    model.load_weights(tmp_path / "x.weights.h5")
+    assert len(state) > 20
+    for a, b in zip(wanted, state, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_state_of_another_optimizer_draws_a_warning(tmp_path):
+    source, _ = compiled(tmp_path, "adamw", seed=1)
+    source.save_weights(tmp_path / "x.weights.h5")
+    model, state = compiled(tmp_path, seed=2)
+    before = [variable.numpy().copy() for variable in state]
+    with pytest.warns(UserWarning, match="optimizer is not.*SGD") as caught:
+        model.load_weights(tmp_path / "x.weights.h5")
+    assert caught[0].filename == __file__
+    assert_same_weights(weights_of(source), weights_of(model))
+    for a, b in zip(before, state, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_who_has_no_optimizer_needs_no_state(tmp_path, recwarn):
+    model, _ = compiled(tmp_path, seed=1)
+    model.save_weights(tmp_path / "x.weights.h5")
+    model.save_weights(tmp_path / "x.h5")
+    make_trainer(tmp_path).keras_model.load_weights(tmp_path / "x.weights.h5")
+    model.load_weights(tmp_path / "x.h5")
+    assert not [w for w in recwarn if "optimizer" in str(w.message)]
 
 
 # Whole models
@@ -162,6 +214,17 @@ def test_anchors_of_old_scripts_are_left_out_with_a_warning(detector, eager):
         for given, again, wanted in zip(outputs, on_batch, expected, strict=True):
             np.testing.assert_array_equal(given, wanted)
             np.testing.assert_allclose(again, wanted, atol=1e-5)
+
+
+def test_anchors_are_left_out_of_a_direct_call_too(detector):
+    images, metas = molded(detector)
+    model, anchors = detector.keras_model, anchors_of(detector, images)
+    expected = model([images, metas])
+    with pytest.warns(UserWarning, match="anchors.*RPN_ANCHOR") as caught:
+        outputs = model([images, metas, anchors])
+    assert caught[0].filename == __file__
+    for given, wanted in zip(outputs, expected, strict=True):
+        np.testing.assert_array_equal(given, wanted)
 
 
 def test_a_third_input_that_is_no_anchors_is_an_error(detector):

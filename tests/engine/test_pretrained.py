@@ -1,4 +1,4 @@
-"""Words, addresses and paths for `load_weights`, and what the weights expect."""
+"""Files of ImageNet and of other backbones: what they fill, and what they expect."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import logging
 import re
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
 
-from mrcnn.data.downloads import COCO_MODEL_URL, DownloadError
-from mrcnn.engine import imagenet, pretrained
+from mrcnn.engine import imagenet
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.layers import HEADS
 from mrcnn.engine.pretrained import load_file
-from mrcnn.engine.weights import model_tensors, read_weights, save_weights
+from mrcnn.engine.weights import model_tensors, save_weights
 from mrcnn.model import MaskRCNN
 from mrcnn.nn.backbones import resnet
 from tests.engine.tiny import (
     StubConfig,
     TinyConfig,
     assert_same_weights,
-    changed,
     make_config,
     weights_of,
 )
+from tests.engine.weight_models import fill, values_of, write_file
 
 
 class Resnet50Config(TinyConfig):
@@ -38,38 +36,11 @@ class Resnet50Config(TinyConfig):
     STEM_POOL = "pad"
 
 
-def write_file(path, tensors):
-    """Writes tensors by "layer/variable" as Keras 2 laid them out."""
-    groups = {}
-    for name in tensors:
-        groups.setdefault(name.split("/")[0], []).append(name)
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = np.array([n.encode() for n in groups])
-        for layer, names in groups.items():
-            group = file.create_group(layer)
-            keys = [f"{name}:0" for name in names]
-            group.attrs["weight_names"] = np.array([key.encode() for key in keys])
-            for name, key in zip(names, keys, strict=True):
-                group[key] = tensors[name]
-    return path
-
-
-def values_of(model):
-    return {name: value.numpy() for name, value in model_tensors(model).items()}
-
-
-def randomize(model, seed):
-    rng = np.random.default_rng(seed)
-    for variable in model_tensors(model).values():
-        variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-    return model
-
-
 @pytest.fixture(scope="module")
 def theirs():
     """Tensors of a ResNet-50 of keras.applications."""
     model = keras.applications.ResNet50(weights=None, include_top=False)
-    return values_of(randomize(model, 1))
+    return values_of(fill(model, 1))
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +99,8 @@ def test_imagenet_fills_the_backbone_and_leaves_the_heads(
     assert "bn5c_branch2c/gamma" in report.adapted
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"{len(theirs)} tensors loaded" in line and "notop.h5" in line
+    unfilled = line.split("left as they are: ")[1].split(", ")
+    assert unfilled == list(dict.fromkeys(n.split("/")[0] for n in report.missing))
 
 
 def test_the_old_way_to_load_imagenet_weights_works(trainer, local_imagenet, theirs):
@@ -234,13 +207,78 @@ def test_a_backbone_with_our_names_has_to_be_complete(trainer, theirs, tmp_path)
     assert_same_weights(before, weights_of(trainer.keras_model))
 
 
-def test_detecting_with_the_backbone_only_draws_a_warning(
-    trainer, local_imagenet, monkeypatch
+def test_a_model_with_these_names_itself_takes_the_file_as_it_is(
+    theirs, file_of_applications
 ):
-    monkeypatch.setattr(trainer, "mode", "inference")
+    model = keras.applications.ResNet50(weights=None, include_top=False)
+    report, is_imagenet = load_file(model, file_of_applications)
+    assert not is_imagenet and not report.adapted + report.missing
+    for name, value in values_of(model).items():
+        np.testing.assert_array_equal(value, theirs[name], name)
+
+
+# Files without heads, and inference
+
+
+@pytest.fixture(scope="module")
+def stub_without_heads(tmp_path_factory):
+    """The backbone of StubConfig as a file; it has no layer conv1."""
+    values = values_of(fill(build_model("inference", StubConfig()), 5))
+    backbone = {n: value for n, value in values.items() if not is_head(n)}
+    return write_file(tmp_path_factory.mktemp("stub") / "backbone.h5", backbone)
+
+
+def test_a_backbone_alone_can_not_detect_unless_one_insists(
+    stub_without_heads, tmp_path
+):
+    model = MaskRCNN("inference", StubConfig(), tmp_path)
+    before = weights_of(model.keras_model)
+    with pytest.raises(ValueError, match="backbone only.*random.*strict=False"):
+        model.load_weights(stub_without_heads)
+    with pytest.raises(ValueError, match="backbone only"):
+        model.keras_model.load_weights(stub_without_heads)
+    assert_same_weights(before, weights_of(model.keras_model))
     with pytest.warns(UserWarning, match="heads are random") as caught:
-        trainer.load_weights("imagenet")
+        report = model.load_weights(stub_without_heads, strict=False)
     assert caught[0].filename == __file__
+    assert len(report.matched) == 10 and all(map(is_head, report.missing))
+    with pytest.warns(UserWarning, match="heads are random") as caught:
+        model.keras_model.load_weights(stub_without_heads, strict=False)
+    assert caught[0].filename == __file__
+
+
+def test_who_excludes_the_heads_means_it(stub_without_heads, recwarn):
+    model = build_model("inference", StubConfig())
+    heads = [name.split("/")[0] for name in model_tensors(model) if is_head(name)]
+    report = model.load_weights(stub_without_heads, exclude=heads)
+    assert len(report.matched) == 10 and not report.missing and not len(recwarn)
+
+
+@pytest.mark.parametrize("by", ["MaskRCNN", "keras_model"])
+def test_imagenet_in_inference_always_draws_a_warning(tmp_path, by):
+    config = make_config(TinyConfig, MEAN_PIXEL=np.array(imagenet.MEAN_RGB))
+    model = MaskRCNN("inference", config, tmp_path)
+    values = values_of(fill(model.keras_model, 5))
+    path = write_file(
+        tmp_path / "resnet18_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        {n: value for n, value in values.items() if not is_head(n)},
+    )
+    with pytest.warns(UserWarning, match="heads are random") as caught:
+        (model if by == "MaskRCNN" else model.keras_model).load_weights(path)
+    assert caught[0].filename == __file__
+
+
+def test_a_backbone_without_conv1_may_be_called_as_the_old_files_of_keras(
+    stub_without_heads, tmp_path
+):
+    path = tmp_path / "mine_tf_dim_ordering_tf_kernels.h5"
+    path.write_bytes(stub_without_heads.read_bytes())
+    model = build_model("training", StubConfig())
+    report, is_imagenet = load_file(model, path)
+    assert len(report.matched) == 10 and not is_imagenet and not report.adapted
+
+
+# What the weights expect
 
 
 @pytest.mark.parametrize(
@@ -288,52 +326,6 @@ def test_models_without_such_a_backbone_refuse_files_of_keras_applications(
         load_file(model, file_of_applications)
 
 
-# Other numbers of channels
-
-
-def tiny_model(channels=3, **values):
-    mean = [123.7, 116.8, 103.9, 114.8][:channels]
-    values = {"IMAGE_CHANNEL_COUNT": channels, "MEAN_PIXEL": np.array(mean), **values}
-    return build_model("inference", make_config(TinyConfig, **values))
-
-
-@pytest.fixture(scope="module")
-def file_of_rgb(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rgb") / "rgb.h5"
-    save_weights(randomize(tiny_model(), 3), path)
-    return path
-
-
-@pytest.mark.parametrize("channels", [1, 4])
-def test_a_first_kernel_for_rgb_is_adapted_to_other_channels(file_of_rgb, channels):
-    model = tiny_model(channels)
-    report, is_imagenet = load_file(model, file_of_rgb)
-    assert report.adapted == ["conv1/kernel"] and not is_imagenet
-    assert "(1 adapted)" in report.summary()
-    assert not report.missing + report.unexpected + report.mismatched
-    tensors = read_weights(file_of_rgb)
-    wanted = imagenet.adapt_first_convolution(tensors["conv1/kernel"], channels)
-    values = values_of(model)
-    np.testing.assert_array_equal(values["conv1/kernel"], wanted)
-    np.testing.assert_array_equal(values["conv1/bias"], tensors["conv1/bias"])
-
-
-def test_an_excluded_first_convolution_is_not_adapted(file_of_rgb):
-    model = tiny_model(1)
-    before = weights_of(model)
-    report, _ = load_file(model, file_of_rgb, exclude="conv1")
-    assert report.adapted == []
-    assert set(report.excluded) == {"conv1/kernel", "conv1/bias"}
-    paths = changed(before, weights_of(model))
-    assert paths and not [path for path in paths if path.startswith("conv1/")]
-
-
-def test_a_first_kernel_of_another_width_is_no_matter_of_channels(file_of_rgb):
-    model = tiny_model(4, BACKBONE_WIDTH=16)
-    with pytest.raises(ValueError, match="conv1/kernel"):
-        load_file(model, file_of_rgb)
-
-
 def test_imagenet_for_grey_images(file_of_applications, theirs):
     image = keras.Input([None, None, 1])
     model = keras.Model(image, resnet(image, "resnet50", train_bn=False)[1:])
@@ -342,85 +334,3 @@ def test_imagenet_for_grey_images(file_of_applications, theirs):
     kernel = model.get_layer("conv1").kernel.numpy()
     wanted = theirs["conv1_conv/kernel"].sum(axis=2, keepdims=True)
     np.testing.assert_allclose(kernel, wanted, rtol=1e-5)
-
-
-# Words and addresses
-
-
-@pytest.fixture
-def stub(tmp_path, monkeypatch):
-    monkeypatch.setenv("MRCNN_CACHE", str(tmp_path / "cache"))
-    return MaskRCNN("inference", StubConfig(), tmp_path / "logs")
-
-
-@pytest.fixture
-def coco_file(stub, tmp_path, monkeypatch):
-    """What the word "coco" fetches: the weights of a stub."""
-    path = tmp_path / "cache" / "mask_rcnn_coco.h5"
-    save_weights(stub.keras_model, path)
-
-    def download(url):
-        assert url == COCO_MODEL_URL
-        return path
-
-    monkeypatch.setattr(pretrained, "download", download)
-    return path
-
-
-def test_coco_is_fetched_and_loaded(stub, coco_file):
-    wanted = weights_of(stub.keras_model)
-    randomize(stub.keras_model, 4)
-    report = stub.load_weights("coco")
-    assert_same_weights(wanted, weights_of(stub.keras_model))
-    assert not report.missing + report.adapted
-
-
-@pytest.mark.parametrize("filepath", ["coco", "path"])
-def test_coco_weights_warn_of_another_convention(stub, coco_file, filepath):
-    stub.config = make_config(TinyConfig, STEM_POOL="pad", MEAN_PIXEL=np.zeros(3))
-    with pytest.warns(UserWarning) as caught:
-        stub.load_weights("coco" if filepath == "coco" else coco_file)
-    texts = [str(warning.message) for warning in caught]
-    assert any("STEM_POOL = 'same'; 'pad' shifts" in text for text in texts)
-    assert any("minus the mean" in text for text in texts)
-
-
-def test_last_is_the_newest_checkpoint_whose_run_goes_on(stub, tmp_path):
-    run = tmp_path / "logs" / "tiny20310405T1200"
-    wanted = weights_of(stub.keras_model)
-    save_weights(stub.keras_model, run / "mask_rcnn_tiny_0009.h5")
-    randomize(stub.keras_model, 4)
-    stub.load_weights("last")
-    assert_same_weights(wanted, weights_of(stub.keras_model))
-    assert stub.epoch == 9 and stub.log_dir == str(run)
-
-
-def test_last_without_a_checkpoint_is_an_error(stub):
-    with pytest.raises(FileNotFoundError, match="no checkpoint of 'tiny'"):
-        stub.load_weights("last")
-
-
-def test_an_address_is_fetched_into_the_cache(stub, tmp_path):
-    source = tmp_path / "web" / "weights.h5"
-    save_weights(stub.keras_model, source)
-    wanted = weights_of(stub.keras_model)
-    for _ in range(2):
-        randomize(stub.keras_model, 4)
-        stub.load_weights(source.as_uri())
-        assert_same_weights(wanted, weights_of(stub.keras_model))
-        source.unlink(missing_ok=True)  # the second time the cache has it
-
-
-def test_what_can_not_be_fetched_changes_nothing(stub, tmp_path):
-    before, log_dir = weights_of(stub.keras_model), stub.log_dir
-    with pytest.raises(DownloadError, match="by hand"):
-        stub.load_weights((tmp_path / "nowhere.h5").as_uri())
-    assert_same_weights(before, weights_of(stub.keras_model))
-    assert stub.log_dir == log_dir
-
-
-@pytest.mark.parametrize("filepath", ["COCO", "nowhere.h5", Path("coco")])
-def test_a_missing_file_names_the_words_there_are(stub, filepath):
-    with pytest.raises(FileNotFoundError, match="coco, imagenet, last") as error:
-        stub.load_weights(filepath)
-    assert repr(str(filepath)) in str(error.value)

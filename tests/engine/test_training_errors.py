@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.data.generator import DataGenerator
-from mrcnn.model import NonFiniteLossError
+from mrcnn.model import EvaluationCallback, NonFiniteLossError
 from tests.engine.tiny import (
     BrokenMaskDataset,
     DeadlyDataset,
@@ -120,3 +120,27 @@ def test_after_an_error_the_model_can_train(tmp_path):
         train(trainer, BrokenMaskDataset())
     history = train(trainer, TinyDataset()).history
     assert np.all(np.isfinite(history["loss"]))
+
+
+def renamed(*names):
+    """A data set with as many classes, of other names."""
+    dataset = TinyDataset(3)
+    dataset.class_names = ["BG", *names]
+    return dataset
+
+
+@pytest.mark.parametrize("names", [("bar", "box"), ("box", "rod")])
+def test_classes_of_another_order_or_name_are_refused(training_graph, names):
+    with pytest.raises(ValueError, match=r"val_dataset.*order") as error:
+        train(training_graph, val=renamed(*names))
+    assert str(["BG", *names]) in str(error.value)
+    assert "['BG', 'box', 'bar']" in str(error.value)
+
+
+def test_classes_of_an_evaluation_are_those_of_the_training(
+    training_graph, monkeypatch
+):
+    monkeypatch.setattr(type(training_graph), "build", lambda *_, **__: None)
+    callback = EvaluationCallback(training_graph, renamed("bar", "box"))
+    with pytest.raises(ValueError, match="EvaluationCallback"):
+        train(training_graph, custom_callbacks=[callback])

@@ -6,10 +6,11 @@ import shutil
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.weights import load_weights, save_weights
+from mrcnn.engine.weights import load_weights, read_weights, save_weights
 from tests.engine.tiny import assert_same_weights, weights_of
 from tests.engine.weight_models import fill, make_model, save
 
@@ -37,7 +38,7 @@ def assert_refused(model, path, *parts):
     with pytest.raises(ValueError) as error:
         load_weights(model, path)
     assert_same_weights(before, weights_of(model))
-    for part in (f"load_weights(path={str(path)!r})", *parts):
+    for part in (f"load_weights(filepath={str(path)!r})", *parts):
         assert part in str(error.value)
 
 
@@ -149,6 +150,41 @@ def test_text_in_place_of_numbers_is_an_error(file, model, tmp_path):
 
     path = spoil(file, tmp_path / "w.h5", write_text)
     assert_refused(model, path, "fpn_p2/bias in it holds object, not numbers")
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".h5"])
+def test_single_damaged_bytes_are_refused_or_harmless(source, file, tmp_path, ending):
+    path = tmp_path / f"w{ending}"
+    shutil.copy(file, path) if ending == ".h5" else save(source, path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(2)
+    refused = 0
+    for place in rng.integers(0, 20_000, 20):  # where the structure is
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            read_weights(path)
+        except ValueError as error:
+            assert f"load_weights(filepath={str(path)!r}): " in str(error)
+            refused += 1
+    assert refused
+
+
+def test_a_name_of_an_unknown_encoding_is_an_error(source, model, tmp_path):
+    # Of such a byte (the character set in the type of a text) h5py makes a TypeError.
+    whole = save(source, tmp_path / "w.weights.h5").read_bytes()
+    damaged = whole.replace(b"\x19\x01\x01\x00", b"\x19\x01\xed\x00")
+    (tmp_path / "w.weights.h5").write_bytes(damaged)
+    assert_refused(model, tmp_path / "w.weights.h5", "cut off or damaged", "encoding")
+
+
+def test_parts_of_split_weights_are_an_error(source, model, tmp_path):
+    keras.Model.save_weights(source, tmp_path / "s.weights.json", max_shard_size=0.0004)
+    parts = sorted(tmp_path.glob("s_*.weights.h5"))
+    assert len(parts) > 1
+    for part in parts:
+        assert_refused(model, part, "")
 
 
 def test_rotated_kernels_are_an_error(file, model, tmp_path):

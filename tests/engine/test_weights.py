@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from mrcnn.data.atomic import atomic_file
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.weights import (
     assign_tensors,
-    atomic_file,
     load_weights,
     model_tensors,
     read_weights,
@@ -315,6 +315,26 @@ def test_a_shallower_backbone_in_the_file_is_an_error(file, model, tmp_path):
 
     told = ("check BACKBONE", "has no ", "res3b_branch2a/kernel", "bn5b_branch2b/beta")
     assert_refused(model, edited(file, tmp_path, cut), *told)
+
+
+@pytest.mark.parametrize(
+    ("layers", "attribute"),
+    [
+        (r"fpn_.*|mrcnn_(class|mask)_conv1", "TOP_DOWN_PYRAMID_SIZE"),
+        (r"mrcnn_mask_.*", "MASK_HEAD_CHANNELS"),
+        (r"fpn_.*|res2.*|bn2.*", "BACKBONE and NORM"),
+    ],
+)
+def test_many_layers_of_another_shape_name_the_attribute(
+    file, model, tmp_path, layers, attribute
+):
+    def widen(tensors):
+        for name in tensors:
+            if re.fullmatch(layers, name.split("/")[0]):
+                tensors[name] = np.zeros(1, np.float32)
+
+    told = ("layers differ", f"check {attribute}, or load")
+    assert_refused(model, edited(file, tmp_path, widen), *told)
 
 
 def test_nothing_in_common_is_an_error_even_when_lenient(tmp_path, model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import keras
 import numpy as np
 
@@ -29,3 +30,24 @@ def save(model, path):
     else:
         keras.Model.save_weights(model, path)
     return path
+
+
+def write_file(path, tensors):
+    """Writes tensors by "layer/variable" as Keras 2 laid them out."""
+    groups = {}
+    for name in tensors:
+        groups.setdefault(name.split("/")[0], []).append(name)
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = np.array([n.encode() for n in groups])
+        for layer, names in groups.items():
+            group = file.create_group(layer)
+            keys = [f"{name}:0" for name in names]
+            group.attrs["weight_names"] = np.array([key.encode() for key in keys])
+            for name, key in zip(names, keys, strict=True):
+                group[key] = tensors[name]
+    return path
+
+
+def values_of(model):
+    """Returns the arrays by "layer/variable"."""
+    return {name: value.numpy() for name, value in model_tensors(model).items()}

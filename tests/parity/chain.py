@@ -120,7 +120,8 @@ class Chain:
         """Builds the model and loads the weights; `report` says what was loaded."""
         self.shared = Path(shared)
         self.model = MaskRCNN("inference", old_config(self.shared), folder)
-        self.report = self.model.load_weights(unpack_weights(self.shared, folder))
+        self.weights_path = unpack_weights(self.shared, folder)
+        self.report = self.model.load_weights(self.weights_path)
         net = self.model.keras_model
         maps = [net.get_layer(name).output for name in LEVELS]
         anchors, rois = (net.get_layer(name).output for name in ("anchors", "ROI"))

@@ -29,10 +29,10 @@ def via_entry(filename, shapes, version):
     return {"filename": filename, "size": 1, "regions": regions, "file_attributes": {}}
 
 
-def write_subset(folder, version=2):
+def write_subset(folder, version=2, seed=0):
     """Two annotated photographs and one that nobody has annotated yet."""
     folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for name in ("a.jpg", "b.png", "later.png"):
         pixels = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / name)
@@ -50,7 +50,7 @@ def write_subset(folder, version=2):
 @pytest.fixture
 def folder(tmp_path):
     write_subset(tmp_path / "data" / "train")
-    write_subset(tmp_path / "data" / "val")
+    write_subset(tmp_path / "data" / "val", seed=1)
     return tmp_path / "data"
 
 
@@ -236,6 +236,32 @@ def test_train_command_may_resume(balloon, straw, folder):
     flags = ["--dataset", str(folder), "--preset", "small", "--resume"]
     assert balloon.main(["train", *flags]) == 0
     assert straw[0].trained[0][1]["resume"] is True
+
+
+def test_damaged_data_ends_before_any_work(balloon, straw, folder, capsys):
+    photo = folder / "train" / "b.png"
+    photo.write_bytes(photo.read_bytes()[:200])
+    flags = ["train", "--dataset", str(folder), "--preset", "small"]
+    with pytest.raises(SystemExit) as error:
+        balloon.main(flags)
+    assert error.value.code == 2 and straw == []
+    said = capsys.readouterr().err
+    assert "1 errors" in said and str(photo) in said and "--no-check" in said
+    assert balloon.main([*flags, "--no-check"]) == 0
+    assert len(straw[0].trained) == 1
+
+
+def test_pictures_of_both_subsets_are_damaged_data(balloon, straw, folder, capsys):
+    for subset in ("train", "val"):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(folder / subset / "b.png")
+    with pytest.raises(SystemExit):
+        balloon.main(["train", "--dataset", str(folder), "--preset", "small"])
+    assert "leaked image" in capsys.readouterr().err
+
+
+def test_warnings_about_the_data_are_printed(balloon, straw, folder, capsys):
+    assert balloon.main(["train", "--dataset", str(folder), "--preset", "small"]) == 0
+    assert "0 errors" in capsys.readouterr().out
 
 
 def test_train_from_coco_leaves_the_class_layers_out(

@@ -259,7 +259,7 @@ def test_weights_that_lie_here_are_taken(coco, straw, folder, tmp_path, monkeypa
         coco.main(["train", *flags, "--model", word])
     coco.main(["train", *flags, "--model", "last"])
     paths = [model.loaded[0][0] for model in straw]
-    assert paths == [str(weights), str(weights), "last.h5"]
+    assert paths == [str(weights), str(weights), "last"]
 
 
 def test_evaluate_command_prints_and_writes(
@@ -339,10 +339,10 @@ def test_wrong_arguments_end_before_any_work(
 def test_no_checkpoint_yet_is_said(coco, straw, folder, capsys, monkeypatch):
     from mrcnn.model import MaskRCNN
 
-    def find_last(self):
+    def load_weights(self, path, **options):
         raise FileNotFoundError("find_last(): no run in logs")
 
-    monkeypatch.setattr(MaskRCNN, "find_last", find_last)
+    monkeypatch.setattr(MaskRCNN, "load_weights", load_weights)
     flags = ["--dataset", str(folder), "--year", "2017", "--model", "last"]
     with pytest.raises(SystemExit) as error:
         coco.main(["evaluate", *flags])

@@ -119,7 +119,9 @@ def test_augmentation_moves_image_and_masks(voc, folder):
     assert 3 < moved
 
 
-@pytest.mark.parametrize(("word", "leaves_out"), [("coco", True), ("imagenet", False)])
+@pytest.mark.parametrize(
+    ("word", "leaves_out"), [("coco", True), ("imagenet", False), ("last", False)]
+)
 def test_words_are_resolved_by_the_model(
     voc, straw, folder, tmp_path, monkeypatch, word, leaves_out
 ):
@@ -202,10 +204,10 @@ def test_wrong_arguments_end_before_any_work(
 def test_no_checkpoint_yet_is_said(voc, straw, folder, capsys, monkeypatch):
     from mrcnn.model import MaskRCNN
 
-    def find_last(self):
+    def load_weights(self, path, **options):
         raise FileNotFoundError("find_last(): no run in logs")
 
-    monkeypatch.setattr(MaskRCNN, "find_last", find_last)
+    monkeypatch.setattr(MaskRCNN, "load_weights", load_weights)
     with pytest.raises(SystemExit) as error:
         voc.main(["evaluate", "--dataset", str(folder), "--weights", "last"])
     assert error.value.code == 2

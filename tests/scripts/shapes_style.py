@@ -124,7 +124,8 @@ def main(model_dir=MODEL_DIR):
     dataset_val.load_shapes(3, config.IMAGE_SHAPE[0], config.IMAGE_SHAPE[1])
     dataset_val.prepare()
 
-    for image_id in np.random.choice(dataset_train.image_ids, 2):  # noqa: NPY002
+    rng = np.random.default_rng(0)
+    for image_id in rng.choice(dataset_train.image_ids, 2):
         image = dataset_train.load_image(image_id)
         mask, class_ids = dataset_train.load_mask(image_id)
         visualize.display_top_masks(image, mask, class_ids, dataset_train.class_names)

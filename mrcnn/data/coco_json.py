@@ -1,0 +1,232 @@
+"""Annotation files of COCO: read, checked, and turned into outlines."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mrcnn.data.annotations import Annotation, Polygons, Rectangle, Rle, Shape
+from mrcnn.data.damaged import Damaged
+
+# The lists of an annotation file, and what each of their entries must have.
+KEYS = {
+    "images": ("id", "file_name"),
+    "annotations": ("image_id", "category_id"),
+    "categories": ("id",),
+}
+# Parsing a larger file takes seconds, for a few lines of categories.
+MAX_PARSED_BYTES = 1 << 25
+CATEGORIES = re.compile(rb'"categories"\s*:\s*(?=\[)')
+MAX_CATEGORIES_BYTES = 1 << 20
+
+
+def read_coco_json(path: str | Path) -> dict:
+    """Returns the content of an annotation file of COCO: three lists of dicts.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no annotation file of COCO; says what is missing.
+    """
+    where = f"read_coco_json({str(path)!r})"
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{where}: no such file.")
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{where}: no valid json ({error}).") from error
+    if not isinstance(content, dict):
+        content = {}
+    missing = [key for key in KEYS if not isinstance(content.get(key), list)]
+    if missing:
+        raise ValueError(
+            f"{where}: has no list of {' or '.join(missing)}; it is no annotation file "
+            "of COCO for objects."
+        )
+    for name, keys in KEYS.items():
+        for i, entry in enumerate(content[name]):
+            known = entry if isinstance(entry, Mapping) else ()
+            lacks = [key for key in keys if key not in known]
+            if lacks:
+                raise ValueError(
+                    f"{where}: entry {i} of {name} has no {' and no '.join(lacks)}; "
+                    "complete or remove it."
+                )
+    return content
+
+
+def category_names(categories: Iterable[Mapping]) -> dict:
+    """Returns the names of COCO's categories by id; the id where there is none."""
+    return {c["id"]: c.get("name", str(c["id"])) for c in categories}
+
+
+def join_categories(paths: Iterable[str | Path], where: str) -> dict:
+    """Returns the categories of several annotation files together: id to name.
+
+    Args:
+        paths: annotation files of one data set, such as its train and val.
+        where: begins the message of an error.
+
+    Raises:
+        ValueError: one id names two classes, or two ids one class.
+    """
+    names: dict = {}
+    told: dict = {}
+    for path in paths:
+        for category, name in category_names(_read_categories(Path(path))).items():
+            told.setdefault(category, path)
+            others = [i for i in names if names[i] == name and told[i] != path]
+            if names.setdefault(category, name) != name:
+                other = f"{names[category]!r} in {told[category]}"
+            elif others and category not in others:
+                other = f"{others[0]!r} is it in {told[others[0]]}"
+            else:
+                continue
+            raise ValueError(
+                f"{where}: category {category!r} is {name!r} in {path}, but {other}; "
+                "number the categories alike in all files, or pass one of the files."
+            )
+    return names
+
+
+def as_pycocotools(content: Mapping):
+    """Returns the content of an annotation file as a pycocotools.coco.COCO."""
+    from pycocotools.coco import COCO
+
+    coco = COCO()
+    # COCO.loadRes copies them, and fails without.
+    coco.dataset = {"info": {}, "licenses": [], **content}
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def annotations_by_image(
+    content: Mapping, names: Mapping, boxes_as_masks: bool, where: str
+) -> dict:
+    """Returns the annotations of each image by its id; warns of those that are lost.
+
+    Args:
+        content: of `read_coco_json`.
+        names: of the categories by id.
+        boxes_as_masks: says that objects without segmentation have a mask.
+        where: begins the messages.
+
+    Raises:
+        ValueError: an id names two images, or no annotation belongs to an image.
+    """
+    by_image: dict = {image["id"]: [] for image in content["images"]}
+    if len(by_image) != len(content["images"]):
+        raise ValueError(
+            f"{where}: {len(content['images'])} images have {len(by_image)} ids; an id "
+            "names one image."
+        )
+    lost, masked = [], 0
+    for annotation in content["annotations"]:
+        image_id, category = annotation["image_id"], annotation["category_id"]
+        if image_id not in by_image or category not in names:
+            lost.append(annotation)
+            continue
+        by_image[image_id].append(annotation)
+        masked += bool(annotation.get("segmentation"))
+    if lost:
+        image_id, category = lost[0]["image_id"], lost[0]["category_id"]
+        text = (
+            f"belong to an image or a category that is not listed, for example to "
+            f"image {image_id!r} and category {category!r}"
+        )
+        if len(lost) == len(content["annotations"]):
+            raise ValueError(
+                f"{where}: all {len(lost)} annotations {text}; write ids alike "
+                f"everywhere: the images have {_some(by_image)}, the categories "
+                f"{_some(names)}."
+            )
+        warnings.warn(
+            f"{where}: {len(lost)} annotations {text}; they are left out.",
+            stacklevel=3,
+        )
+    boxes = len(content["annotations"]) - len(lost) - masked
+    if boxes and not boxes_as_masks:
+        warnings.warn(
+            f"{where}: {boxes} of {boxes + masked} objects have no segmentation, so "
+            "their masks have no pixel; load_json(boxes_as_masks=True) takes their "
+            "boxes for masks.",
+            stacklevel=3,
+        )
+    return by_image
+
+
+def is_crowd(raw: Mapping) -> bool:
+    """Returns True for an annotation of a COCO file that is a crowd."""
+    return bool(raw.get("iscrowd", 0))
+
+
+def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
+    """Returns an annotation of a COCO file with its outline, `Damaged` if it has none.
+
+    Args:
+        raw: the dict in the file.
+        boxes_as_masks: takes the box where there is no segmentation.
+        file: that it stands in, for the message.
+    """
+    try:
+        shape = _to_shape(raw, boxes_as_masks)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        shape = Damaged(f"annotation {raw.get('id')!r} of {file}: {reason}")
+    return Annotation(
+        shape,
+        raw["category_id"],
+        is_crowd=is_crowd(raw),
+        # The evaluation goes by COCO's own box and area, as published numbers do.
+        extra={key: raw[key] for key in ("id", "bbox", "area") if key in raw},
+    )
+
+
+def _to_shape(raw: Mapping, boxes_as_masks: bool) -> Shape:
+    """Returns the outline of an annotation of a COCO file."""
+    segmentation = raw.get("segmentation")
+    if isinstance(segmentation, Mapping):
+        size = segmentation.get("size")
+        return Rle(segmentation["counts"], None if size is None else tuple(size))
+    if not segmentation and boxes_as_masks:
+        if len(raw["bbox"]) != 4:
+            raise ValueError(f"bbox {raw['bbox']} is not x, y, width and height")
+        x, y, width, height = raw["bbox"]
+        return Rectangle(y, x, y + height, x + width)
+    return Polygons.from_xy(segmentation or [])
+
+
+def _read_categories(path: Path) -> list[dict]:
+    """Returns the categories of an annotation file, without parsing a large one."""
+    if path.stat().st_size > MAX_PARSED_BYTES:
+        for found in _lists_in(path):
+            if all(isinstance(entry, Mapping) and "id" in entry for entry in found):
+                return found
+    return read_coco_json(path)["categories"]
+
+
+def _lists_in(path: Path) -> Iterator[list]:
+    """Yields what stands behind the word "categories" in a file, if it is a list."""
+    import mmap
+
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        for match in CATEGORIES.finditer(content):
+            part = content[match.end() : match.end() + MAX_CATEGORIES_BYTES]
+            # What is cut off is no valid list.
+            with contextlib.suppress(ValueError):
+                text = part.decode("utf-8", errors="replace")
+                yield json.JSONDecoder().raw_decode(text)[0]
+
+
+def _some(ids: Iterable) -> str:
+    """Returns the first of some ids."""
+    ids = list(ids)
+    return ", ".join(map(repr, ids[:3])) + (" ..." if len(ids) > 3 else "")
