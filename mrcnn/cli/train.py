@@ -79,6 +79,9 @@ def run(args: argparse.Namespace) -> int:
     elif path is not None:
         exclude = _other_heads(path, names, train_set.class_names)
         model.load_weights(path, exclude=exclude)
+        if exclude:
+            # Its run is of other classes: it stays as it is.
+            model.set_log_dir()
     print(f"Training {config.NAME}, {args.epochs} epochs, into {model.log_dir}")
     model.train(
         train_set,
@@ -151,8 +154,10 @@ def _config(args, found: Path | str | None, train_set):
             names = run.class_names if run else None
     else:
         config, names = weights.base_config(path, None)
-    if args.name or config.NAME is None or args.weights != "last":
-        config.NAME = args.name or _name_of(args.data)
+    name = args.name or _name_of(args.data)
+    if (config.NAME or "").lower() != name.lower():
+        # Not even with weights of another run: that is continued by its NAME.
+        config.NAME = name
     config.NUM_CLASSES = train_set.num_classes
     config.STEPS_PER_EPOCH = config.VALIDATION_STEPS = None
     apply_settings(config, args.settings)

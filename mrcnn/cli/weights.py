@@ -101,7 +101,8 @@ def _newest(logs: Path, name: str | None) -> Path:
     runs = []
     for folder in Path(logs).glob("*"):
         parts = _RUN.fullmatch(folder.name)
-        if parts and name in (None, parts[1]) and (files := _checkpoints(folder)):
+        is_named = parts and (name is None or name.lower() == parts[1])
+        if is_named and (files := _checkpoints(folder)):
             runs.append((parts[2], files[-1].stat().st_mtime_ns, files[-1]))
     if not runs:
         of_name = f" of {name!r}" if name else ""

@@ -43,9 +43,14 @@ def write_run_config(
         path: the folder of a run, or the json file to write beside a weight file.
         config: the Config of the training.
         class_names: name of class id i at i, the background's first.
+
+    Raises:
+        ValueError: the folder holds checkpoints of other classes.
     """
     path = Path(path)
-    path = path if path.suffix == ".json" else path / CONFIG_FILE
+    if path.suffix != ".json":
+        path = path / CONFIG_FILE
+        _check_same_classes(path, class_names)
     content = {
         "mrcnn": mrcnn.__version__,
         "class_names": [str(name) for name in class_names],
@@ -72,6 +77,19 @@ def read_run_config(weights: str | os.PathLike) -> RunConfig | None:
         if path.is_file() and (run := _read(path)) is not None:
             return run
     return None
+
+
+def _check_same_classes(path: Path, class_names: Sequence[str]) -> None:
+    """Raises where checkpoints would be left without the names of their classes."""
+    if not path.is_file() or not any(path.parent.glob("mask_rcnn_*.h5")):
+        return
+    run, names = _read(path), [str(name) for name in class_names]
+    if run is not None and run.class_names != names:
+        raise ValueError(
+            f"write_run_config({str(path.parent)!r}): the checkpoints there are of the "
+            f"classes {run.class_names}, not {names}; begin a new run after "
+            "load_weights(): model.set_log_dir(), or another NAME."
+        )
 
 
 def _read(path: Path) -> RunConfig | None:

@@ -51,6 +51,15 @@ def test_a_folder_is_all_that_training_needs(run, cells, tmp_path):
     assert [path.name for path in logs.iterdir()] == [folder.name]
     assert find_weights("last", logs).name == "mask_rcnn_cells_0002.h5"
 
+    # So does the newest run, of the same name and classes.
+    code, _, err = run(
+        *("train", "--data", cells, "--name", "Cells", "--weights", "last"),
+        *("--logs", logs, "--epochs", 3, "--quiet"),
+    )
+    assert code == 0, err
+    assert [path.name for path in logs.iterdir()] == [folder.name]
+    assert find_weights("last", logs).name == "mask_rcnn_cells_0003.h5"
+
 
 def test_heads_start_anew_on_weights_of_other_classes(run, cells, weights, tmp_path):
     code, _, err = run(
@@ -66,6 +75,25 @@ def test_heads_start_anew_on_weights_of_other_classes(run, cells, weights, tmp_p
     # NAME is that of the data, the network that of the weights.
     assert find_weights("last", tmp_path).parent.name.startswith("cells0")
     assert np.array_equal(before["fpn_p2/kernel"], after["fpn_p2/kernel"])
+
+
+@pytest.mark.parametrize("name", [None, "tiny"])
+def test_a_run_of_other_data_stays_as_it_was(run, cells, logs, tmp_path, name):
+    shutil.copytree(logs, tmp_path, dirs_exist_ok=True)
+    (old,) = tmp_path.iterdir()
+    before = {path.name: path.read_bytes() for path in old.iterdir()}
+    code, _, err = run(
+        *("train", "--data", cells, "--subset", "val", "--val", "none"),
+        *("--weights", "last", "--logs", tmp_path, "--epochs", 1, "--quiet"),
+        *(["--name", name] if name else []),
+    )
+    assert code == 0, err
+    assert {path.name: path.read_bytes() for path in old.iterdir()} == before
+    (new,) = set(tmp_path.iterdir()) - {old}
+    name = name or "cells0"
+    assert new.name.startswith(name)
+    assert read_run_config(new / "any.h5").class_names == ["BG", "object"]
+    assert (new / f"mask_rcnn_{name}_0001.h5").is_file()
 
 
 def test_faults_of_the_data_stop_before_the_first_step(run, cells, tmp_path):

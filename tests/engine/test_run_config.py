@@ -32,6 +32,18 @@ def test_a_file_of_its_own_comes_before_that_of_the_folder(tmp_path):
     assert read_run_config(tmp_path / "other.h5").class_names == ["BG"]
 
 
+def test_checkpoints_keep_the_names_of_their_classes(tmp_path):
+    write_run_config(tmp_path, PaperConfig(), NAMES)
+    write_run_config(tmp_path, PaperConfig(), ["BG", "cup"])  # no checkpoint yet
+    (tmp_path / "mask_rcnn_a_0001.h5").touch()
+    with pytest.raises(
+        ValueError, match=r"of the classes \['BG', 'cup'\].*set_log_dir"
+    ):
+        write_run_config(tmp_path, PaperConfig(), NAMES)
+    write_run_config(tmp_path, PaperConfig(), ["BG", "cup"])
+    assert read_run_config(tmp_path / "a.h5").class_names == ["BG", "cup"]
+
+
 def test_files_about_other_things_are_passed_over(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "other"}')
     assert read_run_config(tmp_path / "a.h5") is None
