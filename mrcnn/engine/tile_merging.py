@@ -3,12 +3,14 @@
 Neighbors see an object near their border twice. Detections of two tiles are taken for
 one object by these rules, in this order:
 
-1. Both lie clear of the borders inside the image: IoU of the masks, and one class.
+1. Both lie clear of the borders inside the image: IoU of the masks.
 2. One is cut by the border of its tile, the other is whole: IoU of the cut one with
    that part of the whole one that its tile could see; or most of the cut one lies on
    the whole one.
-3. Both are cut: IoU in the rectangle that both tiles see, and one class.
+3. Both are cut: IoU in the rectangle that both tiles see.
 
+Views of one class come first, but a class of its own doesn't make an object of a view: a
+tile that sees less of an object may take it for another.
 Of what is one object the whole view counts that is farthest from the border of its
 tile; the cut ones are dropped. Where no tile saw it whole, because it is larger than
 the overlap, the parts are joined. Two detections of one tile stay two objects. What one
@@ -158,18 +160,16 @@ def _agreement(one: View, other: View, tiles) -> float:
     Views of one class are surer than any others.
     """
     same_class = one.class_id == other.class_id
-    if one.is_cut == other.is_cut and not same_class:
-        return 0.0
     shared = _shared(one, other)
     if shared == 0:
         return 0.0
     if not one.is_cut and not other.is_cut:
         sure = shared / (_area(one) + _area(other) - shared)
-        return 1.0 + sure if sure >= SAME_IOU else 0.0
+        return same_class + sure if sure >= SAME_IOU else 0.0
     if one.is_cut and other.is_cut:
         common = _intersection(tiles[one.tile], tiles[other.tile])
         sure = shared / (_area(one, common) + _area(other, common) - shared)
-        return 1.0 + sure if sure >= SAME_IOU else 0.0
+        return same_class + sure if sure >= SAME_IOU else 0.0
     cut, whole = (one, other) if one.is_cut else (other, one)
     sure = shared / (_area(cut) + _area(whole, tiles[cut.tile]) - shared)
     if sure < SAME_IOU and shared < CONTAINED * _area(cut):

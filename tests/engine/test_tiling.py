@@ -248,6 +248,22 @@ def test_two_classes_at_one_place_stay_two_objects():
     assert sorted(merged(left, right)["class_ids"].tolist()) == [1, 2]
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_tiles_that_name_one_object_differently_still_count_it_once(first):
+    # 15 px to the border of either tile: none sees it better.
+    left = result((40, 75, 60, 85), class_id=first, score=0.6)
+    right = result((40, 15, 60, 25), class_id=3 - first, score=0.8)
+    found = merged([left], [right])
+    assert found["class_ids"].tolist() == [3 - first]
+    assert found["rois"].tolist() == [[40, 75, 60, 85]]
+    # Cut by both: the parts are joined, with the class of the surer one.
+    left = result((40, 30, 60, 100), class_id=first, score=0.6)
+    right = result((40, 0, 60, 90), class_id=3 - first, score=0.8)
+    found = merged([left], [right])
+    assert found["class_ids"].tolist() == [3 - first]
+    assert found["rois"].tolist() == [[40, 30, 60, 150]]
+
+
 def test_the_border_of_the_image_cuts_nothing():
     left = result((0, 0, 30, 80), score=0.5)  # touches the image's border: whole
     right = result((0, 0, 30, 21), score=0.9)
