@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
-from mrcnn.cli.errors import CommandError, one_line
+from mrcnn.cli.errors import CommandError, number_of, one_line
 from mrcnn.cli.inputs import find_inputs, is_video
 
 OUTPUTS = ("pictures", "json", "csv")
@@ -40,7 +40,8 @@ def add(command: argparse.ArgumentParser) -> None:
     text = "detect in tiles of this side, px; for images much larger than the model's"
     add("--tile", type=int, metavar="SIDE", help=text)
     text = (
-        "px that tiles share; best larger than an object (default: a quarter of SIDE)"
+        "px that tiles share; best larger than an object, below 1/32 of SIDE those on "
+        "seams count twice (default: a quarter of SIDE)"
     )
     add("--overlap", type=int, metavar="PX", help=text)
     add("--batch", type=int, default=1, metavar="N", help="images or tiles at once")
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         class_names=arguments.class_names(args),
         batch=args.batch,
     )
-    model = weights.load_model(setup, args.logs)
+    model = weights.load_model(setup, args.logs, args.quiet)
     job = _Job(args, save, model, setup.class_names)
     try:
         job.detect_all(inputs)
@@ -82,13 +83,31 @@ def _checked(args: argparse.Namespace) -> list[str]:
         raise CommandError(f"--batch {args.batch}: 1 or more")
     if args.overlap is not None and args.tile is None:
         raise CommandError("--overlap: is that of tiles; name their side by --tile")
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
+        raise CommandError(f"--min-score {args.min_score:g}: from 0 to 1")
     if args.tile is not None:
-        from mrcnn.engine.tiling import tile_boxes
-
-        overlap = args.tile // 4 if args.overlap is None else args.overlap
-        if args.tile < 1 or not 0 <= overlap <= args.tile // 2:
-            tile_boxes(args.tile, args.tile, args.tile, overlap)  # tells
+        _check_tiles(args.tile, args.overlap)
     return save
+
+
+def _check_tiles(side: int, overlap: int | None) -> None:
+    """Raises CommandError for impossible tiles; says what poor ones do."""
+    if side < 1:
+        raise CommandError(f"--tile {side}: 1 px or more")
+    if overlap is None:
+        return
+    if not 0 <= overlap <= side // 2:
+        raise CommandError(
+            f"--overlap {overlap}: from 0 to {side // 2} px, half of --tile {side}"
+        )
+    from mrcnn.engine.tile_merging import edge_width
+
+    if overlap < (least := 2 * edge_width(side)):
+        print(
+            f"mrcnn: note: --overlap {overlap}: objects on the seams of tiles are "
+            f"counted twice below {least} px; best it is larger than an object",
+            file=sys.stderr,
+        )
 
 
 class _Job:
@@ -119,9 +138,12 @@ class _Job:
             for start in range(0, len(images), size):
                 self._images(images[start : start + size])
         self.bar.disable = True
-        for path in inputs:
-            if is_video(path):
-                self._guard(path, self._film)
+        films = [path for path in inputs if is_video(path)]
+        if films and self.args.batch > 1 and not self.args.tile:
+            batch = self.args.batch
+            self._say(f"--batch {batch}: frames of films are detected one by one")
+        for path in films:
+            self._guard(path, self._film)
 
     def _guard(self, path, function, *arguments):
         """Calls a function of a path; prints what went wrong with the file."""
@@ -180,7 +202,10 @@ class _Job:
         limit = self.model.config.DETECTION_MAX_INSTANCES
         full = result.get("full_tiles")
         if len(full) if full is not None else len(result["rois"]) >= limit:
-            where = f"{len(full)} tiles have" if full is not None else "it has"
+            where = "it has"
+            if full is not None:
+                has = "has" if len(full) == 1 else "have"
+                where = f"{number_of(len(full), 'tile')} {has}"
             self.full.append(f"{path}: {where} {limit} objects")
         if full is None and not self.is_told and (share := self._kept(shape)):
             self.is_told = True
@@ -211,6 +236,7 @@ class _Job:
         from mrcnn.viz.video import map_video
 
         counts, frames = Counter(), 0
+        is_drawn = "pictures" in self.save
 
         def annotate(frame):
             nonlocal frames
@@ -219,18 +245,23 @@ class _Job:
             self.results.add(path, frame.shape, result, frames)
             counts.update(self.class_names[i] for i in result["class_ids"])
             frames += 1
+            if not is_drawn:
+                return frame
             return draw(frame, result, self.class_names, color_by="class")
 
         desc = None if self.args.quiet else path.name
         with tempfile.TemporaryDirectory() as folder:
             target = self.results.picture_path(path, ".mp4")
-            if "pictures" in self.save:
+            if is_drawn:
                 self.args.output.mkdir(parents=True, exist_ok=True)
-                self.pictures += 1
             else:
                 target = Path(folder) / target.name
-            map_video(annotate, path, target, desc=desc)
-        self.results.add_film(path, frames, counts)
+            try:
+                map_video(annotate, path, target, desc=desc)
+                self.pictures += is_drawn
+            finally:
+                if frames:  # also of a film that breaks off
+                    self.results.add_film(path, frames, counts)
 
     def finish(self) -> None:
         """Writes json and csv, and prints what there is."""
@@ -252,7 +283,7 @@ class _Job:
             return
         print(self.results.table())
         if self.pictures:
-            written.insert(0, f"{self.pictures} pictures")
+            written.insert(0, number_of(self.pictures, "picture"))
         if written:
             names = ", ".join(w if isinstance(w, str) else w.name for w in written)
             print(f"Written to {self.args.output.resolve()}: {names}")

@@ -1,4 +1,4 @@
-"""What ends a command with one line and exit code 2."""
+"""What ends a command with one line and exit code 2, and words for such lines."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def one_line(error: BaseException) -> str:
     """Returns the message of an error in one line, with its type if it has none."""
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+def number_of(count: int, word: str) -> str:
+    """Returns a count and what is counted: 1 tile, 2 tiles."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.cli.errors import number_of
 from mrcnn.data.atomic import atomic_file
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle
 
@@ -90,7 +91,9 @@ class Results:
     def add_film(self, path: Path, frames: int, counts: Counter) -> None:
         """Takes the sums of a film, whose frames were added."""
         areas = [row[5] for row in self.rows if row[0] == path]
-        self.summaries.append((path.name, f"{frames} frames", counts, _median(areas)))
+        self.summaries.append(
+            (path.name, number_of(frames, "frame"), counts, _median(areas))
+        )
 
     def picture_path(self, path: Path, suffix: str = ".png") -> Path:
         """Returns a name for the picture of an image, of which each is given once."""

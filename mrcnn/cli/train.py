@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
-from mrcnn.cli.errors import CommandError
+from mrcnn.cli.errors import CommandError, number_of
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if exclude:
             # Its run is of other classes: it stays as it is.
             model.set_log_dir()
-    print(f"Training {config.NAME}, {args.epochs} epochs, into {model.log_dir}")
+    print(f"Training {config.NAME}, to epoch {args.epochs}, into {model.log_dir}")
     model.train(
         train_set,
         val_set,
@@ -182,8 +182,8 @@ def check_data(train_set, val_set, config: Config) -> None:
         if report.errors:
             print(report.table(), file=sys.stderr)
             raise CommandError(
-                f"{len(report.errors)} errors in {title}, listed above: correct them, "
-                "or train all the same with --skip-check"
+                f"{number_of(len(report.errors), 'error')} in {title}, listed above: "
+                "correct the data, or train all the same with --skip-check"
             )
         if report.warnings:
             kinds = ", ".join(f"{n} {kind}" for kind, n in report.counts().items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -199,11 +201,18 @@ def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None
     return config, names
 
 
-def load_model(setup: Setup, logs: Path):
-    """Returns a MaskRCNN for detection with the weights of a setup."""
+def load_model(setup: Setup, logs: Path, quiet: bool = False):
+    """Returns a MaskRCNN for detection with the weights of a setup.
+
+    Args:
+        setup: of `inference_setup`.
+        logs: folder of the runs.
+        quiet: leaves out the line that says what was loaded.
+    """
     import_tensorflow()
     from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=setup.config, model_dir=logs)
-    model.load_weights(setup.path)
+    with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stdout):
+        model.load_weights(setup.path)
     return model

@@ -9,8 +9,9 @@ one object by these rules, in this order:
    the whole one.
 3. Both are cut: IoU in the rectangle that both tiles see.
 
-Views of one class come first, but a class of its own doesn't make an object of a view: a
-tile that sees less of an object may take it for another.
+Views of one class come first, but those of two may show one object too: a tile that
+sees less of it may take it for something else.
+
 Of what is one object the whole view counts that is farthest from the border of its
 tile; the cut ones are dropped. Where no tile saw it whole, because it is larger than
 the overlap, the parts are joined. Two detections of one tile stay two objects. What one
@@ -114,10 +115,17 @@ def _views(results, tiles, image_shape) -> Iterator[View]:
             yield View(number, box, mask, class_id, score, room, room < edge)
 
 
-def _edge(tile) -> int:
-    """How near to its border, px, a tile cuts objects."""
-    side = max(tile[2] - tile[0], tile[3] - tile[1])
+def edge_width(side: int) -> int:
+    """Returns how near to its border, px, a tile of this side (px) cuts objects.
+
+    Tiles that overlap by less than twice as much see whole what lies on their seam in
+    none of them, nor enough of it in both to know it for one: it counts twice.
+    """
     return max(MIN_EDGE, round(int(side) * EDGE_SHARE))
+
+
+def _edge(tile) -> int:
+    return edge_width(max(tile[2] - tile[0], tile[3] - tile[1]))
 
 
 def _rooms(box, tiles, image_shape) -> np.ndarray:

@@ -89,7 +89,8 @@ def detect_tiled(
         image: [H, W] or [H, W, channels], as `MaskRCNN.detect` takes it.
         side: of a tile, px.
         overlap: px that neighbors share at least; None for a quarter of `side`. Best
-            larger than the objects: larger ones are put together from parts.
+            larger than the objects: larger ones are put together from parts, and below
+            2 * `tile_merging.edge_width(side)` objects on seams are counted twice.
         on_tiles: called with (tiles done, tiles in all) after each batch.
 
     Returns:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.cli.detect import _check_tiles
 from mrcnn.data.formats import open_dataset
 from mrcnn.viz.video import map_video
 
@@ -124,6 +125,13 @@ def test_a_large_image_without_tiles_gets_a_hint(run, photos, weights, tmp_path)
     assert any("the model sees 1%" in line and "--tile 64" in line for line in err)
 
 
+@pytest.mark.parametrize("overlap", [None, 0, 3, 4])
+def test_an_overlap_too_small_to_count_objects_once_is_told(capsys, overlap):
+    _check_tiles(64, overlap)
+    err = capsys.readouterr().err
+    assert ("counted twice below 4 px" in err) == (overlap in (0, 3))
+
+
 def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
     first = np.asarray(Image.open(photos / "a.png"))
     frames, written = [first, first[:, ::-1], first], iter(range(3))
@@ -140,6 +148,29 @@ def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
         "#2",
     ]
     assert (out / "film_detected.mp4").stat().st_size > 0
+    assert "Written" in text and ": 1 picture, " in text
+
+
+def test_frames_of_a_film_that_breaks_off_are_counted(
+    run, photos, weights, tmp_path, monkeypatch
+):
+    def break_off(function, *_, **__):
+        drawn.append(function(np.asarray(Image.open(photos / "a.png"))))
+        raise ValueError("the film breaks off")
+
+    drawn = []
+    monkeypatch.setattr("mrcnn.viz.video.map_video", break_off)
+    film, out = tmp_path / "film.avi", tmp_path / "out"
+    film.touch()
+    argv = ["detect", film, "--weights", weights, "--output", out, "--batch", 2]
+    code, text, err = run(*argv)
+    assert code == 2 and "1 frame " in text and rows_of(out)
+    assert "picture" not in text
+    assert sum("--batch 2: frames of films" in line for line in err) == 1
+    # Drawn only for films that are kept.
+    run(*argv, "--save", "json")
+    photo = np.asarray(Image.open(photos / "a.png"))
+    assert [np.array_equal(photo, frame) for frame in drawn] == [False, True]
 
 
 def _film_of(frames, folder):
@@ -182,13 +213,14 @@ def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
     [
         (["--save", "gif"], "--save gif"),
         (["--overlap", "5"], "--tile"),
-        (["--tile", "64", "--overlap", "40"], "overlap=40"),
+        (["--tile", "64", "--overlap", "40"], "--overlap 40: from 0 to 32"),
+        (["--tile", "0"], "--tile 0:"),
         (["--batch", "0"], "--batch 0"),
         (["--weights", "nothing.h5"], "nothing.h5"),
         (["--preset", "small"], "config.json"),
         (["--classes", "one"], "--classes"),
         (["--set", "DETECTION_MIN_CONFIDENC=1"], "DETECTION_MIN_CONFIDENCE"),
-        (["--min-score", "7"], "DETECTION_MIN_CONFIDENCE"),
+        (["--min-score", "7"], "--min-score 7:"),
     ],
 )
 def test_slips_are_told_before_any_work(run, photos, weights, argv, told):
