@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 import warnings
@@ -19,7 +20,8 @@ COMMANDS = {
     "check": check,
     "info": info,
 }
-FAILED, INTERRUPTED = 2, 130
+# The last two are what shells give for signals 2 and 13.
+FAILED, INTERRUPTED, UNREAD = 2, 130, 141
 # What our own functions raise, with what to do in the message.
 _EXPLAINED = (CommandError, ValueError, OSError, ArithmeticError, ImportError)
 
@@ -32,6 +34,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(FAILED, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
+class _CommandParser(_Parser):
+    """Tells itself which arguments its sub-command doesn't know."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Returns (namespace, []), or exits."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of all commands."""
     parser = _Parser(
@@ -40,7 +53,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"mrcnn {mrcnn.__version__}"
     )
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    commands = parser.add_subparsers(
+        dest="command", metavar="command", required=True, parser_class=_CommandParser
+    )
     for name, module in COMMANDS.items():
         text = module.__doc__.splitlines()[0]
         command = commands.add_parser(
@@ -60,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code.
 
     0: done; 1: done, and something is wrong with what was looked at; 2: an error, in
-    one line on stderr; 130: interrupted.
+    one line on stderr; 130: interrupted; 141: nobody reads what is printed, as in
+    `mrcnn info ... | head`.
 
     Args:
         argv: arguments; None for those of the process.
@@ -69,10 +85,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            return COMMANDS[args.command].run(args)
+            code = COMMANDS[args.command].run(args)
+            sys.stdout.flush()
+            return code
         except KeyboardInterrupt:
             print("mrcnn: interrupted", file=sys.stderr)
             return INTERRUPTED
+        except BrokenPipeError:
+            if args.debug:
+                traceback.print_exc()
+            # What is left to print would fail again at exit.
+            sys.stdout = open(os.devnull, "w")
+            return UNREAD
         except Exception as error:
             if args.debug:
                 traceback.print_exc()

@@ -14,6 +14,8 @@ from mrcnn.config import Config, PaperConfig
 
 _WORDS = {"true": True, "false": False, "none": None}
 _FUNCTIONS = ("COMPUTE_BACKBONE_SHAPE",)
+# 0 unless set, but a factor.
+_FRACTIONS = ("IMAGE_MIN_SCALE",)
 
 
 class SmallConfig(Config):
@@ -93,7 +95,8 @@ def _typed(config: Config, name: str, text: str) -> Any:
         return text.strip("'\"")
     if isinstance(current, int | float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return _need(is_number or value is None, name, text, value, str(current))
+        _need(is_number or value is None, name, text, value, str(current))
+        return _whole(name, text, value, current)
     if isinstance(current, dict):
         fits = isinstance(value, dict) and set(value) <= set(current)
         return {**current, **_need(fits, name, text, value, str(current))}
@@ -104,6 +107,17 @@ def _typed(config: Config, name: str, text: str) -> Any:
             return np.array(value, current.dtype)
         return type(current)(value)
     return value
+
+
+def _whole(name: str, text: str, value: float | None, current: float):
+    """A number as it is; an int for 128.0 where only whole numbers make sense."""
+    usual = getattr(Config, name, None)
+    is_count = isinstance(current, int) and isinstance(usual, int)
+    if not is_count or not isinstance(value, float) or name in _FRACTIONS:
+        return value
+    if not value.is_integer():
+        raise CommandError(f"--set {name}={text}: is a whole number, as {name}={usual}")
+    return int(value)
 
 
 def _literal(text: str) -> Any:

@@ -74,6 +74,22 @@ def test_wrong_arguments_are_told_in_one_line(run, argv):
     assert err[0].startswith("mrcnn") and "--help" in err[0]
 
 
+def test_a_sub_command_names_its_own_help(run):
+    code, _, err = run("train", "--data", ".", "--epoch_s", 3)
+    assert code == 2 and len(err) == 1
+    assert "--epoch_s" in err[0] and err[0].endswith("see mrcnn train --help")
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    code = (
+        "import os, sys, mrcnn.cli.main as m\n"
+        "read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
+        "sys.exit(m.main(['info', '--preset', 'small']))"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_debug_shows_where(run):
     code, _, err = run("check", "--data", "nowhere", "--debug")
     assert code == 2

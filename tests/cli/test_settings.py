@@ -18,6 +18,9 @@ def config_of(*settings, base=Config):
     ("setting", "value"),
     [
         ("IMAGE_MAX_DIM=512", 512),
+        ("IMAGE_MAX_DIM=128.0", 128),
+        ("SEED=1e3", 1000),
+        ("IMAGE_MIN_SCALE=1.5", 1.5),
         ("LEARNING_RATE=1e-4", 1e-4),
         ("LEARNING_RATE = 0.5", 0.5),
         ("STEPS_PER_EPOCH=none", None),
@@ -62,6 +65,8 @@ def test_the_class_keeps_its_values():
         ("IMAGE_MAX_DIM", "write NAME=VALUE"),
         ("IMAGE_MAX_DIM=big", "IMAGE_MAX_DIM=1024"),
         ("IMAGE_MAX_DIM=true", "IMAGE_MAX_DIM=1024"),
+        ("IMAGE_MAX_DIM=128.5", "IMAGE_MAX_DIM=128.5: is a whole number"),
+        ("NUM_CLASSES=inf", "NUM_CLASSES=1"),
         ("USE_MINI_MASK=1", "USE_MINI_MASK=true"),
         ("RPN_ANCHOR_SCALES=8", "RPN_ANCHOR_SCALES=32,64,128,256,512"),
         ("LOSS_WEIGHTS={'mask': 2}", "mrcnn_mask_loss"),
