@@ -14,10 +14,14 @@ MAX_CELL = 1e6
 def roi_pool_bins(boxes_map, pool_shape) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the cells that RoIPool gives to each bin, after its two roundings.
 
-    Source: Fast R-CNN (1504.08083) sec. 2.1 and the quantization that Mask R-CNN
-    (1703.06870) sec. 3 describes. First the corners are rounded down to whole cells (a
-    box keeps one cell at least): a side of 20.78 cells keeps 20. Then bin i of p takes
-    the cells floor(i * side / p) to ceil((i + 1) * side / p); bins may overlap.
+    Source: Fast R-CNN (1504.08083) sec. 2.1. First the corners are rounded down to
+    whole cells (a box keeps one cell at least): a side of 20.78 cells keeps 20. Then
+    bin i of p takes the cells floor(i * side / p) to ceil((i + 1) * side / p); bins may
+    overlap.
+
+    Deviation: Mask R-CNN (1703.06870) sec. 3 rounds the corners to the nearest cell,
+    [x / 16]. Rounded down, what is read lies half a cell further up and to the left on
+    average, and up to a whole cell beside the box instead of half a one.
 
     Args:
         boxes_map: float32 [N, (y1, x1, y2, x2)], cells.
