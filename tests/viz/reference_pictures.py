@@ -22,6 +22,8 @@ from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.geometry.masks import extract_bboxes
 
 FOLDER = Path(__file__).with_name("references")
+DRAWN_BY = "drawn by"
+"""What the text in a reference is called that holds `versions()`."""
 NAMES = ["BG", "cell", "bubble", "fiber"]
 # Everything that decides about a pixel; DejaVu Sans comes with matplotlib.
 STYLE = {"font.family": "DejaVu Sans", "figure.dpi": 64}
@@ -220,16 +222,22 @@ def draw(name: str) -> np.ndarray:
 
 
 def reference(name: str) -> tuple[np.ndarray, str]:
-    """Picture of this name as it should be, and the version that drew it."""
+    """Picture of this name as it should be, and the versions that drew it."""
     with Image.open(FOLDER / f"{name}.png") as image:
-        return np.asarray(image.convert("RGB")), image.info["matplotlib"]
+        return np.asarray(image.convert("RGB")), image.info[DRAWN_BY]
 
 
-def version() -> str:
-    """The version of matplotlib, as far as it decides how letters look."""
+def versions() -> str:
+    """Versions of what draws letters and lines, as far as they decide how it looks."""
+    import cv2
     import matplotlib
+    import PIL
 
-    return ".".join(matplotlib.__version__.split(".")[:2])
+    packages = {"matplotlib": matplotlib, "Pillow": PIL, "OpenCV": cv2}
+    return ", ".join(
+        f"{name} {'.'.join(package.__version__.split('.')[:2])}"
+        for name, package in packages.items()
+    )
 
 
 def main(names: list[str]) -> None:
@@ -239,7 +247,7 @@ def main(names: list[str]) -> None:
     plt.switch_backend("Agg")
     FOLDER.mkdir(exist_ok=True)
     info = PngInfo()
-    info.add_text("matplotlib", version())
+    info.add_text(DRAWN_BY, versions())
     for name in names or PICTURES:
         path = FOLDER / f"{name}.png"
         Image.fromarray(draw(name)).save(path, optimize=True, pnginfo=info)
