@@ -118,8 +118,8 @@ def _views(results, tiles, image_shape) -> Iterator[View]:
 def edge_width(side: int) -> int:
     """Returns how near to its border, px, a tile of this side (px) cuts objects.
 
-    Tiles that overlap by less than twice as much see whole what lies on their seam in
-    none of them, nor enough of it in both to know it for one: it counts twice.
+    Of what lies on the seam of two tiles that overlap by less than twice as much, both
+    see a part, and hardly a pixel in common: it is counted twice.
     """
     return max(MIN_EDGE, round(int(side) * EDGE_SHARE))
 
