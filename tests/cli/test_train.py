@@ -103,7 +103,7 @@ def test_faults_of_the_data_stop_before_the_first_step(run, cells, tmp_path):
     argv = ["train", "--data", broken, "--preset", "small", "--logs", logs, "--quiet"]
     code, _, err = run(*argv)
     assert code == 2 and not logs.exists()
-    assert "errors in val" in err[-1] and "--skip-check" in err[-1]
+    assert "1 error in val, listed" in err[-1] and "--skip-check" in err[-1]
     assert any("v0.png" in line for line in err[:-1])
 
 
