@@ -27,7 +27,7 @@ SHORT = {
 # Of Keras, whose message it is.
 FOREIGN_MESSAGES = {"A KerasTensor cannot be used as input to a TensorFlow function"}
 
-pytestmark = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+on_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def code_of(page):
@@ -57,6 +57,7 @@ def find(dotted):
     raise ModuleNotFoundError(dotted)
 
 
+@on_each_page
 def test_names_of_the_package_are_there(page):
     dotted = set()
     for code in code_of(page):
@@ -71,6 +72,7 @@ def test_names_of_the_package_are_there(page):
         find(name)
 
 
+@on_each_page
 def test_attributes_of_objects_are_there(page, tmp_path):
     from mrcnn.data import AnnotatedDataset, ValidationReport
     from mrcnn.data.anchor_recall import AnchorReport
@@ -101,6 +103,7 @@ def test_attributes_of_objects_are_there(page, tmp_path):
             assert any(hasattr(owner, name) for owner in owners), f"{prefix}.{name}"
 
 
+@on_each_page
 def test_attributes_of_config_are_there(page):
     named = set()
     for code in code_of(page):
@@ -109,12 +112,14 @@ def test_attributes_of_config_are_there(page):
     assert not missing
 
 
+@on_each_page
 def test_programs_compile(page):
     text = page.read_text(encoding="utf-8")
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL)):
         compile(block, f"{page.name} block {number}", "exec")
 
 
+@on_each_page
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -126,6 +131,7 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target.split("#")[0]).exists(), target
 
 
+@on_each_page
 def test_the_readme_leads_to_the_page(page):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"](docs/{page.name})" in readme
@@ -137,6 +143,7 @@ def rows_of(page):
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
+@on_each_page
 def test_tables_are_complete(page):
     from mrcnn.data.formats import CLASSES
     from mrcnn.data.validation_report import ERROR_KINDS, WARNING_KINDS
@@ -148,16 +155,15 @@ def test_tables_are_complete(page):
         assert rows_of(page) == list(METRICS)
 
 
+@on_each_page
 def test_methods_that_load_are_there(page):
     text = page.read_text(encoding="utf-8")
     for owner, method in re.findall(r"`(\w+Dataset)\.(load_\w+)", text):
         assert callable(getattr(find(f"mrcnn.data.{owner}"), method))
 
 
-def test_messages_are_those_of_the_code(page):
-    if page != MIGRATION:
-        pytest.skip("quotes no messages")
-    text = page.read_text(encoding="utf-8").split("\n## Messages")[1]
+def test_messages_are_those_of_the_code():
+    text = MIGRATION.read_text(encoding="utf-8").split("\n## Messages")[1]
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     quoted = {q for row in rows for q in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
     assert len(quoted) > 50

@@ -6,7 +6,6 @@ from PIL import Image
 
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.annotations import Annotation, Ellipse, Polygons, Rectangle, Rle
-from mrcnn.data.dataset import Dataset
 from mrcnn.geometry.masks import extract_bboxes
 
 HEIGHT, WIDTH = 20, 30  # not square
@@ -145,8 +144,6 @@ class Inverted(AnnotatedDataset):
 
 
 def test_subclass_with_its_own_masks_is_asked_for_them():
-    if not hasattr(Dataset, "load_object_crops"):
-        pytest.skip("Dataset.load_object_crops is not there yet")
     dataset = Inverted()
     dataset.add_class("a", 7, "cat")
     dataset.add_image("a", "first", None, annotations=OBJECTS[:1], **SIZE)
