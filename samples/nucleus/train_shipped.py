@@ -54,7 +54,7 @@ class ShippedNucleusInferenceConfig(ShippedNucleusConfig):
 
 
 class PiecesDataset(NucleusDataset):
-    """Pictures cut into overlapping pieces, so that the large, rare kinds count more."""
+    """Pictures cut into overlapping pieces, so that the large, rare ones count more."""
 
     def prepare(self, class_map=None):
         """Numbers classes and pieces."""
