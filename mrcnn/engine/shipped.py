@@ -1,0 +1,62 @@
+"""Which trained models come with the package, and where their files lie.
+
+A model is `x.h5` in the folder, with its Config and class names in `x.json`. Reading
+them needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import mrcnn
+from mrcnn.engine.run_config import RunConfig, read_run_config
+
+FOLDER = Path(mrcnn.__file__).parent / "pretrained"
+"""Home of the files."""
+
+
+def shipped_words() -> list[str]:
+    """Returns the names of the models."""
+    return sorted(path.stem for path in FOLDER.glob("*.h5"))
+
+
+def shipped_file(name: str) -> Path:
+    """Returns the weight file of a model.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    path = FOLDER / f"{name}.h5"
+    if name not in shipped_words():
+        known = ", ".join(shipped_words()) or "none at all, install it again"
+        raise ValueError(
+            f"shipped_file(name={name!r}): no such model comes with the package; "
+            f"there is {known}."
+        )
+    return path
+
+
+def is_shipped(path: str | os.PathLike) -> bool:
+    """Returns whether a weight file is one of those that come with the package."""
+    path = Path(path)
+    return path.stem in shipped_words() and path.resolve() == (
+        (FOLDER / f"{path.stem}.h5").resolve()
+    )
+
+
+def shipped_run(name: str) -> RunConfig:
+    """Returns Config values and class names of a model.
+
+    Raises:
+        ValueError: there is no such model.
+        FileNotFoundError: its json file is missing.
+    """
+    path = shipped_file(name)
+    run = read_run_config(path)
+    if run is None:
+        raise FileNotFoundError(
+            f"shipped_run(name={name!r}): {path.with_suffix('.json')} is missing; "
+            "install the package again."
+        )
+    return run
