@@ -15,8 +15,8 @@ import numpy as np
 from mrcnn.data.atomic import atomic_file
 from mrcnn.engine.inspection import log
 from mrcnn.engine.weights import model_tensors, save_weights
-from mrcnn.evaluation.coco import METRICS, format_metrics
-from mrcnn.evaluation.evaluator import evaluate
+from mrcnn.evaluation.coco import MAX_DETECTIONS, METRICS, format_metrics
+from mrcnn.evaluation.evaluator import check_max_detections, evaluate
 from mrcnn.evaluation.records import KINDS
 from mrcnn.evaluation.report import EvaluationResult
 
@@ -57,6 +57,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         image_ids: Iterable[int] | None = None,
         iou_types: Sequence[str] = KINDS,
         min_confidence: float = 0.0,
+        max_detections: int = MAX_DETECTIONS,
         metrics: Sequence[str] = METRICS[:3],
         config=None,
         save_best: bool | str | os.PathLike = False,
@@ -72,6 +73,7 @@ class EvaluationCallback(keras.callbacks.Callback):
             image_ids: inside ids of the images to evaluate; None for all.
             iou_types: of "bbox" and "segm".
             min_confidence: see `mrcnn.evaluation.evaluate`.
+            max_detections: likewise.
             metrics: names of `mrcnn.evaluation.METRICS` that join the logs.
             config: of the model for inference; None takes that of `mrcnn`.
             save_best: a path, or True for {log_dir}/mask_rcnn_{name}_best.h5: a weight
@@ -118,8 +120,10 @@ class EvaluationCallback(keras.callbacks.Callback):
             "image_ids": None if image_ids is None else [int(i) for i in image_ids],
             "iou_types": tuple(kinds),
             "min_confidence": min_confidence,
+            "max_detections": max_detections,
         }
         self.inference = type(mrcnn)("inference", config, mrcnn.model_dir)
+        check_max_detections(self.inference, max_detections)
         self.result: EvaluationResult | None = None
         self.history: list[tuple[int, dict[str, float]]] = []
         self.best: tuple[int, float] | None = None

@@ -46,12 +46,20 @@ METRICS = (
     *("AP", "AP50", "AP75", "APs", "APm", "APl"),
     *("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"),
 )
-"""Names of pycocotools' twelve numbers, in its order."""
+"""Names of pycocotools' twelve numbers, in its order.
+
+With another `max_detections` than COCO's, AR100 is the AR at that number. Its name
+stays: what reads the numbers needn't know.
+"""
 
 CLASS_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 """Names of the numbers that `CocoEvaluation.per_class` has for each class."""
 
+MAX_DETECTIONS = 100
+"""Of a class and image; COCO's numbers leave out what comes after."""
+
 _AREAS = {"all": 0, "s": 1, "m": 2, "l": 3}  # pycocotools' order of area ranges
+_IOUS = {"AP50": 0, "AP75": 5}  # of 0.50, 0.55 ... 0.95
 
 
 class CocoEvaluation(NamedTuple):
@@ -65,9 +73,10 @@ class CocoEvaluation(NamedTuple):
         ious: float64 [T], the thresholds 0.50, 0.55 ... 0.95.
         recalls: float64 [R], the points 0, 0.01 ... 1 of the curves.
         precision: float64 [T, R, K], best precision at this recall or a higher one,
-            at most 100 detections an image; nan for classes without objects.
+            the `max_detections` surest of an image; nan for classes without objects.
         scores: float64 [T, R, K], score that a detection needs at this recall; 0 where
             the recall isn't reached, nan as above.
+        max_detections: how many of a class and image, the surest, were looked at.
     """
 
     metrics: dict[str, float]
@@ -77,12 +86,14 @@ class CocoEvaluation(NamedTuple):
     recalls: np.ndarray
     precision: np.ndarray
     scores: np.ndarray
+    max_detections: int = MAX_DETECTIONS
 
 
 def coco_evaluation(
     ground_truth: dict[str, list[dict]],
     results: Sequence[dict],
     iou_type: str = "bbox",
+    max_detections: int = MAX_DETECTIONS,
 ) -> CocoEvaluation:
     """COCO's evaluation of a list of results; prints nothing and changes no input.
 
@@ -93,6 +104,9 @@ def coco_evaluation(
         results: dicts with image_id, category_id, score and bbox (x, y, width, height)
             or segmentation (RLE), COCO's result format.
         iou_type: "bbox" or "segm", the overlap that counts.
+        max_detections: of a class and image, the surest; the others are left out. 100
+            is COCO's number, and that of all published APs. Where images hold more
+            objects of a class, it keeps the recall below 1.
 
     Returns:
         The numbers, those of each class, and the curves. Small, medium and large are
@@ -100,7 +114,8 @@ def coco_evaluation(
         ("bbox") or mask ("segm").
 
     Raises:
-        ValueError: another iou_type, or results of images that aren't listed.
+        ValueError: another iou_type, no whole number of detections, or results of
+            images that aren't listed.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -108,6 +123,11 @@ def coco_evaluation(
     if iou_type not in KINDS:
         raise ValueError(
             f"coco_evaluation(iou_type={iou_type!r}): use 'bbox' or 'segm'."
+        )
+    if not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
+        raise ValueError(
+            f"coco_evaluation(max_detections={max_detections!r}): a whole number, 1 or "
+            "more; 100 is COCO's."
         )
     images = {image["id"]: image for image in ground_truth["images"]}
     unknown = {result["image_id"] for result in results} - images.keys()
@@ -131,9 +151,11 @@ def coco_evaluation(
         truth.createIndex()
         found.createIndex()
         evaluation = COCOeval(truth, found, iou_type)
+        # Those of AR1 and AR10, and of all else.
+        limits = [min(limit, int(max_detections)) for limit in (1, 10)]
+        evaluation.params.maxDets = [*limits, int(max_detections)]
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
     return _read(evaluation)
 
 
@@ -141,18 +163,23 @@ def coco_metrics(
     ground_truth: dict[str, list[dict]],
     results: Sequence[dict],
     iou_type: str = "bbox",
+    max_detections: int = MAX_DETECTIONS,
 ) -> dict[str, float]:
     """COCO's twelve numbers for a list of results; see `coco_evaluation`.
 
     Returns:
         AP (mean over IoU 0.50:0.95), AP50, AP75, APs, APm, APl (small, medium and
-        large objects), AR1, AR10, AR100 (at most so many detections an image), ARs,
-        ARm, ARl: ratios; nan where there is no object to measure with.
+        large objects), AR1, AR10, AR100 (at most so many detections an image; the last
+        is at `max_detections`), ARs, ARm, ARl: ratios; nan where there is no object to
+        measure with.
     """
-    return coco_evaluation(ground_truth, results, iou_type).metrics
+    found = coco_evaluation(ground_truth, results, iou_type, max_detections)
+    return found.metrics
 
 
-def evaluate_detections(records: Iterable[dict]) -> dict[str, dict[str, float]]:
+def evaluate_detections(
+    records: Iterable[dict], max_detections: int = MAX_DETECTIONS
+) -> dict[str, dict[str, float]]:
     """COCO's numbers for boxes and for masks, from detections beside their truth.
 
     Records are read one at a time and kept as run lengths, so a generator over a large
@@ -160,6 +187,7 @@ def evaluate_detections(records: Iterable[dict]) -> dict[str, dict[str, float]]:
 
     Args:
         records: a dict an image, as `mrcnn.evaluation.records.compact` describes.
+        max_detections: of a class and image, see `coco_evaluation`.
 
     Returns:
         dict(bbox=..., segm=...) with the dicts of `coco_metrics`; "segm" is missing
@@ -170,17 +198,20 @@ def evaluate_detections(records: Iterable[dict]) -> dict[str, dict[str, float]]:
     """
     kept = compact_all(records, "evaluate_detections")
     kinds = KINDS if all(record.has_masks for record in kept) else KINDS[:1]
-    found = evaluate_records(kept, kinds)
+    found = evaluate_records(kept, kinds, max_detections=max_detections)
     return {kind: evaluation.metrics for kind, evaluation in found.items()}
 
 
-def evaluate_records(records, kinds=KINDS, class_ids=None) -> dict[str, CocoEvaluation]:
+def evaluate_records(
+    records, kinds=KINDS, class_ids=None, max_detections=MAX_DETECTIONS
+) -> dict[str, CocoEvaluation]:
     """COCO's evaluation by kind of overlap, of a list of ImageRecords.
 
     Args:
         records: ImageRecords.
         kinds: of "bbox" and "segm".
         class_ids: the classes to list; None for those that occur.
+        max_detections: of a class and image, see `coco_evaluation`.
 
     Raises:
         ValueError: "segm" is asked for, and a record has no masks.
@@ -200,7 +231,9 @@ def evaluate_records(records, kinds=KINDS, class_ids=None) -> dict[str, CocoEval
         "categories": [{"id": int(i), "name": str(i)} for i in sorted(class_ids)],
         "annotations": annotations,
     }
-    return {kind: coco_evaluation(truth, results, kind) for kind in kinds}
+    return {
+        kind: coco_evaluation(truth, results, kind, max_detections) for kind in kinds
+    }
 
 
 def format_metrics(metrics: dict[str, dict[str, float]]) -> str:
@@ -252,28 +285,39 @@ def _read(evaluation) -> CocoEvaluation:
     )
     precision = precision[..., -1]
     class_ids = tuple(int(i) for i in evaluation.params.catIds)
-    ious = np.asarray(evaluation.params.iouThrs)
     per_class = {}
     for k, class_id in enumerate(class_ids):
-        curves = precision[:, :, k]
-        at = {50: curves[[0], :, 0], 75: curves[[5], :, 0]}
-        values = {
-            "AP": curves[..., 0],
-            **{f"AP{iou}": curve for iou, curve in at.items()},
-            **{f"AP{name}": curves[..., a] for name, a in list(_AREAS.items())[1:]},
-            "AR100": recall[:, k, 0, -1],
-        }
-        per_class[class_id] = {name: _mean(value) for name, value in values.items()}
-    stats = (math.nan if value < 0 else float(value) for value in evaluation.stats)
+        numbers = _numbers(precision[:, :, [k]], recall[:, [k]])
+        per_class[class_id] = {name: numbers[name] for name in CLASS_METRICS}
     return CocoEvaluation(
-        dict(zip(METRICS, stats, strict=True)),
+        _numbers(precision, recall),
         class_ids,
         per_class,
-        ious,
+        np.asarray(evaluation.params.iouThrs),
         np.asarray(evaluation.params.recThrs),
         precision[..., 0],
         scores[..., 0, -1],
+        evaluation.params.maxDets[-1],
     )
+
+
+def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
+    """The twelve numbers by the names of METRICS.
+
+    pycocotools' own summary knows no AP of other than 100 detections.
+
+    Args:
+        precision: float64 [T, R, K, area].
+        recall: float64 [T, K, area, detections], of 1, 10 and all that count.
+    """
+    numbers = {"AP": precision[..., 0]}
+    numbers |= {name: precision[[t], ..., 0] for name, t in _IOUS.items()}
+    sizes = list(_AREAS.items())[1:]
+    numbers |= {f"AP{name}": precision[..., a] for name, a in sizes}
+    limits = ("AR1", "AR10", "AR100")
+    numbers |= {name: recall[..., 0, m] for m, name in enumerate(limits)}
+    numbers |= {f"AR{name}": recall[..., a, -1] for name, a in sizes}
+    return {name: _mean(numbers[name]) for name in METRICS}
 
 
 def _mean(values: np.ndarray) -> float:

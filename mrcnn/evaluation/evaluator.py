@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mrcnn.evaluation.coco import evaluate_records
+import numpy as np
+
+from mrcnn.evaluation.coco import MAX_DETECTIONS, evaluate_records
 from mrcnn.evaluation.dataset_records import truth_record
 from mrcnn.evaluation.records import KINDS, compact, with_classes
 from mrcnn.evaluation.report import EvaluationResult
@@ -21,6 +23,7 @@ def evaluate(
     iou_types: Sequence[str] = KINDS,
     class_ids: Iterable[int] | None = None,
     min_confidence: float = 0.0,
+    max_detections: int = MAX_DETECTIONS,
     verbose: int = 1,
 ) -> EvaluationResult:
     """COCO's numbers of a model on a data set, boxes and masks, scores uncut.
@@ -28,9 +31,9 @@ def evaluate(
     Every image is detected in once, those without objects too. The numbers are
     pycocotools' own, crowds by its rule. AP integrates over the whole ranking, so while
     this runs the detector's score cut (DETECTION_MIN_CONFIDENCE) is `min_confidence`;
-    afterwards it is what it was. DETECTION_MAX_INSTANCES still holds (COCO looks at 100
-    of a class and image), and so does DETECTION_CLASS_RULE: "best" gives each RoI one
-    class, which ends the curves earlier than "all".
+    afterwards it is what it was. DETECTION_MAX_INSTANCES still holds, and so does
+    DETECTION_CLASS_RULE: "best" gives each RoI one class, which ends the curves earlier
+    than "all".
 
     Args:
         model: a MaskRCNN made for inference; or whatever has `detect(images,
@@ -41,6 +44,9 @@ def evaluate(
         iou_types: of "bbox" and "segm".
         class_ids: inside ids of the classes that count; None for all.
         min_confidence: probability below which detections are left out; 0.0 for none.
+        max_detections: of a class and image, the surest; the others are left out. 100
+            is COCO's number; images with more objects of a class need more, for their
+            recall to reach 1. The table says so, and its AR100 is named by the number.
         verbose: 1 shows progress and prints the table, 0 nothing.
 
     Returns:
@@ -49,7 +55,10 @@ def evaluate(
 
     Raises:
         ValueError: model and data set have other classes, an image or class that
-            isn't there, an image twice, or another iou_type.
+            isn't there, an image twice, another iou_type, or no whole number of
+            detections.
+
+    Warns of more `max_detections` than COCO's that the model doesn't return.
     """
     kinds = tuple(kind for kind in KINDS if kind in iou_types)
     if not kinds or set(iou_types) - set(kinds):
@@ -57,6 +66,7 @@ def evaluate(
             f"evaluate(iou_types={tuple(iou_types)}): choose of 'bbox' and 'segm'."
         )
     ids = _image_ids(dataset, image_ids)
+    check_max_detections(model, max_detections)
     class_ids = None if class_ids is None else list(class_ids)
     names = _class_names(model, dataset, class_ids)
     form = "rle" if "segm" in kinds else None
@@ -66,7 +76,8 @@ def evaluate(
             record = compact({**truth, **found})
             _check_classes(record, dataset)
             records.append(record if class_ids is None else with_classes(record, names))
-    found = evaluate_records(_in_source_order(records, dataset), kinds, names)
+    ordered = _in_source_order(records, dataset)
+    found = evaluate_records(ordered, kinds, names, max_detections)
     result = EvaluationResult(records, names, found, min_confidence if is_cut else None)
     if verbose:
         print(result.table())
@@ -122,6 +133,24 @@ def _image_ids(dataset, image_ids) -> list[int]:
             f"ids of the data set (0 to {max(known)}), at least one, each once."
         )
     return ids
+
+
+def check_max_detections(model: Any, max_detections: int) -> None:
+    """Raises unless it is a number; warns of more than COCO's that a model hasn't."""
+    if not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
+        raise ValueError(
+            f"evaluate(max_detections={max_detections!r}): a whole number, 1 or more; "
+            "100 is COCO's."
+        )
+    config = getattr(model, "config", None)
+    returned = getattr(config, "DETECTION_MAX_INSTANCES", max_detections)
+    if max(returned, MAX_DETECTIONS) < max_detections:
+        warnings.warn(
+            f"evaluate(max_detections={max_detections}): the model returns "
+            f"DETECTION_MAX_INSTANCES={returned} an image, which limits the recall of "
+            "fuller ones; build it with more.",
+            stacklevel=3,
+        )
 
 
 def _in_source_order(records, dataset):

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.evaluation.coco import CLASS_METRICS, METRICS, CocoEvaluation
+from mrcnn.evaluation.coco import (
+    CLASS_METRICS,
+    MAX_DETECTIONS,
+    METRICS,
+    CocoEvaluation,
+)
 from mrcnn.evaluation.confusion import confusion_matrix
 from mrcnn.evaluation.curves import Curve, precision_recall_curve
 from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate
 from mrcnn.evaluation.records import ImageRecord
 from mrcnn.evaluation.voc import VocEvaluation, voc_evaluate
-
-MAX_DETECTIONS = 100
-"""Of a class and image; COCO's numbers leave out what comes after."""
 
 _TITLES = {"bbox": "boxes", "segm": "masks"}
 
@@ -36,6 +38,8 @@ class EvaluationResult(Mapping):
         evaluations: kind -> CocoEvaluation.
         min_confidence: score below which the detector left out what it found; None
             when that isn't known.
+        max_detections: of a class and image, the surest, that COCO's numbers look at.
+            AR100 is the AR at this number.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class EvaluationResult(Mapping):
         self.class_names = dict(class_names)
         self.evaluations = dict(evaluations)
         self.min_confidence = min_confidence
+        limits = {e.max_detections for e in self.evaluations.values()}
+        self.max_detections = max(limits, default=MAX_DETECTIONS)
 
     def __getitem__(self, kind: str) -> dict[str, float]:
         """Returns the twelve numbers of a kind of overlap."""
@@ -124,14 +130,21 @@ class EvaluationResult(Mapping):
             lines[0] += "; score cut of the detector unknown"
         elif self.min_confidence > 0:
             lines[0] += f"; scores from {self.min_confidence:g} on"
-        full = sum(_is_full(record) for record in self.records)
-        if full:
+        limit = self.max_detections
+        if limit != MAX_DETECTIONS:
+            of = f"{MAX_DETECTIONS} as COCO"
+            lines[0] += f"; {limit} detections of a class and image, not {of}"
+        most = np.array([_most_objects(record) for record in self.records], int)
+        if (most > limit).any():
             lines.append(
-                f"{full} images have more than {MAX_DETECTIONS} objects of one class; "
-                f"COCO looks at {MAX_DETECTIONS} detections, which limits its numbers "
-                "(not those of voc() and dsb2018())"
+                f"{np.sum(most > limit)} images have more than {limit} objects of one "
+                f"class, up to {most.max()}; {limit} detections are looked at, which "
+                "limits these numbers (not those of voc() and dsb2018()): see "
+                "max_detections"
             )
-        heads = [f"{name:>7}" for name in METRICS]
+        # The key says 100, whatever the number is.
+        shown = {"AR100": f"AR{limit}"}
+        heads = [f"{shown.get(name, name):>7}" for name in METRICS]
         lines += ["", f"{'':8}{''.join(heads)}"]
         for kind, metrics in self.items():
             values = "".join(_cell(metrics[name]) for name in METRICS)
@@ -140,7 +153,7 @@ class EvaluationResult(Mapping):
         names = [row["name"] for row in rows]
         width = max(len(name) for name in (*_TITLES.values(), *names)) + 2
         for kind in self:
-            heads = [f"{name:>7}" for name in CLASS_METRICS]
+            heads = [f"{shown.get(name, name):>7}" for name in CLASS_METRICS]
             lines += ["", f"{_TITLES[kind]:{width}}objects{''.join(heads)}"]
             for row in rows:
                 values = "".join(_cell(row[kind][name]) for name in CLASS_METRICS)
@@ -150,10 +163,10 @@ class EvaluationResult(Mapping):
     def to_dict(self) -> dict[str, Any]:
         """Everything as numbers, lists and dicts, fit for json; nan becomes None.
 
-        Keys: images, min_confidence, coco (by kind), classes (rows of `per_class`),
-        voc (by kind: area and 11_points, each with mean_ap and an ap a class),
-        dsb2018 (where there are masks), confusion (by kind, at IoU 0.5 and score 0.5:
-        labels and the rows of the matrix).
+        Keys: images, min_confidence, max_detections, coco (by kind), classes (rows of
+        `per_class`), voc (by kind: area and 11_points, each with mean_ap and an ap a
+        class), dsb2018 (where there are masks), confusion (by kind, at IoU 0.5 and
+        score 0.5: labels and the rows of the matrix).
         """
         names = self.class_names
         voc, confusion = {}, {}
@@ -170,6 +183,7 @@ class EvaluationResult(Mapping):
         content = {
             "images": len(self.records),
             "min_confidence": self.min_confidence,
+            "max_detections": self.max_detections,
             "coco": dict(self),
             "classes": self.per_class(),
             "voc": voc,
@@ -199,10 +213,10 @@ class EvaluationResult(Mapping):
         return write_figures(self, folder)
 
 
-def _is_full(record: ImageRecord) -> bool:
-    """Whether COCO can't see all objects of an image."""
+def _most_objects(record: ImageRecord) -> int:
+    """Objects of the class that an image has most of."""
     objects = record.gt_class_ids[~record.gt_is_crowd]
-    return bool(np.bincount(objects).max(initial=0) > MAX_DETECTIONS)
+    return int(np.bincount(objects).max(initial=0))
 
 
 def _cell(value: float) -> str:

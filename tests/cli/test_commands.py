@@ -49,13 +49,15 @@ def test_evaluate_prints_the_table_and_writes_numbers_and_figures(
     two_classes(cells, data)
     code, out, err = run(
         *("evaluate", "--data", data / "instances_val.json", "--weights", weights),
-        *("--output", tmp_path / "ap", "--limit", 2),
+        *("--output", tmp_path / "ap", "--limit", 2, "--max-detections", 3),
     )
     assert code == 0, err
     assert "2 images; COCO" in out and "masks" in out
+    assert "3 detections of a class and image, not 100" in out and "AR3" in out
     assert any("'box' as 'disc'" in line for line in err)
     result = json.loads((tmp_path / "ap" / "result.json").read_text())
     assert result["images"] == 2 and result["min_confidence"] == 0
+    assert result["max_detections"] == 3
     assert (tmp_path / "ap" / "examples.png").is_file()
     assert (tmp_path / "ap" / "pr_segm.png").is_file()
 

@@ -234,6 +234,7 @@ def test_the_best_weights_go_into_the_folder_of_the_run(toy, monkeypatch, tmp_pa
     [
         ({"every": 0}, "every=0"),
         ({"every": 1.5}, "every=1.5"),
+        ({"max_detections": 0}, "max_detections=0"),
         ({"iou_types": ("mask",)}, "choose"),
         ({"metrics": ("mAP",)}, "mAP"),
         ({"iou_types": ("bbox",), "monitor": "segm_AP"}, "after bbox_"),

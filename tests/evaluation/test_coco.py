@@ -73,6 +73,21 @@ def test_published_numbers_come_out(shared, kind):
     assert ours == PUBLISHED[kind]
 
 
+@pytest.mark.parametrize("kind", ["segm", "bbox"])
+def test_numbers_are_pycocotools_own_to_the_last_bit(shared, kind, monkeypatch):
+    from pycocotools.cocoeval import COCOeval
+
+    kept = []
+    accumulate = COCOeval.accumulate
+    monkeypatch.setattr(
+        COCOeval, "accumulate", lambda self: (accumulate(self), kept.append(self))
+    )
+    metrics = coco.coco_metrics(*read_published(shared, kind), kind)
+    kept[0].summarize()
+    assert list(metrics) == list(coco.METRICS)
+    assert list(metrics.values()) == kept[0].stats.tolist()
+
+
 def test_records_give_what_the_annotation_file_gives(shared):
     truth, results = read_published(shared, "segm")
     ids = {image["id"] for image in truth["images"] if image["id"] % 3 == 0}
@@ -281,6 +296,11 @@ def test_results_of_foreign_images_are_an_error():
     results[0]["image_id"] = 99
     with pytest.raises(ValueError, match="99"):
         coco.coco_metrics(truth, results)
+
+
+def test_no_number_of_detections_is_an_error():
+    with pytest.raises(ValueError, match=r"coco_evaluation\(max_detections=0\)"):
+        coco.coco_metrics(*truth_of_one(), max_detections=0)
 
 
 def test_unknown_iou_type_is_an_error():

@@ -243,6 +243,71 @@ def test_table_tells_of_more_objects_than_coco_looks_at(count, is_told):
     assert crowded.voc().mean_ap == crowded.dsb2018().score == 1
 
 
+def crowded(count, **options):
+    """evaluate() of an image with so many objects, all found, each with less surety."""
+    model, dataset = TinyModel(), TinyDataset()
+    boxes = [(y, x, y + 2, x + 10) for x in range(0, 60, 12) for y in range(0, 120, 3)]
+    dataset.truth = ([(1, box) for box in boxes[:count]], [], [])
+    model.found = ([(1, 1 - i / 999, b) for i, b in enumerate(boxes[:count])], [], [])
+    return evaluate(model, dataset, verbose=0, **options)
+
+
+def test_coco_s_cut_caps_recall_where_150_objects_are_found():
+    caps, wide = crowded(150), crowded(150, max_detections=200)
+    for kind in ("bbox", "segm"):
+        # Recalls 0, 0.01 ... 0.66 are reached: 67 of COCO's 101 points.
+        assert caps[kind]["AP"] == pytest.approx(67 / 101)
+        assert caps[kind]["AR100"] == pytest.approx(100 / 150)
+        assert wide[kind]["AP"] == wide[kind]["AR100"] == pytest.approx(1)
+        assert wide.per_class()[0][kind]["AR100"] == pytest.approx(1)
+        # The other recalls are those of 1 and 10 detections as before.
+        assert wide[kind]["AR10"] == caps[kind]["AR10"] == pytest.approx(10 / 150)
+    assert np.count_nonzero(wide.curve("segm").precision) == 101
+
+
+def test_table_and_json_say_how_many_detections_count():
+    caps, wide = crowded(150), crowded(150, max_detections=200)
+    assert (caps.max_detections, wide.max_detections) == (100, 200)
+    head, names = caps.table().splitlines()[0], caps.table().splitlines()[3].split()
+    assert "detections" not in head and names[8] == "AR100"
+    assert "1 images have more than 100 objects of one class, up to 150" in caps.table()
+    lines = wide.table().splitlines()
+    assert lines[0].endswith("200 detections of a class and image, not 100 as COCO")
+    assert lines[2].split()[8] == "AR200" and "AR100" not in wide.table()
+    assert "have more than" not in wide.table()
+    assert "have more than 120" in crowded(150, max_detections=120).table()
+    assert wide.to_dict()["max_detections"] == 200
+    assert wide.to_dict()["coco"]["segm"]["AR100"] == pytest.approx(1)
+
+
+def test_few_detections_may_count():
+    one = crowded(20, max_detections=1)["bbox"]
+    assert one["AR1"] == one["AR10"] == one["AR100"] == pytest.approx(1 / 20)
+
+
+def test_100_is_what_it_was():
+    assert dict(crowded(150)) == dict(crowded(150, max_detections=100))
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "200"])
+def test_a_wrong_number_of_detections_is_an_error(number):
+    with pytest.raises(ValueError, match="max_detections"):
+        crowded(1, max_detections=number)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_told"), [(100, False), (50, False), (200, True)]
+)
+def test_a_model_that_returns_fewer_is_told_of(wanted, is_told):
+    model = TinyModel()
+    model.config.DETECTION_MAX_INSTANCES = 35
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        evaluate(model, TinyDataset(), verbose=0, max_detections=wanted)
+    texts = [str(w.message) for w in told if "DETECTION_MAX_INSTANCES=35" in str(w)]
+    assert bool(texts) is is_told
+
+
 def test_per_class_counts_objects_and_detections(result):
     rows = {row["name"]: row for row in result.per_class()}
     assert [rows[n]["objects"] for n in ("cat", "dog", "cow")] == [2, 1, 0]
