@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.settings import PRESET_HELP, PRESETS
-from mrcnn.cli.weights import WEIGHTS_HELP, shipped_words
+from mrcnn.cli.weights import WEIGHTS_HELP
 
 # As mrcnn.data.layouts.FORMATS, which is imported only when data is opened.
 FORMATS = ("coco", "via", "voc", "labelme", "mask_folders", "label_images")
@@ -17,8 +17,7 @@ FORMATS = ("coco", "via", "voc", "labelme", "mask_folders", "label_images")
 def add_weights(command: argparse.ArgumentParser, default: str | None = None) -> None:
     """Adds what tells a trained model: --weights, --logs, --preset, --set ..."""
     add = command.add_argument
-    text = ", ".join((WEIGHTS_HELP, *shipped_words()))
-    text += f" (default: {default})" if default else ""
+    text = WEIGHTS_HELP + (f" (default: {default})" if default else "")
     add("--weights", default=default, required=default is None, help=text)
     add_logs(command)
     add_settings(command)

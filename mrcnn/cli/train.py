@@ -20,6 +20,7 @@ from mrcnn.cli.errors import CommandError, number_of
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
+from mrcnn.engine.shipped import is_shipped, set_for_training
 
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "minival")
@@ -154,6 +155,8 @@ def _config(args, found: Path | str | None, train_set):
             names = run.class_names if run else None
     else:
         config, names = weights.base_config(path, None)
+        if is_shipped(path):
+            set_for_training(config)
     name = args.name or _name_of(args.data)
     if (config.NAME or "").lower() != name.lower():
         # Not even with weights of another run: that is continued by its NAME.

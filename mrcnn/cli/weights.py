@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import mrcnn
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
@@ -18,12 +17,14 @@ from mrcnn.config import Config
 from mrcnn.data.coco_names import COCO_NAMES
 from mrcnn.data.downloads import COCO_MODEL_URL, download
 from mrcnn.engine.run_config import read_run_config, restore_config
+from mrcnn.engine.shipped import shipped_file, shipped_words
 
-# Files x.h5 in it, each with its x.json, are known by their names.
-SHIPPED = Path(mrcnn.__file__).parent / "pretrained"
-WEIGHTS_HELP = (
-    "a file, the folder of a run, an address, or a word: last (newest checkpoint below "
-    "--logs), coco"
+WEIGHTS_HELP = ", ".join(
+    (
+        "a file, the folder of a run, an address, or a word: last (newest checkpoint "
+        "below --logs), coco",
+        *shipped_words(),
+    )
 )
 _CHECKPOINT = re.compile(r"mask_rcnn_(.+)_(\d{4,})\.h5")
 _RUN = re.compile(r"(.+?)(\d{8}T\d{4})")
@@ -43,11 +44,6 @@ class Setup(NamedTuple):
     path: Path
 
 
-def shipped_words() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.h5"))
-
-
 def find_weights(text: str, logs: Path, name: str | None = None) -> Path | str:
     """Returns the file behind a `--weights` argument; "coco" and addresses as given.
 
@@ -64,7 +60,7 @@ def find_weights(text: str, logs: Path, name: str | None = None) -> Path | str:
     if text == "coco" or "://" in text:
         return text
     if text in shipped_words():
-        return SHIPPED / f"{text}.h5"
+        return shipped_file(text)
     if text == "last":
         return _newest(logs, name)
     path = Path(text)

@@ -1,7 +1,8 @@
-"""Where weights come from: a path, an address or a word; and what they expect.
+"""Where weights come from: a path, an address or a word.
 
 "coco" is the file of the old package, "imagenet" that of keras.applications for the
-backbone in use, "last" the newest checkpoint of the configuration.
+backbone in use, "last" the newest checkpoint of the configuration; the models that come
+with the package are words too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from mrcnn.data.downloads import COCO_MODEL_URL, download
 from mrcnn.engine import imagenet
 from mrcnn.engine.inspection import log
 from mrcnn.engine.layers import HEADS, leaf_layers, parameters, weighted_layers
+from mrcnn.engine.shipped import is_shipped, shipped_file, shipped_words
+from mrcnn.engine.trained_with import differences
 from mrcnn.engine.weight_files import read_weights
 from mrcnn.engine.weights import WeightsReport, assign_tensors, model_tensors
 
@@ -28,17 +31,7 @@ logger = logging.getLogger("mrcnn")
 WORDS = ("coco", "imagenet", "last")
 # Of files of ResNet-50 with our names, as Keras distributed them until 2018: for BGR.
 _OLD_KERAS_FILE = "tf_dim_ordering_tf_kernels"
-_COCO_FILE = Path(COCO_MODEL_URL).name
 _FIRST_KERNEL = "conv1/kernel"
-# What the old package computed, which its weights were trained with.
-_OF_THE_OLD_PACKAGE = {
-    "STEM_POOL": "same",
-    "ROI_OP": "crop",
-    "ROI_LEVEL_ROUNDING": "round",
-}
-# A MEAN_PIXEL this far (0..255) from that of the weights draws a warning. RGB taken
-# for BGR is 20 away.
-_FAR_FROM_MEAN = 10.0
 
 
 def resolve(mrcnn, filepath: str | os.PathLike) -> Path:
@@ -46,7 +39,7 @@ def resolve(mrcnn, filepath: str | os.PathLike) -> Path:
 
     Args:
         mrcnn: a MaskRCNN; its config says which backbone and which runs.
-        filepath: one of WORDS, an address or a path.
+        filepath: one of WORDS or of `shipped_words`, an address or a path.
 
     Raises:
         FileNotFoundError: there is no such file or checkpoint.
@@ -61,11 +54,14 @@ def resolve(mrcnn, filepath: str | os.PathLike) -> Path:
         return Path(mrcnn.find_last())
     if "://" in str(filepath):
         return download(str(filepath))
+    if isinstance(filepath, str) and filepath in shipped_words():
+        return shipped_file(filepath)
     path = Path(filepath)
     if not path.exists():
+        words = ", ".join((*WORDS, *shipped_words()))
         raise FileNotFoundError(
             f"load_weights(filepath={str(filepath)!r}): there is no such file; give "
-            f"its path, its address (https://...) or a word: {', '.join(WORDS)}."
+            f"its path, its address (https://...) or a word: {words}."
         )
     return path
 
@@ -93,16 +89,23 @@ def load(
     """
     path = resolve(mrcnn, filepath)
     config, model = mrcnn.config, mrcnn.keras_model
-    report, is_imagenet = load_file(
-        model,
-        path,
-        exclude=exclude,
-        strict=strict is None or bool(strict),
-        config=config,
-        is_printed=True,
-        stacklevel=4,
-    )
-    for text in _differences(path, is_imagenet, config):
+    try:
+        report, is_imagenet = load_file(
+            model,
+            path,
+            exclude=exclude,
+            strict=strict is None or bool(strict),
+            config=config,
+            is_printed=True,
+            stacklevel=4,
+        )
+    except ValueError as error:
+        if not is_shipped(path):
+            raise
+        raise ValueError(
+            f"{error} Their own Config is mrcnn.pretrained.{path.stem}_config()."
+        ) from error
+    for text in differences(path, is_imagenet, config):
         warnings.warn(f"load_weights({str(filepath)!r}): {text}", stacklevel=3)
     return report, path
 
@@ -274,42 +277,3 @@ def _adapted_kernel(tensors, model: keras.Model) -> np.ndarray | None:
     if channels == 3 or kernel.shape != (height, width, 3, filters):
         return None
     return imagenet.adapt_first_convolution(kernel, channels)
-
-
-def _differences(path: Path, is_imagenet: bool, config) -> list[str]:
-    """Returns in what a Config differs from what known weights were trained with."""
-    is_coco = path.name == _COCO_FILE
-    texts = []
-    if is_imagenet or is_coco:
-        texts += _mean_difference(config)
-    for name, trained in _OF_THE_OLD_PACKAGE.items() if is_coco else ():
-        value = getattr(config, name)
-        # A backbone of the user's own has its own stem.
-        is_unused = name == "STEM_POOL" and callable(config.BACKBONE)
-        if value != trained and not is_unused:
-            texts.append(
-                f"these weights were trained with {name} = {trained!r}; {value!r} "
-                "shifts their features."
-            )
-    if is_imagenet and config.STEM_POOL != "pad":
-        logger.info(
-            "ImageNet weights were trained with STEM_POOL = 'pad'; with %r, as in the "
-            "old package, their features shift by up to a pixel until trained.",
-            config.STEM_POOL,
-        )
-    return texts
-
-
-def _mean_difference(config) -> list[str]:
-    mean = np.asarray(config.MEAN_PIXEL, np.float64)
-    # Further channels than RGB are the user's own.
-    expected = imagenet.expected_mean(len(mean))[:3]
-    if np.max(np.abs(mean[:3] - expected)) <= _FAR_FROM_MEAN:
-        return []
-    text = (
-        f"these weights expect images minus the mean {np.round(expected, 1).tolist()} "
-        f"(RGB, 0..255); MEAN_PIXEL is {mean.tolist()}."
-    )
-    if len(mean) == 3 and np.allclose(mean[::-1], expected, atol=_FAR_FROM_MEAN):
-        text += " It is in the order BGR: turn it round."
-    return [text]

@@ -14,6 +14,7 @@ from mrcnn.engine.run_config import RunConfig, read_run_config
 
 FOLDER = Path(mrcnn.__file__).parent / "pretrained"
 """Home of the files."""
+TRAINING_BATCH = 4
 
 
 def shipped_words() -> list[str]:
@@ -60,3 +61,14 @@ def shipped_run(name: str) -> RunConfig:
             "install the package again."
         )
     return run
+
+
+def set_for_training(config) -> None:
+    """Changes the Config of a model, which is for whole images, to pieces of them.
+
+    Images have many sizes, and a batch has one.
+    """
+    config.IMAGE_RESIZE_MODE = "crop"
+    config.IMAGES_PER_GPU = config.BATCH_SIZE = TRAINING_BATCH
+    # Those of its own training were for its own data.
+    config.STEPS_PER_EPOCH = config.VALIDATION_STEPS = config.SEED = None

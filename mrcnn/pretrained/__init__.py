@@ -55,10 +55,7 @@ def class_names(name: str) -> list[str]:
 
 
 def nucleus_config() -> Config:
-    """Returns a new Config of "nucleus": whole pictures at double size, one at a time.
-
-    To train on with it, see `nucleus`.
-    """
+    """Returns a new Config of "nucleus": whole pictures at double size, one at a time."""
     return restore_config(shipped.shipped_run("nucleus"))
 
 
@@ -69,15 +66,14 @@ def nucleus(
 
     Args:
         mode: "inference" to detect; "training" to go on training it on other pictures,
-            in pieces of them, as it was trained itself.
+            in pieces of IMAGE_MIN_DIM, as it was trained itself.
         model_dir: where runs are written; nothing is before a training.
     """
     from mrcnn.engine.mask_rcnn import MaskRCNN
 
     config = nucleus_config()
     if mode == "training":
-        # Whole pictures have many sizes, and a batch has one.
-        config.IMAGE_RESIZE_MODE = "crop"
+        shipped.set_for_training(config)
     model = MaskRCNN(mode=mode, config=config, model_dir=model_dir)
     model.load_weights(path("nucleus"))
     return Pretrained(config, model)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.cli import weights as cli_weights
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.weights import find_weights, inference_setup
 from mrcnn.config import Config
 from mrcnn.data.coco_names import COCO_NAMES
+from mrcnn.engine import shipped
 from mrcnn.engine.run_config import write_run_config
 
 
@@ -40,7 +40,7 @@ def test_a_folder_stands_for_its_newest_checkpoint(tmp_path):
 
 def test_files_that_come_with_the_package_are_words(tmp_path, monkeypatch):
     make_run(tmp_path, "pretrained", "moon.h5")
-    monkeypatch.setattr(cli_weights, "SHIPPED", tmp_path / "pretrained")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "pretrained")
     assert find_weights("moon", Path("logs")) == tmp_path / "pretrained" / "moon.h5"
     with pytest.raises(CommandError, match="last, coco, moon"):
         find_weights("sun", Path("logs"))

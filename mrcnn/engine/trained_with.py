@@ -1,0 +1,121 @@
+"""In what a Config differs from the one that known weights were trained with.
+
+Such weights load all the same, and detect worse than they could.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from mrcnn.data.downloads import COCO_MODEL_URL
+from mrcnn.engine import imagenet
+from mrcnn.engine.shipped import is_shipped, shipped_run
+
+logger = logging.getLogger("mrcnn")
+
+_COCO_FILE = Path(COCO_MODEL_URL).name
+# What the old package computed, which its weights were trained with.
+_OF_THE_OLD_PACKAGE = {
+    "STEM_POOL": "same",
+    "ROI_OP": "crop",
+    "ROI_LEVEL_ROUNDING": "round",
+}
+# A MEAN_PIXEL this far (0..255) from that of the weights draws a warning. RGB taken
+# for BGR is 20 away.
+_FAR_FROM_MEAN = 10.0
+# What changes the features or the meaning of the outputs, and no shape of a tensor.
+_UNSEEN_IN_SHAPES = (
+    "STEM_POOL",
+    "NORM_GROUPS",
+    "BACKBONE_STRIDES",
+    "RPN_ANCHOR_SCALES",
+    "RPN_ANCHOR_RATIOS",
+    "RPN_ANCHOR_STRIDE",
+    "RPN_BBOX_STD_DEV",
+    "BBOX_STD_DEV",
+    "ROI_OP",
+    "ROI_LEVEL_ROUNDING",
+    "ROI_SAMPLING_RATIO",
+    "ROI_REDUCE",
+    "IMAGE_MIN_SCALE",
+)
+# Modes that neither shrink an image nor look at IMAGE_MAX_DIM.
+_KEEP_SCALE = ("pad64", "crop")
+
+
+def differences(path: Path, is_imagenet: bool, config) -> list[str]:
+    """Returns sentences on what should be otherwise in a Config for a weight file.
+
+    Args:
+        path: the file; of those that come with the package the Config is known.
+        is_imagenet: whether it holds weights of keras.applications.
+        config: the Config of the model that has loaded it.
+    """
+    if is_shipped(path):
+        return _from_its_own(path.stem, config)
+    is_coco = path.name == _COCO_FILE
+    texts = []
+    if is_imagenet or is_coco:
+        texts += _mean_difference(config)
+    for name, trained in _OF_THE_OLD_PACKAGE.items() if is_coco else ():
+        value = getattr(config, name)
+        # A backbone of the user's own has its own stem.
+        is_unused = name == "STEM_POOL" and callable(config.BACKBONE)
+        if value != trained and not is_unused:
+            texts.append(
+                f"these weights were trained with {name} = {trained!r}; {value!r} "
+                "shifts their features."
+            )
+    if is_imagenet and config.STEM_POOL != "pad":
+        logger.info(
+            "ImageNet weights were trained with STEM_POOL = 'pad'; with %r, as in the "
+            "old package, their features shift by up to a pixel until trained.",
+            config.STEM_POOL,
+        )
+    return texts
+
+
+def _mean_difference(config) -> list[str]:
+    mean = np.asarray(config.MEAN_PIXEL, np.float64)
+    # Further channels than RGB are the user's own.
+    expected = imagenet.expected_mean(len(mean))[:3]
+    if np.max(np.abs(mean[:3] - expected)) <= _FAR_FROM_MEAN:
+        return []
+    text = (
+        f"these weights expect images minus the mean {np.round(expected, 1).tolist()} "
+        f"(RGB, 0..255); MEAN_PIXEL is {mean.tolist()}."
+    )
+    if len(mean) == 3 and np.allclose(mean[::-1], expected, atol=_FAR_FROM_MEAN):
+        text += " It is in the order BGR: turn it round."
+    return [text]
+
+
+def _from_its_own(name: str, config) -> list[str]:
+    """One sentence on the values that differ from those of a model that ships."""
+    trained, values = shipped_run(name).config, config.to_dict()
+    other = [key for key in _UNSEEN_IN_SHAPES if values[key] != trained[key]]
+    if _is_far(values["MEAN_PIXEL"], trained["MEAN_PIXEL"]):
+        other.append("MEAN_PIXEL")
+    mode = values["IMAGE_RESIZE_MODE"]
+    if mode not in _KEEP_SCALE and mode != trained["IMAGE_RESIZE_MODE"]:
+        other.append("IMAGE_RESIZE_MODE")
+    elif mode != "crop" and values["IMAGE_MIN_DIM"] != trained["IMAGE_MIN_DIM"]:
+        # Of crops it is the side.
+        other.append("IMAGE_MIN_DIM")
+    if not other:
+        return []
+    pairs = "; ".join(f"{key} = {values[key]}, not {trained[key]}" for key in other)
+    return [
+        f"the Config differs from that of the training ({pairs}): without further "
+        f"training they detect worse than with mrcnn.pretrained.{name}_config()."
+    ]
+
+
+def _is_far(mean, trained) -> bool:
+    """Returns whether a mean pixel is another one; channels after RGB may be any."""
+    expected = trained if len(mean) >= len(trained) else [np.mean(trained)]
+    offsets = np.subtract(mean[: len(expected)], expected)
+    return bool(np.max(np.abs(offsets)) > _FAR_FROM_MEAN)
