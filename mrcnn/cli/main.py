@@ -80,28 +80,54 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: arguments; None for those of the process.
+
+    Raises:
+        SystemExit: after --help, and for arguments that can't be understood.
     """
+    try:
+        code = _run(argv)
+    except BrokenPipeError:
+        code = UNREAD
+    except SystemExit:  # of argparse
+        if _flush():
+            raise
+        return UNREAD
+    return code if _flush() else UNREAD
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Runs one command; raises BrokenPipeError where nobody reads what it prints."""
     args = make_parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            code = COMMANDS[args.command].run(args)
-            sys.stdout.flush()
-            return code
+            return COMMANDS[args.command].run(args)
         except KeyboardInterrupt:
             print("mrcnn: interrupted", file=sys.stderr)
             return INTERRUPTED
         except BrokenPipeError:
             if args.debug:
                 traceback.print_exc()
-            # What is left to print would fail again at exit.
-            sys.stdout = open(os.devnull, "w")
-            return UNREAD
+            raise
         except Exception as error:
             if args.debug:
                 traceback.print_exc()
             print(f"mrcnn {args.command}: error: {_explain(error)}", file=sys.stderr)
             return FAILED
+
+
+def _flush() -> bool:
+    """Prints what is held back; False where somebody has stopped reading."""
+    is_read = True
+    for name in ("stdout", "stderr"):
+        try:
+            if (stream := getattr(sys, name)) is not None:  # as after >&-
+                stream.flush()
+        except BrokenPipeError:
+            # What is left to print would fail again at exit.
+            setattr(sys, name, open(os.devnull, "w"))
+            is_read = False
+    return is_read
 
 
 def _explain(error: Exception) -> str:

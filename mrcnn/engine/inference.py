@@ -76,8 +76,28 @@ def _unmold_masks(small: list, boxes: np.ndarray, shape: tuple, form: str | None
 
 
 def own_masks(masks, class_ids) -> np.ndarray:
-    """Returns of [D, h, w, C] masks the one of each detection's class: [D, h, w]."""
-    return np.asarray(masks)[np.arange(len(class_ids)), ..., class_ids]
+    """Returns the mask of each detection's own class: [n, h, w].
+
+    Args:
+        masks: [n or more, h, w, C]. Inside the model the mask head leaves the padding
+            of detections out, so there may be fewer rows than class ids.
+        class_ids: int [D], n of them before the first 0, which starts the padding.
+
+    Raises:
+        ValueError: there are fewer masks than detections, or fewer classes.
+    """
+    masks, class_ids = np.asarray(masks), np.asarray(class_ids)
+    padding = np.flatnonzero(class_ids == 0)
+    ids = class_ids[: padding[0]] if len(padding) else class_ids
+    classes = int(ids.max(initial=0)) + 1
+    if masks.ndim != 4 or len(masks) < len(ids) or masks.shape[3] < classes:
+        raise ValueError(
+            f"unmold_detections(mrcnn_mask): received {masks.shape} with {len(ids)} "
+            f"detections of classes up to {classes - 1}; pass [{len(ids)} or more, h, "
+            f"w, {classes} or more] of the same image, as the output of "
+            '"mrcnn_detection" and that of "mrcnn_mask", each [i] for image i.'
+        )
+    return masks[np.arange(len(ids)), ..., ids]
 
 
 class Detector:

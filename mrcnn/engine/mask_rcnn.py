@@ -290,10 +290,14 @@ class MaskRCNN(Inspectable):
 
         Args:
             detections: float32 [D, (y1, x1, y2, x2, class_id, score)], norm.
-            mrcnn_mask: float32 [D, h, w, C], box.
+            mrcnn_mask: float32 [D, h, w, C], box; rows for padding may be missing, as
+                in the output of the layer of this name.
             original_image_shape: (H0, W0, ...).
             image_shape: (H, W, ...) of the molded image.
             window: (y1, x1, y2, x2), px.
+
+        Raises:
+            ValueError: masks that don't go with the detections.
         """
         detections = np.asarray(detections)
         masks = inference.own_masks(mrcnn_mask, detections[:, 4].astype(np.int32))

@@ -80,14 +80,38 @@ def test_a_sub_command_names_its_own_help(run):
     assert "--epoch_s" in err[0] and err[0].endswith("see mrcnn train --help")
 
 
-def test_a_reader_that_leaves_early_is_no_error():
+@pytest.mark.parametrize(
+    ("argv", "unread"),
+    [
+        (["info", "--preset", "small"], "1"),
+        (["info", "--preset", "small"], "12"),  # also stderr
+        (["--help"], "1"),
+        (["detect", "--help"], "1"),
+        (["--version"], "1"),
+        (["detct"], "12"),
+        (["info", "no_such_file.h5"], "12"),
+    ],
+)
+def test_a_reader_that_leaves_early_is_no_error(monkeypatch, argv, unread):
     code = (
         "import os, sys, mrcnn.cli.main as m\n"
-        "read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
-        "sys.exit(m.main(['info', '--preset', 'small']))"
+        "read, write = os.pipe(); os.close(read)\n"
+        f"for stream in {unread!r}: os.dup2(write, int(stream))\n"
+        f"sys.exit(m.main({argv!r}))"
     )
+    # Held back until the exit, as into any pipe.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     done = python("-c", code)
     assert (done.returncode, done.stderr) == (141, "")
+    if argv[0] == "info":
+        done = python("-u", "-c", code)
+        assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_closed_output_is_no_error():
+    code = "import sys, mrcnn.cli.main as m\nsys.stdout = None\n"
+    done = python("-c", code + "sys.exit(m.main(['info', '--preset', 'small']))")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_debug_shows_where(run):

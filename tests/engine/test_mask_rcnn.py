@@ -290,6 +290,55 @@ def test_unmold_detections_picks_the_mask_of_the_class(detector):
     np.testing.assert_array_equal(full, expected["masks"])
 
 
+@pytest.fixture(scope="module")
+def roomy(detector, tmp_path_factory):
+    """The detector with more places than it has proposals: there is padding."""
+    config = make_config(
+        TinyConfig, DETECTION_MIN_CONFIDENCE=0.0, DETECTION_MAX_INSTANCES=30
+    )
+    model = MaskRCNN("inference", config, tmp_path_factory.mktemp("roomy"))
+    model.keras_model.set_weights(detector.keras_model.get_weights())
+    return model
+
+
+def run_detections_and_masks(detector, capsys):
+    """What run_graph gives for two images."""
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, [48, 64, 3]).astype(np.uint8) for _ in range(2)]
+    names = ("mrcnn_detection", "mrcnn_mask")
+    values = detector.run_graph(images, [(name, name) for name in names])
+    capsys.readouterr()
+    return images, *(values[name] for name in names)
+
+
+def test_masks_of_the_layer_are_unmolded_though_it_leaves_padding_out(roomy, capsys):
+    images, detections, masks = run_detections_and_masks(roomy, capsys)
+    assert masks.shape[1] < detections.shape[1]
+    _, _, windows = roomy.mold_inputs(images)
+    for i, expected in enumerate(roomy.detect(images)):
+        *_, full = roomy.unmold_detections(
+            detections[i], masks[i], images[i].shape, (64, 64, 3), windows[i]
+        )
+        assert full.shape[2] > 0
+        np.testing.assert_array_equal(full, expected["masks"])
+
+
+@pytest.mark.parametrize("part", ["few", "batch", "flat", "classes"])
+def test_masks_that_do_not_go_with_the_detections_are_named(roomy, capsys, part):
+    images, detections, masks = run_detections_and_masks(roomy, capsys)
+    wrong = {
+        "few": masks[0][:2],
+        "batch": masks,
+        "flat": masks[0][..., 0],
+        "classes": masks[0][..., :2],
+    }[part]
+    said = rf"mrcnn_mask\): received {re.escape(str(wrong.shape))} with \d+ detections"
+    with pytest.raises(ValueError, match=said):
+        roomy.unmold_detections(
+            detections[0], wrong, images[0].shape, (64, 64, 3), (8, 0, 56, 64)
+        )
+
+
 def test_new_weights_are_used_by_the_next_detection(tmp_path):
     model = MaskRCNN("inference", make_config(TinyConfig), tmp_path)
     image = np.random.default_rng(4).integers(0, 256, [40, 90, 3]).astype(np.uint8)
