@@ -69,6 +69,6 @@ def set_for_training(config) -> None:
     Images have many sizes, and a batch has one.
     """
     config.IMAGE_RESIZE_MODE = "crop"
-    config.IMAGES_PER_GPU = config.BATCH_SIZE = TRAINING_BATCH
+    config.IMAGES_PER_GPU = TRAINING_BATCH
     # Those of its own training were for its own data.
-    config.STEPS_PER_EPOCH = config.VALIDATION_STEPS = config.SEED = None
+    config.STEPS_PER_EPOCH = config.VALIDATION_STEPS = None

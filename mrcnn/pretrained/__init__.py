@@ -55,7 +55,7 @@ def class_names(name: str) -> list[str]:
 
 
 def nucleus_config() -> Config:
-    """Returns a new Config of "nucleus": whole pictures at double size, one at a time."""
+    """Returns a new Config of "nucleus": whole pictures, one by one, at double size."""
     return restore_config(shipped.shipped_run("nucleus"))
 
 
