@@ -24,8 +24,9 @@ def plot_training(
 ) -> None:
     """Show how a training run went: losses, AP if it was measured, learning rate.
 
-    A panel a number, training and validation in one. The best of a validation curve is
-    marked. Numbers that custom callbacks added to the logs get panels too.
+    A panel a number, training and validation in one. The best of a validation curve has
+    a dot, and its value stands in the legend. Numbers that custom callbacks added to
+    the logs get panels too.
 
     Args:
         log_dir: folder of a run (`model.log_dir`), in which training keeps its history
@@ -97,6 +98,11 @@ def _draw_panel(ax, title, keys, history):
         label = "validation" if key.startswith("val_") else "training"
         if is_ap:
             label, style = key.split("_", 2)[2], {}
+        if key.startswith("val_") and known.any() and (is_ap or title in LOSSES):
+            best = np.nanargmax(values) if is_ap else np.nanargmin(values)
+            # Numbers beside the dots would cover each other, or other curves.
+            label += f", best {values[best]:.3f}"
+            ax.plot(epochs[best], values[best], "k.", markersize=7, zorder=3)
         marker = "o" if known.sum() <= 30 else None
         ax.plot(
             epochs[known],
@@ -106,9 +112,6 @@ def _draw_panel(ax, title, keys, history):
             label=label,
             **style,
         )
-        if key.startswith("val_") and known.any() and (is_ap or title in LOSSES):
-            best = np.nanargmax(values) if is_ap else np.nanargmin(values)
-            _mark(ax, int(epochs[best]), float(values[best]))
     ax.set(title=title, xlabel="epoch")
     if is_ap:
         ax.set_ylim(0, 1)
@@ -116,19 +119,5 @@ def _draw_panel(ax, title, keys, history):
         ax.set_ylim(bottom=0)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
-    if len(keys) > 1:
+    if len(keys) > 1 or is_ap:
         ax.legend(fontsize=8)
-
-
-def _mark(ax, epoch, value):
-    """Write the best value of a curve at its place."""
-    ax.annotate(
-        f"{value:.3f}",
-        (epoch, value),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=8,
-    )
-    ax.plot([epoch], [value], "k.", markersize=5)

@@ -46,30 +46,44 @@ def test_a_folder_is_drawn_in_panels(run, shows):
     assert list(panels(figure)) == titles
     assert curves(panels(figure)["loss"]) == {
         "training": [[1, 1], [2, 1 / 2], [3, 1 / 3], [4, 1 / 4]],
-        "validation": [[1, 3], [2, 1.5], [3, 1], [4, 1.2]],
+        "validation, best 1.000": [[1, 3], [2, 1.5], [3, 1], [4, 1.2]],
     }
 
 
 def test_ap_is_drawn_where_it_was_measured(run, shows):
     visualize.plot_training(run)
     ax = panels(shows[0])["AP of masks"]
-    assert curves(ax) == {"AP": [[2, 0.2], [4, 0.4]], "AP50": [[2, 0.4], [4, 0.8]]}
+    assert curves(ax) == {
+        "AP, best 0.400": [[2, 0.2], [4, 0.4]],
+        "AP50, best 0.800": [[2, 0.4], [4, 0.8]],
+    }
     assert ax.get_ylim() == (0, 1)
 
 
-def test_the_best_of_the_validation_is_marked(run, shows):
+def dots(ax):
+    return [
+        line.get_xydata().tolist()[0] for line in ax.lines if len(line.get_xdata()) == 1
+    ]
+
+
+def test_the_best_of_the_validation_has_a_dot_and_no_text_to_cover_curves(run, shows):
     visualize.plot_training(run)
-    assert [text.get_text() for text in panels(shows[0])["loss"].texts] == ["1.000"]
-    assert panels(shows[0])["loss"].texts[0].xy == (3, 1)
-    marks = [text.xy for text in panels(shows[0])["AP of masks"].texts]
-    assert marks == [(4, 0.4), (4, 0.8)]
+    loss, ap = (panels(shows[0])[name] for name in ("loss", "AP of masks"))
+    assert dots(loss) == [[3, 1]]
+    assert dots(ap) == [[4, 0.4], [4, 0.8]]
+    for ax, labels in (
+        (loss, ["training", "validation, best 1.000"]),
+        (ap, ["AP, best 0.400", "AP50, best 0.800"]),
+    ):
+        assert not ax.texts
+        assert [text.get_text() for text in ax.get_legend().texts] == labels
 
 
 def test_the_history_of_keras_is_drawn_too(shows):
     visualize.plot_training({"loss": [3, 2], "val_loss": [np.nan, 2.5]}, title="mine")
     assert shows[0].get_suptitle() == "mine"
     (ax,) = shows[0].axes
-    expected = {"training": [[1, 3], [2, 2]], "validation": [[2, 2.5]]}
+    expected = {"training": [[1, 3], [2, 2]], "validation, best 2.500": [[2, 2.5]]}
     assert curves(ax) == expected
 
 
