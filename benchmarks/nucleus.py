@@ -6,7 +6,7 @@
 The folder is that of the Data Science Bowl 2018. The 25 validation pictures are
 detected in once, and all figures come from these detections. --markdown alone prints
 the figures as the model card has them; with a file it replaces those between the file's
-two marks. --failures draws the pictures with the worst scores.
+two marks. --failures draws the pictures of each kind with the worst scores.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ SMALL, LARGE, STAINED, BRIGHT = (
     "stained",
     "bright-field",
 )
+KINDS = (SMALL, LARGE, STAINED, BRIGHT)
 SMALL_SIDE = 360  # px
 COLORED = 5  # grey levels between the channels, mean over the pixels
 RULE = (
@@ -101,7 +102,7 @@ def make_rows(records, kinds):
         kinds: name of the kind of each.
     """
     rows = [make_row("all", records)]
-    for kind in (SMALL, LARGE, STAINED, BRIGHT):
+    for kind in KINDS:
         own = [r for r, k in zip(records, kinds, strict=True) if k == kind]
         if own:
             rows.append(make_row(kind, own))
@@ -186,32 +187,51 @@ def speed(model, images):
     )
 
 
-def worst_first(records):
-    """(score, index) of the records, from the lowest score up."""
+def worst_of_each(records, kinds, count):
+    """(index, score) of the worst `count` records of each kind, kind after kind."""
     scores = dsb_evaluate(records, SCORE).per_image
-    return sorted((scores[r.image_id], i) for i, r in enumerate(records))
+    worst = []
+    for kind in KINDS:
+        own = [i for i, k in enumerate(kinds) if k == kind]
+        own.sort(key=lambda i: scores[records[i].image_id])
+        worst += [(i, scores[records[i].image_id]) for i in own[:count]]
+    return worst
 
 
 def draw_failures(dataset, records, kinds, folder, count):
-    """Draw the pictures with the worst scores; prints what each is."""
+    """Draw the worst pictures, each by itself and all on a sheet; returns the paths."""
+    from matplotlib.figure import Figure
+
     from mrcnn.visualize import display_differences
 
     folder.mkdir(parents=True, exist_ok=True)
-    for score, i in worst_first(records)[:count]:
-        record, name = records[i], dataset.image_info[records[i].image_id]["id"]
-        found = int(np.sum(record.scores >= SCORE))
-        title = f"{name[:8]}, {kinds[i]}: score {score:.2f}, {found} found"
-        path = folder / f"{score:.3f}_{name[:8]}.png"
-        display_differences(
-            dataset.load_image(record.image_id),
-            *(record.gt_boxes, record.gt_class_ids, record.gt_rles),
-            *(record.boxes, record.class_ids, record.scores, record.rles),
-            dataset.class_names,
-            title=title,
-            score_threshold=SCORE,
-            save_path=path,
-        )
-        print(f"{path}: {title} of {len(record.gt_class_ids)}")
+    worst = worst_of_each(records, kinds, count)
+    columns = min(len(worst), 4)
+    lines = -(-len(worst) // columns)
+    sheet = Figure(figsize=(5 * columns, 4.6 * lines), layout="constrained")
+    axes = sheet.subplots(lines, columns, squeeze=False).ravel()
+    for ax in axes[len(worst) :]:
+        ax.axis("off")
+    paths = []
+    for ax, (i, score) in zip(axes, worst, strict=False):
+        record = records[i]
+        name = dataset.image_info[record.image_id]["id"][:8]
+        paths.append(folder / f"{kinds[i].replace(' ', '_')}_{score:.2f}_{name}.png")
+        title = f"{name}, {kinds[i]}, score {score:.2f}"
+        for where in ({"save_path": paths[-1]}, {"ax": ax, "show_label": False}):
+            display_differences(
+                dataset.load_image(record.image_id),
+                *(record.gt_boxes, record.gt_class_ids, record.gt_rles),
+                *(record.boxes, record.class_ids, record.scores, record.rles),
+                dataset.class_names,
+                title=title,
+                show_box=False,
+                score_threshold=SCORE,
+                **where,
+            )
+        ax.set_title(title)
+    sheet.savefig(folder / "sheet.jpg", dpi=60, pil_kwargs={"quality": 80})
+    return [*paths, folder / "sheet.jpg"]
 
 
 def main(argv=None):
@@ -225,8 +245,8 @@ def main(argv=None):
     add("--set", dest="settings", action="append", default=[], help="NAME=VALUE")
     text = "print for the model card; with FILE, write it there"
     add("--markdown", nargs="?", const="", metavar="FILE", help=text)
-    add("--failures", type=Path, metavar="DIR", help="draw the worst pictures there")
-    add("--worst", type=int, default=6, metavar="N", help="how many of them")
+    add("--failures", type=Path, metavar="DIR", help="draw the worst pictures here")
+    add("--worst", type=int, default=2, metavar="N", help="of each kind")
     args = parser.parse_args(argv)
     card = None
     if args.markdown:
@@ -264,7 +284,8 @@ def main(argv=None):
         if card is not None:
             Path(args.markdown).write_text(filled(card, figures), encoding="utf-8")
     if args.failures is not None:
-        draw_failures(dataset, records, kinds, args.failures, args.worst)
+        paths = draw_failures(dataset, records, kinds, args.failures, args.worst)
+        print(*paths, sep="\n")
     return 0
 
 

@@ -40,6 +40,7 @@ def display_differences(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.5,
     save_path: str | Path | None = None,
+    show_label: bool = True,
 ) -> None:
     """Show what a detector found (green), missed (blue) and made up (orange).
 
@@ -68,6 +69,7 @@ def display_differences(
         iou_threshold: least IoU of a match, ratio.
         score_threshold: least score of a detection that counts, probability.
         save_path: write the picture to this file instead of showing it.
+        show_label: write class, score and IoU; hundreds of labels hide an image.
 
     Raises:
         ValueError: counts or shapes that don't fit together.
@@ -106,14 +108,15 @@ def display_differences(
             is_double = has_masks and boxes is gt_box and color == FOUND_COLOR
             if show_box and not is_double:
                 canvas.box(boxes[i], color, linestyle=style, alpha=0.8)
-    # Detections choose their places first, the surest before the others.
-    shown = [*[i for i, *_ in detected], *[len(pred_box) + j for j, *_ in objects]]
-    rows = [*detected, *objects]
-    canvas.labels(
-        np.concatenate([pred_box, gt_box])[shown],
-        [text for *_, text in rows],
-        [color for _, color, _ in rows],
-    )
+    if show_label:
+        # Detections choose their places first, the surest before the others.
+        shown = [*[i for i, *_ in detected], *[len(pred_box) + j for j, *_ in objects]]
+        rows = [*detected, *objects]
+        canvas.labels(
+            np.concatenate([pred_box, gt_box])[shown],
+            [text for *_, text in rows],
+            [color for _, color, _ in rows],
+        )
     _legend(canvas.ax, fates, score_threshold)
     canvas.finish()
 

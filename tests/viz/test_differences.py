@@ -98,6 +98,13 @@ def test_objects_are_found_missed_or_made_up(ax, monkeypatch):
     ]
 
 
+def test_labels_may_be_left_out(ax, monkeypatch):
+    cat = (5, 2, 15, 12)
+    differences(ax, [cat], [cat], show_label=False)
+    assert texts(ax, monkeypatch) == legend(ax)
+    assert color_at(ax, 10, 7) == "found" and legend(ax)[0] == "found: 1"
+
+
 def test_boxes_of_objects_are_dashed_and_of_detections_solid(ax):
     differences(
         ax, [(5, 2, 15, 12), (5, 22, 15, 32)], [(5, 2, 15, 12), (25, 40, 35, 60)]
