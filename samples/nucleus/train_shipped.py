@@ -57,15 +57,12 @@ class PiecesDataset(NucleusDataset):
     """Pictures cut into overlapping pieces, so that the large, rare ones count more."""
 
     def prepare(self, class_map=None):
-        """Numbers classes and pieces."""
-        whole, self.image_info = self.image_info, []
-        for info in whole:
-            self.image_info.append(info)
-            size = super().load_image(len(self.image_info) - 1).shape[:2]
-            del self.image_info[-1]
-            for top, left in itertools.product(*map(starts, size)):
-                window = np.s_[top : top + PIECE, left : left + PIECE]
-                self.image_info.append(info | {"window": window})
+        """Puts pieces in the place of pictures, then numbers classes and pieces."""
+        pieces = []
+        for number, picture in enumerate(self.image_info):
+            height, width = super().load_image(number).shape[:2]
+            pieces += [picture | {"window": w} for w in windows(height, width)]
+        self.image_info = pieces
         super().prepare(class_map)
 
     def load_image(self, image_id):
@@ -80,20 +77,30 @@ class PiecesDataset(NucleusDataset):
         return masks[..., seen], class_ids[seen]
 
 
+def windows(height, width):
+    """Slices of the pieces of a picture, row after row; a small one is one piece."""
+    corners = itertools.product(starts(height), starts(width))
+    return [np.s_[top : top + PIECE, left : left + PIECE] for top, left in corners]
+
+
 def starts(side):
     """First pixels of the pieces along a side, the last ending where it ends."""
     count = max(1, math.ceil((side - PIECE) / (PIECE - OVERLAP)) + 1)
     return np.linspace(0, max(0, side - PIECE), count).astype(int)
 
 
+def stain_dark(images, random_state, parents=None, hooks=None):
+    """Fluorescence pictures as if stained, others as they are; called by imgaug."""
+    rng = np.random.default_rng(int(random_state.integers(2**31)))
+    return [stained(i, rng) if i.mean() < 128 else i for i in images]
+
+
 def make_augmentation():
     """Any side up, half to twice the size, any light; stained, or inverted."""
     from imgaug import augmenters as iaa
 
-    def stain_all(images, random_state, parents, hooks):
-        draw = np.random.default_rng(int(random_state.integers(2**31)))
-        return [stained(i, draw) if i.mean() < 128 else i for i in images]
-
+    stain = iaa.Lambda(func_images=stain_dark)
+    invert = iaa.Sometimes(0.2, iaa.Invert(1.0))
     light = [
         iaa.Multiply((0.4, 2.0)),
         iaa.LinearContrast((0.5, 1.6)),
@@ -108,11 +115,7 @@ def make_augmentation():
             iaa.Fliplr(0.5),
             iaa.Rot90((0, 3)),
             iaa.Sometimes(0.7, iaa.Resize((0.5, 1.8), interpolation="linear")),
-            iaa.Sometimes(
-                0.35,
-                iaa.Lambda(func_images=stain_all),
-                iaa.Sometimes(0.2, iaa.Invert(1.0)),
-            ),
+            iaa.Sometimes(0.35, then_list=stain, else_list=invert),
             iaa.Sometimes(0.5, iaa.SomeOf((1, 2), light)),
         ]
     )
