@@ -6,7 +6,8 @@
 The folder is that of the Data Science Bowl 2018. The 25 validation pictures are
 detected in once, and all figures come from these detections. --markdown alone prints
 the figures as the model card has them; with a file it replaces those between the file's
-two marks. --failures draws the pictures of each kind with the worst scores.
+two marks. --failures draws the pictures of each kind with the worst scores, --sheet all
+of these beside each other.
 """
 
 from __future__ import annotations
@@ -198,40 +199,59 @@ def worst_of_each(records, kinds, count):
     return worst
 
 
-def draw_failures(dataset, records, kinds, folder, count):
-    """Draw the worst pictures, each by itself and all on a sheet; returns the paths."""
-    from matplotlib.figure import Figure
-
+def draw(dataset, record, title, **options):
+    """Draw what was found, missed and made up in a picture."""
     from mrcnn.visualize import display_differences
 
-    folder.mkdir(parents=True, exist_ok=True)
-    worst = worst_of_each(records, kinds, count)
+    display_differences(
+        dataset.load_image(record.image_id),
+        *(record.gt_boxes, record.gt_class_ids, record.gt_rles),
+        *(record.boxes, record.class_ids, record.scores, record.rles),
+        dataset.class_names,
+        title=title,
+        show_box=False,
+        score_threshold=SCORE,
+        **options,
+    )
+
+
+def draw_failures(dataset, records, kinds, worst, folder):
+    """Draw each of the worst pictures to a file in a folder; returns the paths."""
+    paths = []
+    for i, score in worst:
+        name, kind = picture_id(dataset, records[i]), kinds[i]
+        paths.append(folder / f"{kind.replace(' ', '_')}_{score:.2f}_{name}.png")
+        title = f"{name}, {kind}, score {score:.2f}"
+        draw(dataset, records[i], title, save_path=paths[-1])
+    return paths
+
+
+def draw_sheet(dataset, records, kinds, worst, path):
+    """Draw the worst pictures beside each other, to one small file."""
+    from matplotlib.figure import Figure
+
     columns = min(len(worst), 4)
     lines = -(-len(worst) // columns)
-    sheet = Figure(figsize=(5 * columns, 4.6 * lines), layout="constrained")
+    sheet = Figure(figsize=(4 * columns, 4.2 * lines), layout="constrained")
+    sheet.suptitle("green: found, blue: missed, orange: made up")
     axes = sheet.subplots(lines, columns, squeeze=False).ravel()
     for ax in axes[len(worst) :]:
         ax.axis("off")
-    paths = []
     for ax, (i, score) in zip(axes, worst, strict=False):
-        record = records[i]
-        name = dataset.image_info[record.image_id]["id"][:8]
-        paths.append(folder / f"{kinds[i].replace(' ', '_')}_{score:.2f}_{name}.png")
-        title = f"{name}, {kinds[i]}, score {score:.2f}"
-        for where in ({"save_path": paths[-1]}, {"ax": ax, "show_label": False}):
-            display_differences(
-                dataset.load_image(record.image_id),
-                *(record.gt_boxes, record.gt_class_ids, record.gt_rles),
-                *(record.boxes, record.class_ids, record.scores, record.rles),
-                dataset.class_names,
-                title=title,
-                show_box=False,
-                score_threshold=SCORE,
-                **where,
-            )
-        ax.set_title(title)
-    sheet.savefig(folder / "sheet.jpg", dpi=60, pil_kwargs={"quality": 80})
-    return [*paths, folder / "sheet.jpg"]
+        draw(dataset, records[i], "", ax=ax, show_label=False)
+        # The legend of one picture is too wide for a small one.
+        counts = [text.get_text() for text in ax.get_legend().get_texts()[:3]]
+        ax.get_legend().remove()
+        name = f"{picture_id(dataset, records[i])}, {kinds[i]}, score {score:.2f}"
+        ax.set_title(f"{name}\n{', '.join(counts)}", fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.savefig(path, dpi=75, pil_kwargs={"quality": 80})
+    return path
+
+
+def picture_id(dataset, record):
+    """The first letters of the id of a picture: it has 64."""
+    return str(dataset.image_info[record.image_id]["id"])[:8]
 
 
 def main(argv=None):
@@ -246,8 +266,11 @@ def main(argv=None):
     text = "print for the model card; with FILE, write it there"
     add("--markdown", nargs="?", const="", metavar="FILE", help=text)
     add("--failures", type=Path, metavar="DIR", help="draw the worst pictures here")
+    add("--sheet", type=Path, metavar="FILE", help="all of them in one jpg or png")
     add("--worst", type=int, default=2, metavar="N", help="of each kind")
     args = parser.parse_args(argv)
+    if args.worst < 1:
+        parser.error(f"--worst {args.worst}: 1 or more")
     card = None
     if args.markdown:
         try:
@@ -283,9 +306,11 @@ def main(argv=None):
         print(figures)
         if card is not None:
             Path(args.markdown).write_text(filled(card, figures), encoding="utf-8")
+    worst = worst_of_each(records, kinds, args.worst)
     if args.failures is not None:
-        paths = draw_failures(dataset, records, kinds, args.failures, args.worst)
-        print(*paths, sep="\n")
+        print(*draw_failures(dataset, records, kinds, worst, args.failures), sep="\n")
+    if args.sheet is not None:
+        print(draw_sheet(dataset, records, kinds, worst, args.sheet))
     return 0
 
 

@@ -153,15 +153,17 @@ class Pictures:
         return np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
 
 
-def test_failures_are_drawn(nucleus, records, tmp_path):
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_failures_are_drawn(nucleus, records, tmp_path, ending):
     kinds = ["small fluorescence"] * 4
-    paths = nucleus.draw_failures(Pictures(), records, kinds, tmp_path / "new", 2)
+    drawn = (Pictures(), records, kinds, nucleus.worst_of_each(records, kinds, 2))
+    paths = nucleus.draw_failures(*drawn, tmp_path / "new")
     assert [path.name for path in paths] == [
         "small_fluorescence_0.00_33333333.png",
         "small_fluorescence_0.50_11111111.png",
-        "sheet.jpg",
     ]
-    assert all(path.stat().st_size > 1000 for path in paths)
+    sheet = nucleus.draw_sheet(*drawn, tmp_path / "sheets" / f"all.{ending}")
+    assert all(path.stat().st_size > 1000 for path in [*paths, sheet])
 
 
 class Counting:
