@@ -176,6 +176,19 @@ def test_messages_are_those_of_the_code():
     assert not missing
 
 
+def test_checkpoints_of_other_classes_in_a_run_are_explained(tmp_path):
+    from mrcnn.engine.run_config import write_run_config
+    from tests.toy_config import ToyConfig
+
+    write_run_config(tmp_path, ToyConfig(), ["BG", "a"])
+    (tmp_path / "mask_rcnn_toy_0001.h5").touch()
+    with pytest.raises(ValueError, match="of the classes") as refused:
+        write_run_config(tmp_path, ToyConfig(), ["BG", "b"])
+    text = MIGRATION.read_text(encoding="utf-8")
+    (row,) = (line for line in text.splitlines() if "of the classes ..." in line)
+    assert "another NAME" in str(refused.value) and "`model.set_log_dir()`" in row
+
+
 def messages():
     """The texts in the package, those of an f-string joined by \\0."""
     for path in (ROOT / "mrcnn").rglob("*.py"):

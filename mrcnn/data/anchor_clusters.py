@@ -118,15 +118,15 @@ def suggest_anchors(
     anchor_stride: int = 1,
     seed: int = 0,
 ) -> AnchorChoice:
-    """Returns anchors, as many as now, that fit the boxes at least as well.
+    """Returns anchors, as many as now, that fit the boxes better; now, if none do.
 
     1. k-means on the sides of the squares of the boxes' areas gives the scales, and on
        the boxes made equal in area the ratios; also with scales raised to the strides
        of their levels.
     2. From there, and from the scales of now times FACTORS, k-means goes on with the
        IoU of the real pyramid, whose centers lie a stride apart.
-    3. Of all rounds the one with the largest sum of recalls at IoU 0.5 and 0.7 is
-       taken, then of the largest mean IoU.
+    3. Of all rounds whose recall at IoU 0.5 is that of now or more, the one with the
+       largest sum of recalls at 0.5 and 0.7 is taken, then of the largest mean IoU.
 
     Args:
         boxes_px: float [N, (y1, x1, y2, x2)], px, not empty.
@@ -169,17 +169,23 @@ def suggest_anchors(
     for factor in FACTORS:
         starts += [_choice(current * factor, r) for r in (now.ratios, ratios)]
     # 2. and 3. Rounds of k-means on the pyramid itself.
-    best, best_score = now, _score(fit(now))
+    fit_now = fit(now)
+    best, best_score = now, _score(fit_now)
     for choice in starts:
         for _ in range(MAX_ROUNDS):
             fitted = fit(choice)
-            if _score(fitted) > best_score:
+            if _score(fitted) > best_score and reaches_as_many(fitted, fit_now):
                 best, best_score = choice, _score(fitted)
             moved = _move(choice, fitted, sizes, sides[:, 0])
             if moved == choice:
                 break
             choice = moved
     return best
+
+
+def reaches_as_many(fit: AnchorFit, other: AnchorFit) -> bool:
+    """Returns whether anchors reach an IoU of 0.5 with as many boxes as others do."""
+    return np.count_nonzero(fit.iou >= 0.5) >= np.count_nonzero(other.iou >= 0.5)
 
 
 def _score(fit: AnchorFit) -> tuple[float, float]:

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data.anchor_clusters import AnchorChoice, suggest_anchors
+from mrcnn.data.anchor_clusters import (
+    AnchorChoice,
+    reaches_as_many,
+    suggest_anchors,
+)
 from mrcnn.data.anchor_fit import AnchorFit, fit_anchors
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.generator import feature_shapes
@@ -49,8 +53,8 @@ class AnchorReport:
         boxes_px: float32 [N, (y1, x1, y2, x2)], px: the objects in the model image.
         now: AnchorChoice, RPN_ANCHOR_SCALES and RPN_ANCHOR_RATIOS of the config.
         now_fit: AnchorFit of each object with them.
-        suggested: AnchorChoice, as many anchors that fit better; equals `now` when
-            none were found.
+        suggested: AnchorChoice, as many anchors that fit better, and no fewer objects
+            at an IoU of 0.5; equals `now` when none were found.
         suggested_fit: AnchorFit of each object with those.
         num_images: how many images were looked at.
         num_left_out: crowds, and objects without a pixel in the model image.
@@ -86,15 +90,16 @@ class AnchorReport:
         return [_recall(group, fit.iou[mine]) for group, mine in groups.items()]
 
     def table(self) -> str:
-        """Returns recalls now and with the suggested anchors, as text to print."""
+        """Returns recalls now and with anchors that fit better, as text to print."""
         lines = [
             f"Anchors for {len(self.boxes_px)} objects in {self.num_images} images; "
             f"{self.num_left_out} crowds and objects without a pixel left out.",
             f"Sizes of boxes in the model image: small < {SMALL} x {SMALL} <= medium "
             f"< {LARGE} x {LARGE} px <= large; P2 ...: by the best anchor.",
         ]
-        choices = ((False, "now", self.now), (True, "suggested", self.suggested))
-        for suggested, name, choice in choices:
+        choices = [(False, "now", self.now), (True, "suggested", self.suggested)]
+        is_fine = self.suggested == self.now
+        for suggested, name, choice in choices[: 1 if is_fine else 2]:
             lines += [
                 "",
                 f"{name}: RPN_ANCHOR_SCALES = {choice.scales}",
@@ -108,8 +113,8 @@ class AnchorReport:
                     for cell in cells
                 )
                 lines.append(f"{row.group:8}{row.count:8d}{values}")
-        if self.suggested == self.now:
-            lines.append("No anchors were found that fit better than those of now.")
+        if is_fine:
+            lines.append("Keep these: no anchors were found that fit better.")
         else:
             lines.append("An RPN that was trained with other anchors must learn anew.")
         return "\n".join(lines)
@@ -160,7 +165,7 @@ def anchor_report(
     seed: int = 0,
     verbose: int = 0,
 ) -> AnchorReport:
-    """Returns how well the anchors fit the objects, and anchors that fit better.
+    """Returns how well the anchors fit the objects, and anchors that fit better if any.
 
     Recall is the share of objects that some anchor of the pyramid overlaps with an IoU
     of 0.5 or 0.7 or more, in the model image. What no anchor fits at RPN_POSITIVE_IOU
@@ -197,7 +202,7 @@ def anchor_report(
     now = AnchorChoice(tuple(config.RPN_ANCHOR_SCALES), list(config.RPN_ANCHOR_RATIOS))
     strides, anchor_stride = config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE
     suggested = suggest_anchors(boxes, grids, now, strides, anchor_stride, seed)
-    fits = [
+    now_fit, suggested_fit = (
         fit_anchors(
             boxes,
             grids,
@@ -207,8 +212,13 @@ def anchor_report(
             anchor_stride=anchor_stride,
         )
         for choice in (now, suggested)
-    ]
-    return AnchorReport(boxes, now, fits[0], suggested, fits[1], len(ids), left_out)
+    )
+    # They were chosen on a sample if there are many boxes.
+    if not reaches_as_many(suggested_fit, now_fit):
+        suggested, suggested_fit = now, now_fit
+    return AnchorReport(
+        boxes, now, now_fit, suggested, suggested_fit, len(ids), left_out
+    )
 
 
 def _model_boxes(dataset, config, ids, verbose):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import mrcnn.data
+from mrcnn.data import anchor_recall
+from mrcnn.data.anchor_clusters import AnchorChoice
 from mrcnn.data.anchor_recall import anchor_report
 from mrcnn.data.annotations import Polygons, Rectangle
 from mrcnn.data.dataset import Dataset
@@ -108,6 +110,26 @@ def test_table_shows_both_sets_as_config_lines(tmp_path):
     assert max(len(line) for line in text.splitlines()) < 120
 
 
+def test_table_of_anchors_that_nothing_betters_shows_them_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        anchor_recall, "suggest_anchors", lambda boxes, grids, now, *_: now
+    )
+    text = str(anchor_report(PlantDataset(tmp_path), PlantConfig()))
+    assert "suggested" not in text and text.count("RPN_ANCHOR_SCALES") == 1
+    assert text.splitlines()[-1].startswith("Keep these:")
+
+
+def test_a_suggestion_that_reaches_fewer_objects_than_now_is_not_made(
+    tmp_path, monkeypatch
+):
+    # As a choice on a sample of many boxes might.
+    worse = AnchorChoice((200, 300, 400, 500, 600), [0.5, 1, 2])
+    monkeypatch.setattr(anchor_recall, "suggest_anchors", lambda *_: worse)
+    report = anchor_report(PlantDataset(tmp_path), PlantConfig())
+    assert report.suggested == report.now
+    assert rows_of(report, suggested=True)["all"] == rows_of(report)["all"]
+
+
 def test_plot_shows_objects_and_anchors(tmp_path):
     report = anchor_report(PlantDataset(tmp_path), PlantConfig())
     ax = report.plot(tmp_path / "anchors.png")
@@ -143,4 +165,5 @@ def test_balloons_are_fitted_better_by_the_suggestion(shared):
     now, then = rows_of(report)["all"], rows_of(report, suggested=True)["all"]
     assert now.count == 255
     assert now.recall50 > 0.95 and now.recall70 < 0.5  # measured: 0.988, 0.427
-    assert then.recall50 > 0.95 and then.recall70 > 0.6  # measured: 0.980, 0.667
+    assert then.recall50 >= now.recall50
+    assert then.recall70 > now.recall70 + 0.03  # measured: 0.475
