@@ -6,12 +6,13 @@ INSTALLED := $(VENV)/.installed
 # What TensorFlow is built for, see setup.py.
 FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# The command holds back what TensorFlow prints by itself.
+test test-slow demo-train: export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Tests run on the CPU, so that they are the same everywhere; set it to use a GPU.
 test test-slow: export CUDA_VISIBLE_DEVICES ?= -1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint clean
+.PHONY: help venv demo demo-train test test-slow lint clean
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +29,10 @@ $(INSTALLED): setup.py requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-demo: $(INSTALLED)  ## Train on shapes for about two minutes and write demo_shapes.png
+demo: $(INSTALLED)  ## Outline and count nuclei in four microscope pictures, into demo/
+	$(BIN)/mrcnn detect mrcnn/pretrained/examples/nucleus/images --weights nucleus --output demo
+
+demo-train: $(INSTALLED)  ## Train on shapes for about two minutes: demo_shapes.png
 	$(BIN)/python samples/shapes/shapes.py demo
 
 test: lint  ## Check style, run the tests, measure the coverage of geometry and targets

@@ -8,6 +8,8 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 # To run notebooks/*.ipynb in an editor, and in the tests; JupyterLab brings its own.
 NOTEBOOKS = ["ipykernel", "nbclient", "nbformat"]
+# Trained models, their cards, and pictures to try them on.
+SHIPPED = ["*.h5", "*.json", "*.md", "examples/*/*.md", "examples/*/*/*.png"]
 
 
 def read_version() -> str:
@@ -28,6 +30,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["mrcnn", "mrcnn.*"]),
+    package_data={"mrcnn.pretrained": SHIPPED},
     entry_points={"console_scripts": ["mrcnn = mrcnn.cli.main:main"]},
     python_requires=">=3.10",
     install_requires=read_requirements(),

@@ -2,7 +2,8 @@
 
 Scripts come in through the doors on this level: `mrcnn.config` (`Config`,
 `PaperConfig`, `SmallConfig`), `mrcnn.model` (`MaskRCNN` and what belongs to it),
-`mrcnn.utils` (`Dataset`, boxes, masks, anchors, AP, downloads) and `mrcnn.visualize`.
+`mrcnn.utils` (`Dataset`, boxes, masks, anchors, AP, downloads), `mrcnn.visualize` and
+`mrcnn.pretrained` (a model that is trained already).
 Behind them are the rooms: `geometry` (arrays in, arrays out), `targets` (what the
 network should have said), `nn` (Keras layers), `evaluation` (AP), `data` (data sets to
 batches), `viz` (pictures), `engine` (the graph, training, detection, weight files) and

@@ -16,8 +16,9 @@ from collections import Counter
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
-from mrcnn.cli.errors import CommandError, number_of, one_line
+from mrcnn.cli.errors import CommandError, number_of, one_line, program
 from mrcnn.cli.inputs import find_inputs, is_video
+from mrcnn.engine.shipped import is_example
 
 OUTPUTS = ("pictures", "json", "csv")
 # Of the pixels of an image, what is left of them in the model image, below which it is
@@ -71,6 +72,11 @@ def run(args: argparse.Namespace) -> int:
     finally:
         # What was found before an interruption isn't lost.
         job.finish()
+    if not args.quiet and all(map(is_example, inputs)):
+        print(
+            f"With images of your own: {program()} detect FILES-OR-FOLDER "
+            f"--weights {args.weights} --output FOLDER"
+        )
     return 2 if job.failed else 0
 
 
@@ -189,11 +195,10 @@ class _Job:
     def _picture(self, path, image, result) -> None:
         from PIL import Image
 
-        from mrcnn.cli.results import draw, picture_scale
+        from mrcnn.cli.pictures import draw_picture
 
         self.args.output.mkdir(parents=True, exist_ok=True)
-        scale = picture_scale(image.shape)
-        picture = draw(image, result, self.class_names, scale=scale)
+        picture = draw_picture(image, result, self.class_names)
         Image.fromarray(picture).save(self.results.picture_path(path))
         self.pictures += 1
 
@@ -232,7 +237,7 @@ class _Job:
         """Detects in the frames of a film."""
         import tempfile
 
-        from mrcnn.cli.results import draw
+        from mrcnn.cli.pictures import draw_frame
         from mrcnn.viz.video import map_video
 
         counts, frames = Counter(), 0
@@ -247,7 +252,7 @@ class _Job:
             frames += 1
             if not is_drawn:
                 return frame
-            return draw(frame, result, self.class_names, color_by="class")
+            return draw_frame(frame, result, self.class_names)
 
         desc = None if self.args.quiet else path.name
         with tempfile.TemporaryDirectory() as folder:

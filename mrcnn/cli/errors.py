@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
+
 
 class CommandError(Exception):
     """Carries "what is wrong; what to do", for people who see no traceback."""
@@ -16,3 +21,14 @@ def one_line(error: BaseException) -> str:
 def number_of(count: int, word: str) -> str:
     """Returns a count and what is counted: 1 tile, 2 tiles."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def program() -> str:
+    """Returns how this command is called from here, for lines that tell another one."""
+    if shutil.which("mrcnn"):
+        return "mrcnn"
+    called = Path(sys.argv[0])
+    if called.name != "mrcnn":  # python -m mrcnn
+        return f"{Path(sys.executable).name} -m mrcnn"
+    here = os.path.relpath(called)
+    return str(called) if here.startswith(os.pardir) else here

@@ -1,4 +1,4 @@
-"""What `mrcnn detect` leaves: COCO json, csv, pictures, and a table."""
+"""What `mrcnn detect` leaves: COCO json, csv, names for pictures, and a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,10 +23,32 @@ CSV_HEAD = (
 )
 # Rows of the printed table.
 MAX_ROWS = 20
-# From so many objects on, boxes and texts hide more than they tell.
-CROWDED = 40
-# px, shorter side from which a picture is drawn at its own size.
-SMALL_SIDE = 512
+
+
+class _Summary(NamedTuple):
+    """A line of the table: name, size, objects by class, areas in px.
+
+    Of films the areas of all frames don't add up to anything.
+    """
+
+    name: str
+    size: str
+    counts: Counter
+    areas: list[int]
+    has_total: bool = True
+
+    def row(self) -> list[str]:
+        """Its cells."""
+        common = self.counts.most_common(4)
+        classes = ", ".join(f"{n} {name}" for name, n in common)
+        if len(self.counts) > 4:
+            classes += f", {len(self.counts) - 4} more"
+        median = f"{np.median(self.areas):,.0f} px" if self.areas else "-"
+        is_summed = self.areas and self.has_total
+        total = f"{sum(self.areas):,} px" if is_summed else "-"
+        return [self.name, self.size, f"{sum(self.counts.values())}"] + [
+            *(median, total, classes)
+        ]
 
 
 class Results:
@@ -42,7 +64,7 @@ class Results:
         self.images: list[dict] = []
         self.annotations: list[dict] = []
         self.rows: list[tuple] = []
-        self.summaries: list[tuple[str, str, Counter, float]] = []
+        self.summaries: list[_Summary] = []
         self._stems: Counter = Counter()
 
     def add(self, path: Path, shape, found: dict, frame: int | None = None) -> None:
@@ -86,14 +108,13 @@ class Results:
         counts = Counter(self.class_names[i] for i in class_ids)
         if frame is None:
             size = f"{height} x {width}"
-            self.summaries.append((path.name, size, counts, _median(areas)))
+            self.summaries.append(_Summary(path.name, size, counts, areas))
 
     def add_film(self, path: Path, frames: int, counts: Counter) -> None:
         """Takes the sums of a film, whose frames were added."""
         areas = [row[5] for row in self.rows if row[0] == path]
-        self.summaries.append(
-            (path.name, number_of(frames, "frame"), counts, _median(areas))
-        )
+        size = number_of(frames, "frame")
+        self.summaries.append(_Summary(path.name, size, counts, areas, False))
 
     def picture_path(self, path: Path, suffix: str = ".png") -> Path:
         """Returns a name for the picture of an image, of which each is given once."""
@@ -135,16 +156,18 @@ class Results:
         """Returns the counts and areas of the images, as text to print."""
         from mrcnn.viz.tables import table_text
 
-        rows = [["image", "size", "objects", "median area", "classes"]]
-        for name, size, counts, median in self.summaries[:MAX_ROWS]:
-            rows.append(_table_row(name, size, counts, median))
+        rows = [
+            ["image", "size", "objects", "median area", "total area", "classes"],
+            *(summary.row() for summary in self.summaries[:MAX_ROWS]),
+        ]
         if len(self.summaries) > MAX_ROWS:
             rows.append([f"and {len(self.summaries) - MAX_ROWS} more"])
         if len(self.summaries) > 1:
-            total = sum((counts for _, _, counts, _ in self.summaries), Counter())
-            areas = [row[5] for row in self.rows]
             size = f"{len(self.summaries)} files"
-            rows.append(_table_row("all", size, total, _median(areas)))
+            counts = sum((summary.counts for summary in self.summaries), Counter())
+            has_total = all(summary.has_total for summary in self.summaries)
+            areas = [row[5] for row in self.rows]
+            rows.append(_Summary("all", size, counts, areas, has_total).row())
         return table_text(rows)
 
     def _name(self, path: Path) -> str:
@@ -155,47 +178,3 @@ class Results:
             ).as_posix()
         except ValueError:  # another drive
             return path.resolve().as_posix()
-
-
-def draw(image: np.ndarray, found: dict, class_names: Sequence[str], **style: Any):
-    """Returns the picture of an image with its objects: uint8 [h, w, 3].
-
-    Small images are drawn larger; among many objects there are outlines alone.
-
-    Args:
-        image: uint8 [H, W, 1 or 3].
-        found: as of `detect(masks="crop")`.
-        class_names: name of class id i at i.
-        **style: of `draw_instances`.
-    """
-    from mrcnn.viz.frames import draw_instances
-
-    crowded = len(found["rois"]) > CROWDED
-    if crowded:
-        style = {"captions": [None] * len(found["rois"]), "show_bbox": False, **style}
-    return draw_instances(
-        image,
-        found["rois"],
-        found["masks"],
-        found["class_ids"],
-        class_names,
-        found["scores"],
-        **style,
-    )
-
-
-def picture_scale(shape) -> int:
-    """Returns how many times larger a small image is drawn."""
-    return max(1, min(4, round(SMALL_SIDE / max(1, min(shape[:2])))))
-
-
-def _median(areas) -> float:
-    return float(np.median(areas)) if len(areas) else float("nan")
-
-
-def _table_row(name: str, size: str, counts: Counter, median: float) -> list[str]:
-    classes = ", ".join(f"{n} {name}" for name, n in counts.most_common(4))
-    if len(counts) > 4:
-        classes += f", {len(counts) - 4} more"
-    area = "-" if np.isnan(median) else f"{median:.0f} px"
-    return [name, size, str(sum(counts.values())), area, classes]

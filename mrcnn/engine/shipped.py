@@ -46,6 +46,11 @@ def is_shipped(path: str | os.PathLike) -> bool:
     )
 
 
+def is_example(path: str | os.PathLike) -> bool:
+    """Returns whether a picture is one of those that come with the package."""
+    return Path(path).resolve().is_relative_to(FOLDER.resolve())
+
+
 def shipped_run(name: str) -> RunConfig:
     """Returns Config values and class names of a model.
 

@@ -23,6 +23,7 @@ SMALLEST_TEXT, LARGEST_TEXT = 11, 40  # px
 TEXT_SHARE = 1 / 36  # height of a label, of the shorter side of the image
 LEAST_TEXT = 9  # px, where many labels have to share the image
 MARGIN = 2  # px around a text
+TITLE_GREYS = (40, 240)  # ground and letters of a title
 
 
 def draw_instances(
@@ -40,6 +41,7 @@ def draw_instances(
     color_by: str | None = None,
     alpha: float = 0.45,
     scale: float = 1.0,
+    thickness: int | None = None,
 ) -> np.ndarray:
     """The picture of an image with its instances, pixel for pixel, as an array.
 
@@ -68,6 +70,7 @@ def draw_instances(
         alpha: weight of the color of a mask, 0..1.
         scale: pixels of the picture for one of the image: lines and labels need room
             in a small one.
+        thickness: of lines, px of the picture; None, 1 for every 500 of it.
 
     Returns:
         uint8 [H * scale, W * scale, 3], RGB; `image` is left as it is.
@@ -96,7 +99,8 @@ def draw_instances(
         picture = cv2.resize(picture, size, interpolation=method)
     # At their own size outlines are chains of pixels: nothing to smooth.
     line = cv2.LINE_8 if scale == 1 else cv2.LINE_AA
-    thickness = max(1, round(min(picture.shape[:2]) / 500))
+    if thickness is None:
+        thickness = max(1, round(min(picture.shape[:2]) / 500))
     for i in real:
         color = _to_uint8(colors[i])
         if masks is not None:
@@ -113,6 +117,27 @@ def draw_instances(
     kept = sorted(real)
     _draw_labels(picture, boxes[kept] * scale, [(captions[i], colors[i]) for i in kept])
     return picture
+
+
+def draw_title(picture: np.ndarray, text: str) -> np.ndarray:
+    """A picture with a line of text above it, as much of it as there is room for.
+
+    Args:
+        picture: uint8 [H, W, 3], RGB.
+        text: the line.
+
+    Returns:
+        uint8 [H + height of the line, W, 3]: light letters on dark ground.
+    """
+    height, width = picture.shape[:2]
+    size = int(np.clip(min(height, width) * TEXT_SHARE, SMALLEST_TEXT, LARGEST_TEXT))
+    ink = _text_image(text or " ", size)
+    line = np.zeros((ink.shape[0] + 2 * MARGIN, width), np.float32)
+    part = line[MARGIN : MARGIN + ink.shape[0], 2 * MARGIN :]
+    part[:, : ink.shape[1]] = ink[:, : part.shape[1]]
+    low, high = TITLE_GREYS
+    grey = np.round(low + (high - low) * line).astype(np.uint8)
+    return np.concatenate([np.repeat(grey[..., None], 3, axis=-1), picture])
 
 
 def _outlines(mask):

@@ -1,0 +1,127 @@
+"""How `mrcnn detect` draws what was found, so that it reads at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrcnn.viz.draw import random_colors
+from mrcnn.viz.frames import draw_instances, draw_title
+
+# From so many objects on, or so many of one class, boxes and names hide more than they
+# tell; what they would say is said by the title.
+CROWDED, CROWDED_OF_ONE_CLASS = 40, 12
+# px, shorter side of a picture, from which it is drawn at its own size; and where the
+# objects are small.
+SMALL_SIDE, SMALL_SIDE_OF_SMALL = 600, 1000
+MOST_TIMES = 4
+SMALL_OBJECT = 32  # px, the root of its area
+# Where nothing in an image is brighter, it is drawn brighter: 0..255.
+DARK = 128
+# Distance of a color (red, green, blue, each 0..1) from the objects it should show up
+# against.
+CONTRAST = 0.6
+
+
+def draw_picture(
+    image: np.ndarray, found: dict, class_names: Sequence[str]
+) -> np.ndarray:
+    """Returns the picture of an image with its objects: uint8 [h, w, 3].
+
+    Small images, and small objects, are drawn larger, dark images brighter. Many
+    objects get outlines alone, and their number stands above the picture.
+
+    Args:
+        image: uint8 [H, W, 1 or 3].
+        found: as of `detect(masks="crop")`.
+        class_names: name of class id i at i.
+    """
+    areas = [np.count_nonzero(mask) for mask in found["masks"]]
+    scale = picture_scale(image.shape, areas)
+    image = brightened(image)
+    if not is_crowded(found["class_ids"]):
+        return _draw(image, found, class_names, scale=scale)
+    style = {"show_mask": False, "thickness": max(1, min(3, scale))}
+    if len(class_names) == 2:
+        style["colors"] = _clear_colors(image, found)
+    picture = _draw(image, found, class_names, scale=scale, **style)
+    counts = Counter(class_names[i] for i in found["class_ids"])
+    title = ", ".join(f"{name}: {n}" for name, n in counts.most_common())
+    return draw_title(picture, title)
+
+
+def draw_frame(
+    image: np.ndarray, found: dict, class_names: Sequence[str]
+) -> np.ndarray:
+    """Returns a frame of a film with its objects, as large as it is.
+
+    Args:
+        image: uint8 [H, W, 1 or 3].
+        found: as of `detect(masks="crop")`.
+        class_names: name of class id i at i.
+    """
+    return _draw(image, found, class_names, color_by="class")
+
+
+def is_crowded(class_ids: Sequence[int]) -> bool:
+    """Returns whether there are too many objects to name each in the picture."""
+    of_one = len(set(map(int, class_ids))) == 1
+    return len(class_ids) > (CROWDED_OF_ONE_CLASS if of_one else CROWDED)
+
+
+def picture_scale(shape, areas: Sequence[int] = ()) -> int:
+    """Returns how many times larger an image is drawn.
+
+    Args:
+        shape: (height, width, ...), px.
+        areas: of the objects in it, px.
+    """
+    is_small = len(areas) > 0 and np.median(areas) < SMALL_OBJECT**2
+    side = SMALL_SIDE_OF_SMALL if is_small else SMALL_SIDE
+    return max(1, min(MOST_TIMES, round(side / max(1, min(shape[:2])))))
+
+
+def brightened(image: np.ndarray) -> np.ndarray:
+    """Returns a dark image multiplied so that its brightest is white; else itself.
+
+    Args:
+        image: uint8 [H, W, channels].
+    """
+    step = max(1, min(image.shape[:2]) // 512)
+    brightest = float(np.percentile(image[::step, ::step], 99.9))
+    if not 0 < brightest < DARK:
+        return image
+    return np.minimum(image * (255 / brightest), 255).astype(np.uint8)
+
+
+def _draw(image, found, class_names, **style):
+    count = len(found["rois"])
+    if is_crowded(found["class_ids"]):
+        style = {"captions": [None] * count, "show_bbox": False, **style}
+    return draw_instances(
+        image,
+        found["rois"],
+        found["masks"],
+        found["class_ids"],
+        class_names,
+        found["scores"],
+        **style,
+    )
+
+
+def _clear_colors(image, found) -> list:
+    """A color an object, none of them that of the objects themselves."""
+    boxes, masks = found["rois"], found["masks"]
+    inside = [
+        image[y1:y2, x1:x2][mask].mean(axis=0)
+        for (y1, x1, y2, x2), mask in zip(boxes, masks, strict=True)
+        if mask.any()
+    ]
+    own = np.median(inside, axis=0) / 255 if inside else np.zeros(3)
+    # Enough that as many are left.
+    offered = random_colors(3 * len(boxes))
+    return sorted(offered, key=lambda c: np.linalg.norm(c - own) < CONTRAST)[
+        : len(boxes)
+    ]
