@@ -39,6 +39,8 @@ setup(
         # brought beside opencv-python already: no second cv2 comes in.
         "albumentations": ["albumentations>=2.0.8"],
         "tensorboard": ["tensorboard"],
+        # For `make docs`, which installs them. MkDocs 2 takes none of these settings.
+        "docs": ["mkdocs>=1.6,<2", "mkdocstrings[python]>=1.0"],
         "notebooks": NOTEBOOKS,
         "dev": [
             *NOTEBOOKS,
@@ -47,6 +49,7 @@ setup(
             "pytest",
             "pytest-cov",
             "pytest-timeout",
+            "pyyaml",
             "ruff",
             "tensorboard",
         ],

@@ -1,7 +1,7 @@
 """Door: MaskRCNN and the names of the old `mrcnn.model`.
 
-import mrcnn.model as modellib
-from mrcnn.model import MaskRCNN, load_image_gt, mold_image, log
+    import mrcnn.model as modellib
+    from mrcnn.model import MaskRCNN, load_image_gt, mold_image, log
 """
 
 from __future__ import annotations

@@ -1,0 +1,129 @@
+"""What `make docs` will need is there; the site itself is not built here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+DOORS = {
+    *("config", "model", "utils", "visualize"),
+    *("data", "evaluation", "geometry", "pretrained", "cli"),
+}
+API = sorted((DOCS / "api").glob("*.md"))
+
+on_each_api_page = pytest.mark.parametrize("page", API, ids=lambda page: page.stem)
+
+
+def load(path):
+    """The module in a file outside of any package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pages_of(nav):
+    """The pages of a table of contents, from top to bottom."""
+    for item in nav:
+        for value in item.values():
+            yield from pages_of(value) if isinstance(value, list) else [value]
+
+
+def described(page):
+    """What a page of the API describes: dotted names."""
+    return re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture
+def site_pages():
+    return load(DOCS / "site_pages.py")
+
+
+def test_every_page_is_listed_and_every_listed_page_is_there(site_pages):
+    listed = list(pages_of(SETTINGS["nav"]))
+    outside = {name: path for path, name in site_pages.PAGES.items()}
+    assert all((ROOT / path).is_file() for path in outside.values())
+    inside = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert len(listed) == len(set(listed))
+    assert set(listed) == inside | set(outside)
+    assert not inside & set(outside)
+
+
+def test_every_door_has_a_page():
+    assert {page.stem for page in API} == DOORS
+    for page in API:
+        assert described(page)[0] == f"mrcnn.{page.stem}"
+
+
+@on_each_api_page
+def test_what_a_page_describes_is_there_and_has_a_docstring(page):
+    for name in described(page):
+        try:
+            thing = importlib.import_module(name)
+        except ModuleNotFoundError:
+            module, _, attribute = name.rpartition(".")
+            thing = getattr(importlib.import_module(module), attribute)
+        assert thing.__doc__, name
+
+
+def test_names_that_doors_import_when_asked_are_all_described():
+    import mrcnn.data
+
+    names = {name.rpartition(".")[2] for name in described(DOCS / "api" / "data.md")}
+    assert set(mrcnn.data.__all__) <= names
+
+
+def test_every_file_of_geometry_and_every_command_is_described():
+    from mrcnn.cli.main import COMMANDS
+
+    files = (ROOT / "mrcnn" / "geometry").glob("[a-z]*.py")
+    there = set(described(DOCS / "api" / "geometry.md"))
+    assert {f"mrcnn.geometry.{path.stem}" for path in files} <= there
+    there = set(described(DOCS / "api" / "cli.md"))
+    assert {f"mrcnn.cli.{name}" for name in COMMANDS} <= there
+
+
+def test_hooks_and_extensions_are_there():
+    (python,) = (p["mkdocstrings"] for p in SETTINGS["plugins"] if isinstance(p, dict))
+    extensions = python["handlers"]["python"]["options"]["extensions"]
+    assert all((ROOT / path).is_file() for path in [*SETTINGS["hooks"], *extensions])
+
+
+def test_links_lead_to_pages_of_the_site_and_to_files_beside_them(site_pages):
+    file = SimpleNamespace(
+        abs_src_path=str(DOCS / "peers.md"), src_uri="guides/peers.md"
+    )
+    text = (
+        "[a](../README.md#measured) [b](data.md) [c](../LICENSE) ![d](../notebooks) "
+        "[e](https://a.b/README.md) [f](#top) [g](../notebooks/README.md)"
+    )
+    page = SimpleNamespace(file=file)
+    assert site_pages.on_page_markdown(text, page, None, None) == (
+        "[a](../index.md#measured) [b](../data.md) [c](../LICENSE) ![d](../notebooks) "
+        "[e](https://a.b/README.md) [f](#top) [g](../notebooks.md)"
+    )
+
+
+def test_doctests_become_a_section_with_all_their_lines(monkeypatch):
+    monkeypatch.setitem(sys.modules, "griffe", SimpleNamespace(Extension=object))
+    with_sections = load(DOCS / "doctests.py").with_sections
+    text = (
+        "Returns a sum.\n\nReturns:\n    int.\n\n"
+        ">>> add(1,\n...     2)\n3\n\n>>> add(2, 2)\n4\n"
+    )
+    assert with_sections(text) == (
+        "Returns a sum.\n\nReturns:\n    int.\n\n\nExamples:\n"
+        "    >>> add(1,\n    ...     2)\n    3\n\n    >>> add(2, 2)\n    4"
+    )
+    assert with_sections("Says a >>> b.") == "Says a >>> b."
+    assert with_sections("Example:\n    >>> 1\n    1") == "Examples:\n    >>> 1\n    1"
