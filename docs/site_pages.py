@@ -6,9 +6,11 @@ site; what else a page links to, as a notebook, is copied beside them.
 
 from __future__ import annotations
 
+import ast
 import os
 import posixpath
 import re
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,9 @@ STYLE = """
 .doc-contents { margin-left: 1.5em; }
 .doc-section-title { font-weight: bold; }
 """
+ATTRIBUTES = (
+    "    the attributes of mrcnn.config.Config stand here when the site is built"
+)
 LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
 
 
@@ -78,7 +83,23 @@ def on_page_markdown(markdown, page, config, files):
         path = found.get(match[1])
         return posixpath.relpath(site_path(path), here or ".") if path else match[1]
 
-    return LINK.sub(lead, markdown)
+    text = LINK.sub(lead, markdown)
+    return text.replace(ATTRIBUTES, f"```python\n{config_attributes()}\n```")
+
+
+def config_attributes() -> str:
+    """Returns the lines of Config's source that say its attributes, not indented."""
+    source = (ROOT / "mrcnn" / "config.py").read_text(encoding="utf-8")
+    (config,) = (
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef) and node.name == "Config"
+    )
+    functions = (n for n in config.body if isinstance(n, ast.FunctionDef))
+    # A function begins with what decorates it.
+    end = min(n.lineno for f in functions for n in (f, *f.decorator_list))
+    lines = source.splitlines()[config.body[0].end_lineno : end - 1]
+    return textwrap.dedent("\n".join(lines)).strip()
 
 
 def folder_of(file) -> str:

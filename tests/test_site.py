@@ -6,9 +6,12 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -114,9 +117,42 @@ def test_links_lead_to_pages_of_the_site_and_to_files_beside_them(site_pages):
     )
 
 
-def test_doctests_become_a_section_with_all_their_lines(monkeypatch):
+def test_the_page_of_config_lists_every_attribute_with_its_comment(site_pages):
+    from mrcnn.config import Config
+
+    source = (DOCS / "api" / "config.md").read_text(encoding="utf-8")
+    file = SimpleNamespace(
+        abs_src_path=str(DOCS / "api" / "config.md"), src_uri="api/config.md"
+    )
+    text = site_pages.on_page_markdown(source, SimpleNamespace(file=file), None, None)
+    block = text.split("```python\n")[1].split("\n```")[0]
+    values = {"np": np, "Callable": Callable, "Any": Any}
+    exec(block, values)
+    derived = {"BATCH_SIZE", "IMAGE_SHAPE", "IMAGE_META_SIZE"}
+    named = {name for name in vars(Config) if name.isupper()} - derived
+    assert named == {name for name in values if name.isupper()}
+    assert "# Batches an epoch; None = one pass over the training set." in block
+
+
+@pytest.fixture
+def with_sections(monkeypatch):
+    """What rewrites docstrings; the package that calls it may not be installed."""
     monkeypatch.setitem(sys.modules, "griffe", SimpleNamespace(Extension=object))
-    with_sections = load(DOCS / "doctests.py").with_sections
+    return load(DOCS / "docstrings.py").with_sections
+
+
+def test_returned_values_go_on_in_the_next_line(with_sections):
+    text = "Gives.\n\nReturns:\n    A list:\n    of dicts.\n\nRaises:\n    E: no."
+    assert with_sections(text) == (
+        "Gives.\n\nReturns:\n    A list:\n        of dicts.\n\nRaises:\n    E: no."
+    )
+    text = "Gives.\n\nReturns:\n    boxes: int [n,\n        4].\n    masks: [n].\n"
+    assert "    boxes: int [n,\n            4].\n    masks: [n].\n" in with_sections(
+        text
+    )
+
+
+def test_doctests_become_a_section_with_all_their_lines(with_sections):
     text = (
         "Returns a sum.\n\nReturns:\n    int.\n\n"
         ">>> add(1,\n...     2)\n3\n\n>>> add(2, 2)\n4\n"
