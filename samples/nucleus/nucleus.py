@@ -8,6 +8,10 @@
 
 The data set is what the competition's files unpack to: stage1_train/<id>/images/ and
 <id>/masks/, one png a nucleus; stage1_test and stage2_final have images only.
+
+This trains networks of one's own, as the sample of the old package does. The one that
+comes with the package, `mrcnn detect --weights nucleus`, is made by train_shipped.py,
+with the data set and the small network of this script.
 """
 
 from __future__ import annotations

@@ -96,7 +96,11 @@ def stain_dark(images, random_state, parents=None, hooks=None):
 
 
 def make_augmentation():
-    """Any side up, half to twice the size, any light; stained, or inverted."""
+    """Any side up, up to twice as large or half as sharp, any light; stained, inverted.
+
+    A crop that was made smaller is enlarged again before the network sees it: factors
+    below 1 cost sharpness only.
+    """
     from imgaug import augmenters as iaa
 
     stain = iaa.Lambda(func_images=stain_dark)
