@@ -211,6 +211,21 @@ def test_configs_fit_the_data_and_each_other(shipped):
         assert np.array_equal(one, other), name
 
 
+def test_the_model_card_tells_the_training_as_it_is(shipped, scripts, shared):
+    card = (SAMPLES.parent / "mrcnn" / "pretrained" / "nucleus.md").read_text()
+    config = shipped.ShippedNucleusConfig
+    whole = scripts["nucleus"].make_dataset(shared / "data" / "nucleus", "train")
+    pieces = sum(
+        len(shipped.windows(*whole.load_image(i).shape[:2])) for i in whole.image_ids
+    )
+    for text in (
+        f"{config.EPOCHS} epochs of {config.STEPS_PER_EPOCH} batches",
+        f"seed {config.SEED}",
+        f"pieces of {shipped.PIECE} px ({pieces} of them)",
+    ):
+        assert text in card
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_the_command_trains_on_pieces_from_scratch(shipped, straw, folder, resume):
     flags = ["--dataset", str(folder), "--logs", str(folder / "logs"), "--epochs", "3"]
