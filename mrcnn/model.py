@@ -2,6 +2,8 @@
 
     import mrcnn.model as modellib
     from mrcnn.model import MaskRCNN, load_image_gt, mold_image, log
+
+Behind it are the rooms `mrcnn.engine`, `mrcnn.nn`, `mrcnn.data` and `mrcnn.classic`.
 """
 
 from __future__ import annotations
