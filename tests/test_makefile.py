@@ -1,14 +1,17 @@
-"""`make venv` looks at the interpreter before it makes anything."""
+"""`make venv` looks at the interpreter first, and the demos are commands that exist."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from mrcnn.cli.main import make_parser
+from mrcnn.engine.shipped import is_example
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -23,13 +26,28 @@ esac
 """
 
 
-def make_venv(folder, python):
-    command = ["make", "venv", f"PYTHON={python}", f"VENV={folder / 'venv'}"]
+def make(*arguments):
     # `make test` hands its own arguments down.
     env = {name: os.environ[name] for name in os.environ if "MAKE" not in name}
     return subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        ["make", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
+
+
+def make_venv(folder, python):
+    return make("venv", f"PYTHON={python}", f"VENV={folder / 'venv'}")
+
+
+def recipe(target, folder):
+    """The last command of a target, without its program, as it would be called."""
+    result = make("-n", target, f"VENV={folder / 'venv'}")
+    assert result.returncode == 0, result.stderr
+    return shlex.split(result.stdout.splitlines()[-1])
 
 
 def interpreter(folder, version):
@@ -61,3 +79,30 @@ def test_versions_that_setup_names_make_the_environment(tmp_path, version):
 def test_a_missing_interpreter_is_refused(tmp_path):
     result = make_venv(tmp_path, "no-such-python")
     assert result.returncode != 0 and "PYTHON=python3.12" in result.stderr
+
+
+def test_the_demo_detects_in_the_pictures_that_ship(tmp_path):
+    program, *argv = recipe("demo", tmp_path)
+    assert program == str(tmp_path / "venv" / "bin" / "mrcnn")
+    args = make_parser().parse_args(argv)
+    assert (args.command, args.weights, str(args.output)) == (
+        *("detect", "nucleus", "demo"),
+    )
+    (folder,) = args.inputs
+    pictures = sorted((ROOT / folder).glob("*.png"))
+    assert len(pictures) == 4 and all(map(is_example, pictures))
+    assert "/demo/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_the_training_demo_is_that_of_the_shapes(tmp_path):
+    _, script, *argv = recipe("demo-train", tmp_path)
+    assert (ROOT / script).is_file() and argv == ["demo"]
+    assert "shapes" in script
+
+
+def test_help_names_every_target_in_aligned_columns():
+    lines = make("help").stdout.splitlines()
+    targets = [line.split()[1] for line in lines]
+    assert {"help", "venv", "demo", "demo-train", "test", "lint"} <= set(targets)
+    starts = {line.index(line.split(maxsplit=2)[2]) for line in lines}
+    assert len(starts) == 1

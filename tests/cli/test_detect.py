@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mrcnn.cli.detect import _check_tiles
+from mrcnn.cli.errors import program
 from mrcnn.data.formats import open_dataset
+from mrcnn.engine import shipped
 from mrcnn.viz.video import map_video
 
 
@@ -61,6 +64,46 @@ def test_the_table_counts_what_the_csv_lists(results):
         count = sum(row["image"].endswith(name) for row in rows)
         assert count and lines[name][4] == str(count)
     assert lines["all"][3] == str(len(rows))
+
+
+def test_the_table_has_median_and_total_area(results):
+    folder, out = results
+    areas = [int(row["area"]) for row in rows_of(folder)]
+    (line,) = [line for line in out.splitlines() if line.startswith("all ")]
+    assert f"{np.median(areas):,.0f} px  " in line
+    assert f"{sum(areas):,} px  " in line
+
+
+def test_pictures_that_ship_end_with_how_to_do_it_with_others(
+    run, photos, weights, tmp_path, monkeypatch
+):
+    argv = ["detect", photos / "a.png", "--weights", weights, "--output", tmp_path]
+    _, out, _ = run(*argv)
+    assert "of your own" not in out
+    monkeypatch.setattr(shipped, "FOLDER", photos.parent)
+    _, out, _ = run(*argv)
+    last = out.splitlines()[-1]
+    assert f" detect FILES-OR-FOLDER --weights {weights} --output" in last
+    assert "own" not in run(*argv, "--quiet")[1]
+
+
+@pytest.mark.parametrize(
+    ("called", "on_path", "told"),
+    [
+        ("/usr/bin/mrcnn", True, "mrcnn"),
+        ("{here}/.venv/bin/mrcnn", False, ".venv/bin/mrcnn"),
+        ("/opt/bin/mrcnn", False, "/opt/bin/mrcnn"),
+        ("{here}/mrcnn/__main__.py", False, "python -m mrcnn"),
+    ],
+)
+def test_the_command_is_told_as_it_can_be_called(
+    monkeypatch, tmp_path, called, on_path, told
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [called.format(here=tmp_path)])
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python")
+    monkeypatch.setattr("shutil.which", lambda name: name if on_path else None)
+    assert program() == told
 
 
 def test_json_and_csv_say_the_same_and_open_as_a_data_set(results):

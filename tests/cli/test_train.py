@@ -9,6 +9,7 @@ from PIL import Image
 
 from mrcnn.cli import settings
 from mrcnn.cli.weights import find_weights, inference_setup
+from mrcnn.engine import shipped
 from mrcnn.engine.run_config import read_run_config
 from mrcnn.engine.weights import read_weights
 from tests.engine import tiny
@@ -138,3 +139,23 @@ def test_classes_of_both_subsets_have_to_be_the_same(run, tmp_path):
     code, _, err = run("train", "--data", tmp_path, "--preset", "small")
     assert code == 2
     assert "'cup'" in err[-1] and "'box'" in err[-1]
+
+
+def test_a_model_that_ships_goes_on_in_pieces_of_images(
+    run, cells, weights, tmp_path, monkeypatch
+):
+    home = tmp_path / "pretrained"
+    home.mkdir()
+    shutil.copy(weights, home / "moon.h5")
+    shutil.copy(weights.with_name("config.json"), home / "moon.json")
+    monkeypatch.setattr(shipped, "FOLDER", home)
+    code, out, err = run(
+        *("train", "--data", cells, "--weights", "moon", "--logs", tmp_path / "logs"),
+        *("--epochs", 1, "--quiet", "--set", "IMAGE_MIN_DIM=64"),
+    )
+    assert code == 0, err
+    (folder,) = (tmp_path / "logs").iterdir()
+    stored = read_run_config(folder / "mask_rcnn_cells_0001.h5")
+    assert stored.config["IMAGE_RESIZE_MODE"] == "crop"
+    assert stored.config["BATCH_SIZE"] == shipped.TRAINING_BATCH
+    assert inference_setup(folder / "x.h5").config.IMAGE_RESIZE_MODE == "pad64"

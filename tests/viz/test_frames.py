@@ -7,6 +7,7 @@ import pytest
 
 from mrcnn import visualize
 from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.viz.frames import draw_title
 from mrcnn.viz.labels import place_labels
 from tests.viz.scenes import HEIGHT, NAMES, WIDTH, crops_of, scene
 
@@ -192,3 +193,25 @@ def test_hundreds_of_instances_are_drawn():
 def test_what_does_not_fit_is_an_error(changes, message):
     with pytest.raises(ValueError, match=message):
         draw(**changes)
+
+
+def test_lines_are_as_thick_as_asked_for():
+    thin, thick = (draw(masks=None, colors=[RED], thickness=n) for n in (1, 3))
+    count = [(p == [255, 0, 0]).all(axis=2).sum() for p in (thin, thick)]
+    assert 2 * count[0] < count[1]
+
+
+def test_a_title_is_a_line_above_and_the_picture_stays():
+    picture = draw()
+    titled = draw_title(picture, "square: 1")
+    height = len(titled) - len(picture)
+    assert height > 0 and titled.dtype == np.uint8
+    np.testing.assert_array_equal(titled[height:], picture)
+    assert titled[:height].std() > 0
+    assert not draw_title(picture, "")[:height].std()
+
+
+def test_a_title_too_long_is_cut():
+    picture = draw()
+    assert draw_title(picture, "square: 1, " * 50).shape[1] == picture.shape[1]
+    assert draw_title(picture[:1, :1], "x").shape[1] == 1
