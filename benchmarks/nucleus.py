@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -299,6 +300,7 @@ def main(argv=None):
         f"looks at: COCO's {LIMITS[0]}, or {LIMITS[1]}.",
         f"{facts} {speed(model, images)}",
     ]
+    notes = [textwrap.fill(note, 92) for note in notes]
     if args.markdown is None:
         print(aligned(make_cells(rows)), *notes, sep="\n\n")
     else:
