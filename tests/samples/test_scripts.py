@@ -1,4 +1,4 @@
-"""What holds for every sample script."""
+"""What holds for every sample script, and for the files beside them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [
-    path for path in (ROOT / "samples").glob("*/*.py") if path.stem != "__init__"
-]
-IDS = [path.stem for path in SCRIPTS]
+FILES = [path for path in (ROOT / "samples").glob("*/*.py") if path.stem != "__init__"]
+SCRIPTS = [path for path in FILES if '"__main__"' in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=IDS)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_script_runs_from_anywhere_and_without_tensorflow_so_far(path, tmp_path):
     # A module that raises when it is imported stands in for TensorFlow.
     (tmp_path / "tensorflow.py").write_text("raise RuntimeError('too early')")
@@ -34,6 +32,6 @@ def test_script_runs_from_anywhere_and_without_tensorflow_so_far(path, tmp_path)
     assert "train" in result.stdout
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=IDS)
-def test_script_stays_short(path):
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_stays_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 300
