@@ -116,6 +116,10 @@ def run_training(
     if state_file is not None:
         checkpoints.restore_state(model, state_file, with_optimizer=is_same_call)
 
+    # Variables that the first step would have to make are why it is traced twice.
+    with model.distribute_strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+
     loaders = [PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)]
     train_source = BatchSource(loaders[0], len(generator), epoch=mrcnn.epoch)
     val_source = None

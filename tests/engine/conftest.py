@@ -9,6 +9,7 @@ import pytest
 
 from mrcnn.data.loaders import PooledLoader
 from mrcnn.engine import training
+from mrcnn.engine.training_model import TrainingModel
 from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 
@@ -45,7 +46,12 @@ def detector(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """Two epochs with validation, traced as in real life, and all that was noted."""
-    asked = []
+    asked, traces = [], []
+    train_step = TrainingModel.train_step
+
+    def noting_step(model, data):
+        traces.append(data)
+        return train_step(model, data)
 
     class NotingLoader(PooledLoader):
         def get(self, epoch, index):
@@ -57,7 +63,14 @@ def run(tmp_path_factory):
     spy = tiny.Spy(trainer)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "PooledLoader", NotingLoader)
+        patch.setattr(TrainingModel, "train_step", noting_step)
         history = tiny.train(trainer, data, val, epochs=2, custom_callbacks=[spy])
     return SimpleNamespace(
-        trainer=trainer, history=history, spy=spy, asked=asked, data=data, val=val
+        trainer=trainer,
+        history=history,
+        spy=spy,
+        asked=asked,
+        traces=traces,
+        data=data,
+        val=val,
     )

@@ -66,6 +66,11 @@ def test_each_validation_asks_for_every_image_once(run):
     assert asked == 2 * [[0, 0], [0, 1], [0, 2]]  # 5 images: 2 + 2 + 1
 
 
+def test_the_step_is_traced_once(run):
+    """It takes seconds, and longer than all the rest before the first step."""
+    assert len(run.traces) == 1
+
+
 def test_a_checkpoint_an_epoch_in_the_folder_of_the_run(run):
     assert re.fullmatch(r".*/tiny\d{8}T\d{4}", run.trainer.log_dir)
     for epoch in (0, 1):  # written before custom callbacks run
