@@ -103,7 +103,7 @@ def load(
         if not is_shipped(path):
             raise
         raise ValueError(
-            f"{error} Their own Config is mrcnn.pretrained.{path.stem}_config()."
+            f"{error} These weights are of mrcnn.pretrained.{path.stem}_config()."
         ) from error
     for text in differences(path, is_imagenet, config):
         warnings.warn(f"load_weights({str(filepath)!r}): {text}", stacklevel=3)
