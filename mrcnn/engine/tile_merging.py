@@ -14,9 +14,11 @@ sees less of it may take it for something else.
 
 Of what is one object the whole view counts that is farthest from the border of its
 tile; the cut ones are dropped. Where no tile saw it whole, because it is larger than
-the overlap, the parts are joined. Two detections of one tile stay two objects. What one
-tile alone has found is left out where another tile sees the place better, farther from
-its border: else each view of a place could add its mistakes to those of the others.
+the overlap, the parts are joined. Two detections of one tile stay two objects.
+
+What one tile alone has found, though another sees the place better (farther from its
+border), counts if it is whole and lies on nothing that other tiles have found: a tile
+may miss an object, whatever its place. Cut ones are left out; borders make them up.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ import numpy as np
 SAME_IOU = 0.5
 # Part of a cut detection that lies on a whole one, from which it is a part of it.
 CONTAINED = 0.7
+# Part of what one tile alone has found from which it is what lies there, seen worse.
+COVERED = 0.3
 # A box that ends this close to the border of its tile is cut by it: part of the side
 # of the tile, and px at least. Boxes are not exact.
 EDGE_SHARE = 1 / 64
@@ -64,7 +68,7 @@ def merge_tiles(
 ) -> dict[str, Any]:
     """Returns the detections of overlapping tiles as those of one image.
 
-    The rule is that of the module. A cut detection that no tile sees better stays,
+    The rules are those of the module. A cut detection that no tile sees better stays,
     unless it lies almost wholly on a larger object.
 
     Args:
@@ -79,11 +83,17 @@ def merge_tiles(
     groups = _Groups(views)
     for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
         groups.join(i, j)
-    objects = [
-        _one_object([views[i] for i in rows])
-        for rows in groups.rows()
-        if len(rows) > 1 or not _is_seen_better(views[rows[0]], tiles, image_shape)
-    ]
+    objects, lone = [], []
+    for rows in groups.rows():
+        view = _one_object([views[i] for i in rows])
+        if len(rows) == 1 and _is_seen_better(view, tiles, image_shape):
+            lone.append(view)
+        else:
+            objects.append(view)
+    # The best placed ones first: they may lie on each other.
+    for view in sorted(lone, key=lambda view: -view.room):
+        if not view.is_cut and _covered(view, objects) < COVERED:
+            objects.append(view)
     objects = _without_parts(objects)
     objects.sort(key=lambda view: -view.score)
     return {
@@ -148,15 +158,11 @@ def _is_seen_better(view: View, tiles, image_shape) -> bool:
 
 def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:
     """Yields (how sure, i, j) of pairs of views that show one object."""
-    boxes = np.array([view.box for view in views]).reshape(-1, 4)
+    boxes = _boxes(views)
     tile_of = np.array([view.tile for view in views], int)
     for i, view in enumerate(views):
-        near = np.flatnonzero(
-            (tile_of > view.tile)
-            & (np.maximum(boxes[:, :2], view.box[:2])
-               < np.minimum(boxes[:, 2:], view.box[2:])).all(axis=1)
-        )  # fmt: skip
-        for j in near.tolist():
+        near = _meeting(view, boxes)
+        for j in near[tile_of[near] > view.tile].tolist():
             sure = _agreement(view, views[j], tiles)
             if sure > 0:
                 yield sure, i, j
@@ -227,27 +233,39 @@ def _one_object(views: list[View]) -> View:
     return best._replace(tile=-1, box=(y1, x1, y2, x2), mask=mask)
 
 
+def _covered(view: View, objects: list[View]) -> float:
+    """The largest part of a view that lies on one object of another tile, 0..1."""
+    others = [other for other in objects if other.tile != view.tile]
+    shared = [_shared(view, others[j]) for j in _meeting(view, _boxes(others))]
+    return max(shared, default=0) / _area(view)
+
+
 def _without_parts(objects: list[View]) -> list[View]:
     """Leaves out what is cut and lies on an object that another tile saw better."""
-    boxes = np.array([view.box for view in objects]).reshape(-1, 4)
+    boxes, kept = _boxes(objects), []
     areas = np.array([_area(view) for view in objects])
-    kept = []
     for i, view in enumerate(objects):
-        near = np.zeros(0, int)
-        if view.is_cut:
-            meets = np.maximum(boxes[:, :2], view.box[:2]) < np.minimum(
-                boxes[:, 2:], view.box[2:]
-            )
-            near = np.flatnonzero(meets.all(axis=1) & (areas > areas[i]))
+        near = _meeting(view, boxes) if view.is_cut else np.zeros(0, int)
         is_part = any(
             objects[j].tile != view.tile
             and objects[j].class_id == view.class_id
             and _shared(view, objects[j]) >= CONTAINED * areas[i]
-            for j in near
+            for j in near[areas[near] > areas[i]]
         )
         if not is_part:
             kept.append(view)
     return kept
+
+
+def _boxes(views: list[View]) -> np.ndarray:
+    return np.array([view.box for view in views], int).reshape(-1, 4)
+
+
+def _meeting(view: View, boxes: np.ndarray) -> np.ndarray:
+    """Which boxes have a pixel in common with that of a view."""
+    low = np.maximum(boxes[:, :2], view.box[:2])
+    high = np.minimum(boxes[:, 2:], view.box[2:])
+    return np.flatnonzero((low < high).all(axis=1))
 
 
 def _intersection(box, other) -> tuple[int, int, int, int]:

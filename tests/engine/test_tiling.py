@@ -219,8 +219,37 @@ def test_what_one_tile_alone_has_found_counts_where_no_other_sees_better():
     # Whole in both, 28 px from the border of the left tile, 2 from that of the right.
     whole = result((40, 62, 60, 72))
     assert merged([whole], [])["rois"].tolist() == [[40, 62, 60, 72]]
-    mirrored = result((40, 2, 60, 12))
-    assert merged([], [mirrored])["rois"].tolist() == []
+
+
+def test_what_one_tile_saw_whole_counts_though_a_better_placed_tile_missed_it():
+    # 2 px from the border of the right tile; 28 from that of the left.
+    missed = result((40, 2, 60, 12))
+    assert merged([], [missed])["rois"].tolist() == [[40, 62, 60, 72]]
+    # Another object is near, and lies on a quarter of it.
+    near = result((40, 70, 60, 90))
+    found = merged([near], [result((40, 2, 60, 12)), result((40, 10, 60, 30))])
+    assert sorted(found["rois"].tolist()) == [[40, 62, 60, 72], [40, 70, 60, 90]]
+
+
+def test_what_a_border_has_cut_and_a_better_placed_tile_did_not_see_is_dropped():
+    cut = result((40, 0, 60, 12))
+    assert merged([], [cut])["rois"].tolist() == []
+
+
+def test_what_lies_on_an_object_of_a_better_placed_tile_is_dropped():
+    # Too small to be the same object, and a third of it lies on that.
+    large, small = result((30, 67, 70, 90), score=0.5), result((40, 3, 52, 9))
+    assert merged([large], [small])["rois"].tolist() == [[30, 67, 70, 90]]
+
+
+def test_of_two_views_of_what_a_better_placed_tile_missed_one_counts():
+    # Three tiles; the middle one sees best what only its neighbors have found.
+    tiles = np.array([[0, 0, 100, 60], [0, 20, 100, 80], [0, 40, 100, 100]])
+    left = result((40, 42, 60, 57))  # 3 px from the border
+    right = result((40, 2, 60, 8))  # 2 px, and a part of the same
+    results = [as_result(left), as_result(), as_result(right)]
+    found = merge_tiles(results, tiles, (100, 100))
+    assert found["rois"].tolist() == [[40, 42, 60, 57]]
 
 
 def test_of_views_that_disagree_the_better_placed_tile_is_right():
