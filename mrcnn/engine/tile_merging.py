@@ -18,7 +18,8 @@ the overlap, the parts are joined. Two detections of one tile stay two objects.
 
 What one tile alone has found, though another sees the place better (farther from its
 border), counts if it is whole and lies on nothing that other tiles have found: a tile
-may miss an object, whatever its place. Cut ones are left out; borders make them up.
+may miss an object, whatever its place. What is cut in all its views and could be seen
+whole by another tile is left out: borders make such things up.
 """
 
 from __future__ import annotations
@@ -83,15 +84,17 @@ def merge_tiles(
     groups = _Groups(views)
     for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
         groups.join(i, j)
-    objects, lone = [], []
+    objects, doubtful = [], []
     for rows in groups.rows():
         view = _one_object([views[i] for i in rows])
-        if len(rows) == 1 and _is_seen_better(view, tiles, image_shape):
-            lone.append(view)
+        # Two tiles with a border in common may see the same that it has made up.
+        is_doubtful = len(rows) == 1 or view.is_cut
+        if is_doubtful and _is_seen_better(view, tiles, image_shape):
+            doubtful.append(view)
         else:
             objects.append(view)
     # The best placed ones first: they may lie on each other.
-    for view in sorted(lone, key=lambda view: -view.room):
+    for view in sorted(doubtful, key=lambda view: -view.room):
         if not view.is_cut and _covered(view, objects) < COVERED:
             objects.append(view)
     objects = _without_parts(objects)
@@ -153,6 +156,7 @@ def _rooms(box, tiles, image_shape) -> np.ndarray:
 def _is_seen_better(view: View, tiles, image_shape) -> bool:
     """Whether another tile sees the place of a view clearly farther from its border."""
     rooms = _rooms(view.box, tiles, image_shape)
+    # Of a joined view no tile is known, but tiles are of one size.
     return bool(rooms.max() > view.room + _edge(tiles[view.tile]))
 
 

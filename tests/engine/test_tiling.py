@@ -236,6 +236,17 @@ def test_what_a_border_has_cut_and_a_better_placed_tile_did_not_see_is_dropped()
     assert merged([], [cut])["rois"].tolist() == []
 
 
+def test_what_one_border_has_cut_for_two_tiles_is_dropped_where_others_see_it_whole():
+    tiles = tile_boxes(100, 100, 60, 20)
+    sliver = (40, 44, 45, 56)  # below the upper border of both lower tiles
+    results = [as_result() for _ in tiles]
+    for i in (2, 3):
+        y1, x1 = tiles[i, :2]
+        box = tuple((np.array(sliver) - (y1, x1, y1, x1)).tolist())
+        results[i] = as_result(result(box))
+    assert merge_tiles(results, tiles, (100, 100))["rois"].tolist() == []
+
+
 def test_what_lies_on_an_object_of_a_better_placed_tile_is_dropped():
     # Too small to be the same object, and a third of it lies on that.
     large, small = result((30, 67, 70, 90), score=0.5), result((40, 3, 52, 9))
