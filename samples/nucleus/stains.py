@@ -18,6 +18,7 @@ from skimage.transform import resize
 HEMATOXYLIN, EOSIN = rgb_from_hed[:2]
 VIOLET = np.array([0.45, 0.80, 0.30])  # as in smears: methylene blue and eosin
 DARKEST, BRIGHTEST = 10, 99.7  # percentiles that count as none and as all of the dye
+FAINTEST = 10  # gray values; what differs less is noise, not nuclei
 
 
 def stained(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -30,7 +31,8 @@ def stained(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Returns:
         uint8 [H, W, 3], dark nuclei on tissue, smear or glass.
     """
-    light = _stretched(image.mean(axis=-1), DARKEST, BRIGHTEST) ** rng.uniform(0.4, 1)
+    light = _stretched(image.mean(axis=-1), DARKEST, BRIGHTEST, FAINTEST)
+    light **= rng.uniform(0.4, 1)
     nuclei = _chromatin(light, rng)
     dye = _between(HEMATOXYLIN, VIOLET, rng.uniform(0, 1), rng)
     depth = rng.uniform(0.7, 2.4) * nuclei[..., None] * dye
@@ -84,7 +86,10 @@ def _field(shape, size: float, rng: np.random.Generator) -> np.ndarray:
     return _stretched(resize(small, shape, order=1), 2, 98)
 
 
-def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Values scaled so that these two percentiles become 0 and 1, cut there."""
+def _stretched(values: np.ndarray, low: float, high: float, least=1e-9) -> np.ndarray:
+    """Values scaled so that these two percentiles become 0 and 1, cut there.
+
+    Percentiles closer than `least` are taken for that far apart.
+    """
     low, high = np.percentile(values, (low, high))
-    return np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    return np.clip((values - low) / max(high - low, least), 0, 1)

@@ -18,11 +18,15 @@ from pathlib import Path
 
 import numpy as np
 from nucleus import NucleusDataset, SmallNucleusConfig
+from skimage.transform import rescale
 from stains import stained
 
 from mrcnn.data.memory import InMemoryDataset
 
-PIECE, OVERLAP = 384, 192  # px
+PIECE, OVERLAP = 384, 96  # px
+CROP = 256  # px, side of what the network sees
+# px of a piece that fill a crop; 128 would be the double size of detection.
+VIEWS = (72, 88, 104, 120, 136, 160, 192)
 SEED = 20181
 
 
@@ -30,6 +34,8 @@ class ShippedNucleusConfig(SmallNucleusConfig):
     """The small network of the sample, trained longer and on more kinds of pictures."""
 
     NAME = "nucleus"
+    IMAGE_MIN_DIM = IMAGE_MAX_DIM = CROP
+    IMAGE_MIN_SCALE = 1.0  # the augmentation enlarges
     RPN_ANCHOR_SCALES = ((12, 17), (24, 34), (48, 68), (96, 136), (192, 256))
     RPN_NMS_THRESHOLD = 0.75
     RPN_TRAIN_ANCHORS_PER_IMAGE = 128
@@ -38,7 +44,7 @@ class ShippedNucleusConfig(SmallNucleusConfig):
     STEPS_PER_EPOCH = 500
     VALIDATION_STEPS = 6
     KEEP_CHECKPOINTS = 2
-    EPOCHS = 24
+    EPOCHS = 20
     SEED = SEED
 
 
@@ -47,6 +53,7 @@ class ShippedNucleusInferenceConfig(ShippedNucleusConfig):
 
     IMAGES_PER_GPU = 1
     IMAGE_RESIZE_MODE = "pad64"
+    IMAGE_MIN_SCALE = 2.0
     PRE_NMS_LIMIT = 6000
     DETECTION_MIN_CONFIDENCE = 0.5
     DETECTION_NMS_THRESHOLD = 0.4
@@ -77,6 +84,21 @@ class PiecesDataset(NucleusDataset):
         return masks[..., seen], class_ids[seen]
 
 
+class DoubledDataset(NucleusDataset):
+    """Pictures at the size that detection sees them."""
+
+    def load_image(self, image_id):
+        """A picture, uint8 [2H, 2W, 3]."""
+        image = super().load_image(image_id)
+        image = rescale(image, 2, order=1, channel_axis=-1, preserve_range=True)
+        return np.rint(image).astype(np.uint8)
+
+    def load_mask(self, image_id):
+        """Masks bool [2H, 2W, N] and classes int32 [N]."""
+        masks, class_ids = super().load_mask(image_id)
+        return masks.repeat(2, axis=0).repeat(2, axis=1), class_ids
+
+
 def windows(height, width):
     """Slices of the pieces of a picture, row after row; a small one is one piece."""
     corners = itertools.product(starts(height), starts(width))
@@ -96,19 +118,21 @@ def stain_dark(images, random_state, parents=None, hooks=None):
 
 
 def make_augmentation():
-    """Any side up, up to twice as large or half as sharp, any light; stained, inverted.
+    """Any side up, 0.7 to 1.8 times the size of detection, any light; stained, inverted.
 
-    A crop that was made smaller is enlarged again before the network sees it: factors
-    below 1 cost sharpness only.
+    Images are crops of CROP x CROP px and stay so: those that the loader finds smaller
+    it would enlarge again.
     """
     from imgaug import augmenters as iaa
 
+    views = iaa.OneOf([iaa.CropToFixedSize(side, side) for side in VIEWS])
     stain = iaa.Lambda(func_images=stain_dark)
     invert = iaa.Sometimes(0.2, iaa.Invert(1.0))
     light = [
         iaa.Multiply((0.4, 2.0)),
         iaa.LinearContrast((0.5, 1.6)),
-        iaa.GammaContrast((0.5, 1.7)),
+        iaa.GammaContrast((0.4, 1.7)),
+        iaa.BlendAlphaSimplexNoise(iaa.Multiply((0.2, 0.8)), upscale_method="linear"),
         iaa.Add((-10, 30)),
         iaa.GaussianBlur((0.0, 1.5)),
         iaa.AdditiveGaussianNoise(scale=(0, 8)),
@@ -118,9 +142,10 @@ def make_augmentation():
         [
             iaa.Fliplr(0.5),
             iaa.Rot90((0, 3)),
-            iaa.Sometimes(0.7, iaa.Resize((0.5, 1.8), interpolation="linear")),
+            views,
+            iaa.Resize(CROP, interpolation="linear"),
             iaa.Sometimes(0.35, then_list=stain, else_list=invert),
-            iaa.Sometimes(0.5, iaa.SomeOf((1, 2), light)),
+            iaa.Sometimes(0.7, iaa.SomeOf((1, 2), light)),
         ]
     )
 
@@ -137,7 +162,7 @@ def main(argv=None):
 
     from mrcnn.model import MaskRCNN
 
-    train_set, val_set = PiecesDataset(), NucleusDataset()
+    train_set, val_set = PiecesDataset(), DoubledDataset()
     train_set.load_nucleus(args.dataset, "train")
     val_set.load_nucleus(args.dataset, "val")
     for dataset in (train_set, val_set):
