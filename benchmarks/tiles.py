@@ -8,10 +8,11 @@ anywhere, and their objects are merged. Both are compared with the true masks; b
 them stands what tiles give when nothing is merged, or when overlapping boxes suppress
 each other as in one image.
 
-A detector finds a little more or less in another cut, seam or not: the row "with more
-black" tells how much of that there is without any seam, and the rows "where tiles
-overlap" and "elsewhere" part the two. What merging does by itself is told by the last
-rows: their detector finds whatever a tile shows of each true mask, exactly.
+A detector finds a little more or less in another cut, seam or not, and the more so the
+more the sizes differ (see --largest): the row "with more black" tells how much of that
+there is without any seam, and the rows "where tiles overlap" and "elsewhere" part the
+two. What merging does by itself is told by the last rows: their detector finds whatever
+a tile shows of each true mask, exactly.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def places(sizes, side):
 
 
 def make_scene(pictures, side):
-    """The Scene of pictures [(image, Crops)], each four times at most, in turns."""
+    """The Scene of pictures [(image, Crops)], each eight times at most."""
+    pictures = [*pictures, *map(transposed, pictures)]
     image, cells, objects, used = np.zeros((side, side, 3), np.uint8), [], [], []
     order = sorted(range(len(pictures)), key=lambda i: -pictures[i][0].shape[0])
     # Turned over in another way each time, so that no two are alike.
@@ -96,13 +98,19 @@ def make_scene(pictures, side):
         (height, width), (y, x) = picture.shape[:2], (top + MARGIN, left + MARGIN)
         image[y : y + height, x : x + width] = np.flip(on_black(picture), axes)
         cells.append((top, left, y + height + MARGIN, x + width + MARGIN))
-        used.append(i)
+        used.append(i % (len(pictures) // 2))
         for crop in crops:
             h, w = crop.mask.shape
             down = height - crop.top - h if 0 in axes else crop.top
             right = width - crop.left - w if 1 in axes else crop.left
             objects.append(Crop(y + down, x + right, np.flip(crop.mask, axes)))
     return Scene(image, np.array(cells, int), objects, used)
+
+
+def transposed(picture):
+    """A picture (image, Crops) with rows for columns."""
+    image, crops = picture
+    return image.swapaxes(0, 1), [Crop(c.left, c.top, c.mask.T) for c in crops]
 
 
 class TrueDetector:
@@ -285,8 +293,8 @@ def main(argv=None):
     add("--data", type=Path, required=True)
     add("--subset")
     add("--side", type=int, default=3000, help="of the image, px")
-    text = "px, longest side of pictures that are used"
-    add("--largest", type=int, default=720, help=text)
+    text = "px, longest side of pictures that are used; best about that of tiles"
+    add("--largest", type=int, default=384, help=text)
     add("--tiles", type=int, nargs="+", default=[256, 384, 512], help="sides, px")
     add("--overlap", type=int, default=64, help="px")
     add("--save", type=Path, metavar="FILE", help="write the image to look at")

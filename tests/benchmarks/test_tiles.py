@@ -43,7 +43,7 @@ def scene(tiles):
 
 
 def test_pictures_stand_apart_on_black_and_each_comes_turned_over(tiles, scene):
-    assert len(scene.cells) == 8 and sorted(set(scene.used)) == [0, 1]
+    assert len(scene.cells) == 9 and sorted(set(scene.used)) == [0, 1]
     is_free = np.ones((1000, 1000), bool)
     looks = set()
     for y1, x1, y2, x2 in scene.cells:
@@ -53,7 +53,7 @@ def test_pictures_stand_apart_on_black_and_each_comes_turned_over(tiles, scene):
         looks.add(cell.tobytes())
         cell[tiles.MARGIN : -tiles.MARGIN, tiles.MARGIN : -tiles.MARGIN] = 0
         assert not cell.any()
-    assert len(looks) == 8
+    assert len(looks) == 9
     assert not scene.image[is_free].any()
 
 
@@ -62,7 +62,7 @@ def test_true_masks_lie_on_what_is_bright(scene):
     for crop in scene.objects:
         crop.of(seen)[crop.mask] += 1
     np.testing.assert_array_equal(seen == 1, scene.image[..., 0] > 0)
-    assert seen.max() == 1 and len(scene.objects) == 16
+    assert seen.max() == 1 and len(scene.objects) == 18
 
 
 def test_only_dark_grey_pictures_are_used(tiles):
@@ -101,9 +101,9 @@ def test_rows_of_true_masks_in_tiles_have_no_errors(tiles, scene, capsys):
     tiles.add_rows(table, scene, detector, numbers, 256, 64, true)
     lines = capsys.readouterr().out.splitlines()
     first = next(line for line in lines if line.startswith("tiles of 256 px"))
-    assert first.split()[4:10] == ["16", "+0.00", "%", "16", "1.000", "1.000"]
+    assert first.split()[4:10] == ["18", "+0.00", "%", "18", "1.000", "1.000"]
     parts = [
         int(line.split("%")[0].split()[-2]) for line in lines if " true" in line[40:]
     ]
-    assert sum(parts) == 16
-    assert next(line for line in lines if "not merged" in line).split()[2] != "16"
+    assert sum(parts) == 18
+    assert next(line for line in lines if "not merged" in line).split()[2] != "18"
