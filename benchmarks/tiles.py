@@ -2,11 +2,11 @@
 
     python benchmarks/tiles.py --data nucleus --subset val
 
-Dark pictures of fluorescence are laid out as one large image, black between them, so
-that it can be cut by hand without cutting an object: along the black. Tiles cut
-anywhere, and their objects are merged. Both are compared with the true masks; beside
-them stands what tiles give when nothing is merged, or when overlapping boxes suppress
-each other as in one image.
+Dark pictures of fluorescence are laid out as one large image, black between them and
+their objects equally bright, as on one slide. So it can be cut by hand without cutting
+an object: along the black. Tiles cut anywhere, and their objects are merged. Both are
+compared with the true masks; beside them stands what tiles give when nothing is merged,
+or when overlapping boxes suppress each other as in one image.
 
 A detector finds a little more or less in another cut, seam or not, and the more so the
 more the sizes differ (see --largest): the row "with more black" tells how much of that
@@ -37,6 +37,7 @@ LEAST_SIDE = 256  # px, of pictures that are used
 MORE = 32  # px, in the row "with more black"
 COLORED, BRIGHT = 5, 128  # grey levels: see is_dark
 GROUND = 2  # percentile of a picture's pixels that becomes black
+LIGHT = 100  # of 255: the median pixel of the objects of each picture
 SAME_IOU = 0.5
 NMS_IOU = 0.3
 
@@ -63,9 +64,12 @@ def is_dark(image):
     return spread.mean() <= COLORED and np.median(image) < BRIGHT
 
 
-def on_black(image):
-    """A picture with its ground at 0, as the black around it."""
-    return image - np.minimum(image, np.uint8(np.percentile(image, GROUND)))
+def exposed(image, crops):
+    """A picture as if taken with the others: its ground black, its objects at LIGHT."""
+    grey = np.maximum(image.astype(float) - np.percentile(image, GROUND), 0)
+    objects = [crop.of(grey)[crop.mask].ravel() for crop in crops]
+    light = np.median(np.concatenate([*objects, [1.0]]))
+    return np.clip(np.rint(grey * (LIGHT / max(light, 1))), 0, 255).astype(np.uint8)
 
 
 def places(sizes, side):
@@ -96,7 +100,7 @@ def make_scene(pictures, side):
         i, axes = flips[k]
         picture, crops = pictures[i]
         (height, width), (y, x) = picture.shape[:2], (top + MARGIN, left + MARGIN)
-        image[y : y + height, x : x + width] = np.flip(on_black(picture), axes)
+        image[y : y + height, x : x + width] = np.flip(exposed(*pictures[i]), axes)
         cells.append((top, left, y + height + MARGIN, x + width + MARGIN))
         used.append(i % (len(pictures) // 2))
         for crop in crops:

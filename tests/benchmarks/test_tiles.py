@@ -62,6 +62,7 @@ def test_true_masks_lie_on_what_is_bright(scene):
     for crop in scene.objects:
         crop.of(seen)[crop.mask] += 1
     np.testing.assert_array_equal(seen == 1, scene.image[..., 0] > 0)
+    assert set(np.unique(scene.image)) == {0, 100}  # of 20 and 90, of 60 and 90
     assert seen.max() == 1 and len(scene.objects) == 18
 
 
