@@ -118,7 +118,7 @@ def stain_dark(images, random_state, parents=None, hooks=None):
 
 
 def make_augmentation():
-    """Any side up, 0.7 to 1.8 times the size of detection, any light; stained, inverted.
+    """Any side up, 0.7 to 1.8 times the size of detection, any light, or stained.
 
     Images are crops of CROP x CROP px and stay so: those that the loader finds smaller
     it would enlarge again.
