@@ -10,8 +10,8 @@ import numpy as np
 from mrcnn.viz.draw import random_colors
 from mrcnn.viz.frames import draw_instances, draw_title
 
-# From so many objects on, or so many of one class, boxes and names hide more than they
-# tell; what they would say is said by the title.
+# More objects than these, or than the fewer if all are of one class, are a crowd: boxes
+# and names would hide more than they tell; the title says it.
 CROWDED, CROWDED_OF_ONE_CLASS = 40, 12
 # px, shorter side of a picture, from which it is drawn at its own size; and where the
 # objects are small.

@@ -17,8 +17,8 @@ tile; the cut ones are dropped. Where no tile saw it whole, because it is larger
 the overlap, the parts are joined. Two detections of one tile stay two objects.
 
 What one tile alone has found, though another sees the place better (farther from its
-border), counts if it is whole and lies on nothing that other tiles have found: a tile
-may miss an object, whatever its place. What is cut in all its views and could be seen
+border), counts if it is whole and most of it is free of all that other tiles have found
+there, taken together: a tile may miss an object, whatever its place. What is cut in all its views and could be seen
 whole by another tile is left out: borders make such things up.
 """
 
@@ -33,7 +33,8 @@ import numpy as np
 SAME_IOU = 0.5
 # Part of a cut detection that lies on a whole one, from which it is a part of it.
 CONTAINED = 0.7
-# Part of what one tile alone has found from which it is what lies there, seen worse.
+# Part of what one tile alone has found that lies on objects of other tiles, from which
+# it is they, seen worse: one or, for a clump that was not taken apart, several.
 COVERED = 0.3
 # A box that ends this close to the border of its tile is cut by it: part of the side
 # of the tile, and px at least. Boxes are not exact.
@@ -94,9 +95,8 @@ def merge_tiles(
         else:
             objects.append(view)
     # The best placed ones first: they may lie on each other.
-    for view in sorted(doubtful, key=lambda view: -view.room):
-        if not view.is_cut and _covered(view, objects) < COVERED:
-            objects.append(view)
+    doubtful.sort(key=lambda view: -view.room)
+    objects = _without_covered(objects, [v for v in doubtful if not v.is_cut])
     objects = _without_parts(objects)
     objects.sort(key=lambda view: -view.score)
     return {
@@ -162,10 +162,10 @@ def _is_seen_better(view: View, tiles, image_shape) -> bool:
 
 def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:
     """Yields (how sure, i, j) of pairs of views that show one object."""
-    boxes = _boxes(views)
+    places = _Places(views)
     tile_of = np.array([view.tile for view in views], int)
     for i, view in enumerate(views):
-        near = _meeting(view, boxes)
+        near = places.meeting(view)
         for j in near[tile_of[near] > view.tile].tolist():
             sure = _agreement(view, views[j], tiles)
             if sure > 0:
@@ -237,19 +237,35 @@ def _one_object(views: list[View]) -> View:
     return best._replace(tile=-1, box=(y1, x1, y2, x2), mask=mask)
 
 
-def _covered(view: View, objects: list[View]) -> float:
-    """The largest part of a view that lies on one object of another tile, 0..1."""
-    others = [other for other in objects if other.tile != view.tile]
-    shared = [_shared(view, others[j]) for j in _meeting(view, _boxes(others))]
-    return max(shared, default=0) / _area(view)
+def _without_covered(objects: list[View], doubtful: list[View]) -> list[View]:
+    """Adds the doubtful ones, in their order, unless they lie on what there is then."""
+    views = [*objects, *doubtful]
+    places, counts = _Places(views), np.arange(len(views)) < len(objects)
+    for i in range(len(objects), len(views)):
+        near = places.meeting(views[i])
+        near = [views[j] for j in near[counts[near]].tolist()]
+        others = [view for view in near if view.tile != views[i].tile]
+        counts[i] = _covered(views[i], others) < COVERED
+    return [views[i] for i in np.flatnonzero(counts).tolist()]
+
+
+def _covered(view: View, others: list[View]) -> float:
+    """The part of a view that lies on the others, taken together: 0..1."""
+    top, left = view.box[:2]
+    free = view.mask.copy()
+    for other in others:
+        box = y1, x1, y2, x2 = _intersection(view.box, other.box)
+        free[y1 - top : y2 - top, x1 - left : x2 - left] &= ~_inside(other, box)
+    area = _area(view)
+    return (area - np.count_nonzero(free)) / area
 
 
 def _without_parts(objects: list[View]) -> list[View]:
     """Leaves out what is cut and lies on an object that another tile saw better."""
-    boxes, kept = _boxes(objects), []
+    places, kept = _Places(objects), []
     areas = np.array([_area(view) for view in objects])
     for i, view in enumerate(objects):
-        near = _meeting(view, boxes) if view.is_cut else np.zeros(0, int)
+        near = places.meeting(view) if view.is_cut else np.zeros(0, int)
         is_part = any(
             objects[j].tile != view.tile
             and objects[j].class_id == view.class_id
@@ -261,15 +277,23 @@ def _without_parts(objects: list[View]) -> list[View]:
     return kept
 
 
-def _boxes(views: list[View]) -> np.ndarray:
-    return np.array([view.box for view in views], int).reshape(-1, 4)
+class _Places:
+    """Boxes of views, ordered from top to bottom so that few are looked at for each."""
 
+    def __init__(self, views: list[View]):
+        boxes = np.array([view.box for view in views], int).reshape(-1, 4)
+        self.order = np.argsort(boxes[:, 0], kind="stable")
+        self.boxes = boxes[self.order]
+        self.tallest = max((boxes[:, 2] - boxes[:, 0]).tolist(), default=0)
 
-def _meeting(view: View, boxes: np.ndarray) -> np.ndarray:
-    """Which boxes have a pixel in common with that of a view."""
-    low = np.maximum(boxes[:, :2], view.box[:2])
-    high = np.minimum(boxes[:, 2:], view.box[2:])
-    return np.flatnonzero((low < high).all(axis=1))
+    def meeting(self, view: View) -> np.ndarray:
+        """Which boxes have a pixel in common with that of a view, in their order."""
+        y1, _, y2, _ = view.box
+        start, stop = self.boxes[:, 0].searchsorted((y1 - self.tallest, y2))
+        boxes = self.boxes[start:stop]
+        low = np.maximum(boxes[:, :2], view.box[:2])
+        high = np.minimum(boxes[:, 2:], view.box[2:])
+        return np.sort(self.order[start:stop][(low < high).all(axis=1)])
 
 
 def _intersection(box, other) -> tuple[int, int, int, int]:

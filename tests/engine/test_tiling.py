@@ -273,6 +273,16 @@ def test_of_views_that_disagree_the_better_placed_tile_is_right():
     assert merged(left, right)["rois"].tolist() == [[40, 62, 60, 82]]
 
 
+def test_a_clump_that_a_better_placed_tile_takes_apart_is_not_counted_on_top():
+    tiles = np.array([[0, 0, 100, 60], [0, 40, 100, 100]])
+    # 8 px from the border of the left tile, 3 from that of the right, which sees one.
+    parts = [(20 + 14 * i, 43, 34 + 14 * i, 52) for i in range(4)]
+    left = as_result(*[result(part) for part in parts])
+    right = as_result(result((20, 3, 76, 12)))
+    found = merge_tiles([left, right], tiles, (100, 100))
+    assert sorted(map(tuple, found["rois"].tolist())) == parts
+
+
 def test_two_objects_of_one_tile_stay_two():
     # The right tile takes both for one.
     left = [result((10, 60, 30, 90)), result((30, 60, 48, 90))]
