@@ -3,17 +3,19 @@
     python benchmarks/nucleus.py --data nucleus
     python benchmarks/nucleus.py --data nucleus --markdown mrcnn/pretrained/nucleus.md
 
-The folder is that of the Data Science Bowl 2018. The 25 validation pictures are
-detected in once, and all figures come from these detections. --markdown alone prints
-the figures as the model card has them; with a file it replaces those between the file's
-two marks. --failures draws the pictures of each kind with the worst scores, --sheet all
-of these beside each other.
+The folder is that of the Data Science Bowl 2018: it holds stage1_train. The 25
+validation pictures, those of samples/nucleus/val_image_ids.txt, are detected in once,
+and all figures come from these detections. --markdown alone prints the figures as the
+model card has them; with a file it replaces those between the file's two marks.
+--failures draws the pictures of each kind with the worst scores, --sheet all of these
+beside each other.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -22,8 +24,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.cli import weights
-from mrcnn.data.formats import open_dataset
 from mrcnn.evaluation import dsb_evaluate, evaluate, evaluate_detections
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from samples.nucleus.nucleus import make_dataset  # noqa: E402
 
 SMALL, LARGE, STAINED, BRIGHT = (
     "small fluorescence",
@@ -259,7 +264,7 @@ def main(argv=None):
     """Print the figures; the return value is the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of the data set")
+    add("--data", type=Path, required=True, help="holds stage1_train")
     add("--subset", default="val")
     add("--weights", default="nucleus", help=weights.WEIGHTS_HELP)
     add("--logs", type=Path, default=Path("logs"))
@@ -280,7 +285,10 @@ def main(argv=None):
         except (OSError, ValueError) as error:
             parser.error(f"--markdown {args.markdown}: {error}")
 
-    dataset = open_dataset(args.data, args.subset)
+    try:
+        dataset = make_dataset(args.data, args.subset)
+    except (OSError, ValueError) as error:
+        parser.error(f"--data {args.data}: {error}")
     found = weights.find_weights(args.weights, args.logs)
     setup = weights.inference_setup(found, settings=args.settings)
     model = weights.load_model(setup, args.logs)

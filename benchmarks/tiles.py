@@ -18,6 +18,7 @@ a tile shows of each true mask, exactly.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,10 @@ from mrcnn.data.formats import open_dataset
 from mrcnn.engine.tiling import detect_tiled, tile_boxes
 from mrcnn.geometry.nms import non_max_suppression
 from mrcnn.viz.crops import Crop, crop_overlaps, mask_crops
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from samples.nucleus.nucleus import TRAIN_FOLDER, make_dataset  # noqa: E402
 
 MARGIN = 16  # px of black on each side of a picture
 LEAST_SIDE = 256  # px, of pictures that are used
@@ -273,6 +278,13 @@ def add_rows(table, scene, detector, image, side, overlap, by_hand):
     table.row("  suppressed by boxes", kept_crops, scores[kept], count)
 
 
+def open_pictures(folder, subset):
+    """A data set; that of the Data Science Bowl 2018 is split as in its sample."""
+    if subset in ("train", "val") and (folder / TRAIN_FOLDER).is_dir():
+        return make_dataset(folder, subset)
+    return open_dataset(folder, subset)
+
+
 def dark_pictures(dataset, largest):
     """Yields (name, image, Crops of the true masks) of pictures that are used."""
     for i in dataset.image_ids:
@@ -305,7 +317,7 @@ def main(argv=None):
     add("--set", dest="settings", action="append", default=[], help="NAME=VALUE")
     args = parser.parse_args(argv)
 
-    dataset = open_dataset(args.data, args.subset)
+    dataset = open_pictures(args.data, args.subset)
     pictures = list(dark_pictures(dataset, args.largest))
     scene = make_scene([picture[1:] for picture in pictures], args.side)
     if not len(scene.cells):

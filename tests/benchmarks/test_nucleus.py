@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn.evaluation import compact
+from tests.conftest import ROOT
 from tests.evaluation.cases import HEIGHT, LEFT, MIDDLE, RIGHT, WIDTH, record
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -52,12 +53,30 @@ def test_kinds_by_pixels_and_size(nucleus, image, kind):
     assert np.array_equal(image, before)
 
 
-def test_the_25_validation_pictures_are_of_these_kinds(nucleus, shared):
-    from mrcnn.data.formats import open_dataset
-
-    dataset = open_dataset(shared / "data" / "nucleus", "val", verbose=0)
+@pytest.mark.parametrize("as_unpacked", [False, True])
+def test_the_25_validation_pictures_are_of_these_kinds(
+    nucleus, shared, tmp_path, as_unpacked
+):
+    folder = shared / "data" / "nucleus"
+    if as_unpacked:  # the competition's files have no split.json
+        (tmp_path / "stage1_train").symlink_to(folder / "stage1_train")
+        folder = tmp_path
+    dataset = nucleus.make_dataset(folder, "val")
+    ids = (ROOT / "samples" / "nucleus" / "val_image_ids.txt").read_text().split()
+    assert [info["id"] for info in dataset.image_info] == ids
     kinds = [nucleus.kind_of(dataset.load_image(i)) for i in dataset.image_ids]
     assert [kinds.count(kind) for kind in nucleus.KINDS] == [9, 5, 10, 1]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_a_folder_without_the_pictures_is_told_before_the_work(
+    nucleus, tmp_path, capsys, name
+):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit):
+        nucleus.main(["--data", str(tmp_path / name)])
+    err = capsys.readouterr().err
+    assert f"--data {tmp_path / name}: " in err and "stage1_train" in err
 
 
 @pytest.fixture

@@ -66,6 +66,27 @@ def test_true_masks_lie_on_what_is_bright(scene):
     assert seen.max() == 1 and len(scene.objects) == 18
 
 
+def test_the_competition_is_split_as_in_its_sample(tiles, tmp_path, monkeypatch):
+    from samples.nucleus import nucleus
+    from tests.samples.test_nucleus import write_picture
+
+    monkeypatch.setattr(nucleus, "VAL_IMAGE_IDS", ["b", "d"])
+    for number, name in enumerate("abcd"):
+        write_picture(tmp_path / "stage1_train", name, number, number)
+    for subset, ids in (("val", "bd"), ("train", "ac"), (None, "abcd")):
+        dataset = tiles.open_pictures(tmp_path, subset)
+        assert "".join(info["id"] for info in dataset.image_info) == ids
+
+
+def test_other_data_is_opened_whatever_its_format(tiles, tmp_path):
+    from tests.test_readme import write_cells
+
+    write_cells(tmp_path / "train", 3, seed=0)
+    write_cells(tmp_path / "val", 2, seed=1)
+    dataset = tiles.open_pictures(tmp_path, "val")
+    assert dataset.num_images == 2 and len(dataset.load_mask(0)[1]) == 2
+
+
 def test_only_dark_grey_pictures_are_used(tiles):
     grey = picture(64, 64, [(5, 5, 20, 20)])[0]
     assert tiles.is_dark(grey)
