@@ -72,9 +72,10 @@ class MaskFolderDataset(AnnotatedDataset):
             ids = _ids_of_subset(read_split(root, split), subset, ids, where)
         missing = [image_id for image_id in ids if image_id not in folders]
         if missing:
+            some = ", ".join(map(repr, missing[:3]))
             raise FileNotFoundError(
                 f"{where}: {len(missing)} of the {len(ids)} ids of this subset have no "
-                f"folder, for example {missing[0]!r}; complete the data or the split."
+                f"folder, for example {some}; complete the data or the split."
             )
         class_id = register_classes(self, source, [class_name])[class_name]
         for image_id in ids:

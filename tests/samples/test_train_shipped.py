@@ -124,9 +124,10 @@ def test_pieces_cover_every_pixel(shipped, size):
 
 @pytest.fixture
 def folder(scripts, tmp_path, monkeypatch):
-    """Pictures of 48 x 72 px: two to train on, two for validation."""
+    """Pictures of 48 x 72 px: two to train on, two for validation, one of neither."""
     monkeypatch.setattr(scripts["nucleus"], "VAL_IMAGE_IDS", ["b", "d"])
-    for number, name in enumerate("abcd"):
+    monkeypatch.setattr(scripts["train_shipped"], "TRAIN_IMAGE_IDS", ["a", "c"])
+    for number, name in enumerate("abcde"):
         write_picture(tmp_path / "stage1_train", name, number, number)
     return tmp_path
 
@@ -143,14 +144,47 @@ def pieces(scripts, shipped, folder, monkeypatch):
     return whole, cut
 
 
+def test_it_learns_from_the_pictures_of_its_list_and_no_others(pieces):
+    whole, cut = pieces
+    assert [info["id"] for info in whole.image_info] == ["a", "c", "e"]
+    assert [info["id"] for info in cut.image_info] == 8 * ["a"] + 8 * ["c"]
+
+
+@pytest.mark.parametrize("command", [False, True])
+def test_pictures_of_the_list_that_are_missing_are_named(
+    shipped, straw, folder, monkeypatch, capsys, command
+):
+    monkeypatch.setattr(shipped, "TRAIN_IMAGE_IDS", ["a", "gone", "c", "lost"])
+    if not command:
+        with pytest.raises(FileNotFoundError, match="2 of the 4 .*'gone', 'lost'"):
+            shipped.PiecesDataset().load_nucleus(folder, "train")
+        return
+    with pytest.raises(SystemExit):
+        shipped.main(["--dataset", str(folder)])
+    err = capsys.readouterr().err
+    assert f"--dataset {folder}: " in err and "'gone'" in err and not straw
+
+
+def test_the_list_is_all_of_the_shared_pictures_but_those_of_validation(
+    scripts, shipped, shared
+):
+    ids = shipped.TRAIN_IMAGE_IDS
+    assert len(ids) == 147 and ids == sorted(set(ids))
+    data = shared / "data" / "nucleus"
+    whole = scripts["nucleus"].make_dataset(data, "train")
+    assert ids == [info["id"] for info in whole.image_info]
+    cut = shipped.PiecesDataset()
+    cut.load_nucleus(data, "train")
+    # The order is part of the recipe: batches are drawn by number.
+    assert cut.image_info == whole.image_info
+
+
 def test_a_piece_shows_what_the_picture_shows_there(pieces):
     whole, cut = pieces
-    assert [info["id"] for info in whole.image_info] == ["a", "c"]
-    assert [info["id"] for info in cut.image_info] == 8 * ["a"] + 8 * ["c"]
     assert cut.num_images == 16 and cut.class_names == ["BG", "nucleus"]
     windows, nuclei = [], 0
     for i in cut.image_ids:
-        of = i // 8
+        of = i // 8  # "e" comes last
         y, x = window = cut.image_info[i]["window"]
         windows.append((int(y.start), int(x.start)))
         assert np.array_equal(cut.load_image(i), whole.load_image(of)[window])
@@ -240,17 +274,18 @@ def test_configs_fit_the_data_and_each_other(shipped):
         assert np.array_equal(one, other), name
 
 
-def test_the_model_card_tells_the_training_as_it_is(shipped, scripts, shared):
+def test_the_model_card_tells_the_training_as_it_is(shipped, shared):
     card = (SAMPLES.parent / "mrcnn" / "pretrained" / "nucleus.md").read_text()
     config = shipped.ShippedNucleusConfig
-    whole = scripts["nucleus"].make_dataset(shared / "data" / "nucleus", "train")
-    pieces = sum(
-        len(shipped.windows(*whole.load_image(i).shape[:2])) for i in whole.image_ids
-    )
+    cut = shipped.PiecesDataset()
+    cut.load_nucleus(shared / "data" / "nucleus", "train")
+    cut.prepare()
+    pictures = len(shipped.TRAIN_IMAGE_IDS)
     for text in (
         f"{config.EPOCHS} epochs of {config.STEPS_PER_EPOCH} batches",
         f"seed {config.SEED}",
-        f"pieces of {shipped.PIECE} px ({pieces} of them)",
+        f"pieces of {shipped.PIECE} px ({cut.num_images} of them)",
+        f"{pictures} pictures to train on: those of\n[samples/nucleus/train_image_ids.txt]",
     ):
         assert text in card
 
