@@ -2,14 +2,16 @@
 
     python samples/nucleus/export_shipped.py logs/nucleus20240131T1200
 
-takes the newest checkpoint of a run of train_shipped.py (or a checkpoint of it) and
-writes mrcnn/pretrained/nucleus.h5, its numbers in half precision, and nucleus.json, its
-Config for whole pictures; and history.jsonl and training.png beside this script.
+takes the checkpoint of the highest epoch of a run of train_shipped.py (or the one that
+is named), tells which it is, and writes mrcnn/pretrained/nucleus.h5, its numbers in
+half precision, and nucleus.json, its Config for whole pictures; and history.jsonl and
+training.png beside this script.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -72,11 +74,30 @@ def copy_in_half(source, target):
     return max(changes.values())
 
 
+def epoch_of(path):
+    """After which epoch a checkpoint was written, by its name; 0 for other names."""
+    found = re.fullmatch(r"mask_rcnn_nucleus_(\d{4,})\.h5", path.name)
+    return int(found[1]) if found else 0
+
+
 def find_checkpoint(path):
-    """The newest checkpoint of the folder of a run, or the file itself."""
+    """The checkpoint of the highest epoch in the folder of a run, or the file itself."""
     if not path.is_dir():
         return path
-    return max(path.glob("mask_rcnn_*.h5"), default=path / "mask_rcnn_nucleus_*.h5")
+    newest = max(path.glob("mask_rcnn_*.h5"), key=epoch_of, default=path)
+    if not epoch_of(newest):
+        raise FileNotFoundError("no checkpoint, mask_rcnn_nucleus_*.h5, lies here")
+    return newest
+
+
+def tell_epoch(path):
+    """Print after which epoch a checkpoint was written, and warn if not the last."""
+    epoch, last = epoch_of(path), ShippedNucleusInferenceConfig.EPOCHS
+    done = f"epoch {epoch} of {last}" if epoch else "unknown epoch"
+    print(f"{path}: {done}")
+    if epoch < last:
+        text = f"warning: {path}: {done}; the last checkpoint is what ships"
+        print(text, file=sys.stderr)
 
 
 def main(argv=None):
@@ -87,12 +108,16 @@ def main(argv=None):
     add("--output", type=Path, default=FOLDER, help="folder of nucleus.h5")
     add("--notes", type=Path, default=HERE, help="folder of history and curves")
     args = parser.parse_args(argv)
-    source = find_checkpoint(args.checkpoint)
+    try:
+        source = find_checkpoint(args.checkpoint)
+    except FileNotFoundError as error:
+        parser.error(f"{args.checkpoint}: {error}")
     history = source.with_name(HISTORY_FILE)
     for path in (source, history):
         if not path.is_file():
             parser.error(f"{path}: no such file")
 
+    tell_epoch(source)
     weights = args.output / "nucleus.h5"
     try:
         with atomic_file(weights) as temporary:

@@ -69,6 +69,38 @@ def test_the_newest_checkpoint_becomes_what_load_weights_reads(
     assert f"by {change:.2g} of its norm" in capsys.readouterr().out
 
 
+def test_newest_means_the_highest_epoch(export, tmp_path, kernel, capsys):
+    last = export.ShippedNucleusInferenceConfig.EPOCHS
+    for epoch in (last, last - 1):  # in this order
+        write_checkpoint(tmp_path / "run", epoch, kernel * epoch)
+    (tmp_path / "run" / "mask_rcnn_nucleus_best.h5").write_bytes(b"chosen by val")
+    assert run(export, tmp_path / "run", tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert f"epoch {last} of {last}" in out and f"_{last:04d}.h5" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("mask_rcnn_nucleus_0007.h5", "epoch 7 of"), ("other.h5", "unknown epoch")],
+)
+def test_a_checkpoint_before_the_last_is_warned_of(
+    export, tmp_path, kernel, capsys, name, told
+):
+    path = write_checkpoint(tmp_path / "run", 7, kernel)
+    assert run(export, path.rename(path.with_name(name)), tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert told in out and told in err and "the last checkpoint is what ships" in err
+
+
+def test_a_run_with_nothing_but_the_best_has_no_checkpoint(export, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mask_rcnn_nucleus_best.h5").touch()
+    with pytest.raises(SystemExit):
+        run(export, tmp_path / "run", tmp_path)
+    assert "no checkpoint" in capsys.readouterr().err
+
+
 def test_config_history_and_curves_are_kept(export, tmp_path, kernel):
     path = write_checkpoint(tmp_path / "run", 1, kernel)
     run(export, path, tmp_path)
