@@ -71,9 +71,11 @@ def shipped_run(name: str) -> RunConfig:
 def set_for_training(config) -> None:
     """Changes the Config of a model, which is for whole images, to pieces of them.
 
-    Images have many sizes, and a batch has one.
+    Images have many sizes, and a batch has one. Pieces have sides of IMAGE_MAX_DIM,
+    which whole images in "pad64" don't use.
     """
     config.IMAGE_RESIZE_MODE = "crop"
+    config.IMAGE_MIN_DIM = config.IMAGE_MAX_DIM
     config.IMAGES_PER_GPU = TRAINING_BATCH
     # Those of its own training were for its own data.
     config.STEPS_PER_EPOCH = config.VALIDATION_STEPS = None

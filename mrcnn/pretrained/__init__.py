@@ -66,7 +66,7 @@ def nucleus(
 
     Args:
         mode: "inference" to detect; "training" to go on training it on other pictures,
-            in pieces of IMAGE_MIN_DIM, as it was trained itself.
+            in pieces of IMAGE_MAX_DIM, as it was trained itself.
         model_dir: where runs are written; nothing is before a training.
     """
     from mrcnn.engine.mask_rcnn import MaskRCNN

@@ -56,6 +56,8 @@ class ShippedNucleusInferenceConfig(ShippedNucleusConfig):
     IMAGES_PER_GPU = 1
     IMAGE_RESIZE_MODE = "pad64"
     IMAGE_MIN_SCALE = 2.0
+    # Of 32 px or more. IMAGE_MAX_DIM stays CROP, for a training that goes on.
+    IMAGE_MIN_DIM = 64
     PRE_NMS_LIMIT = 6000
     DETECTION_MIN_CONFIDENCE = 0.5
     DETECTION_NMS_THRESHOLD = 0.4

@@ -174,7 +174,9 @@ def test_what_does_no_harm_is_not_warned_of(stub, moon, values):
 
 def test_config_for_training_cuts_pieces_and_sees_all_images():
     config = make_config(StubConfig, IMAGE_RESIZE_MODE="pad64", VALIDATION_STEPS=3)
+    config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM = 0, 192
     shipped.set_for_training(config)
+    assert config.IMAGE_MIN_DIM == 192 and config.IMAGE_SHAPE.tolist() == [192, 192, 3]
     assert config.IMAGE_RESIZE_MODE == "crop" and config.BATCH_SIZE == 4
     assert config.STEPS_PER_EPOCH is None and config.VALIDATION_STEPS is None
 

@@ -68,6 +68,7 @@ def test_the_json_beside_it_tells_all_there_is():
     assert pretrained.class_names("nucleus") == ["BG", "nucleus"] == run.class_names
     config = pretrained.nucleus_config()
     assert config.to_dict() == run.config
+    assert (config.IMAGE_MIN_DIM, config.IMAGE_MIN_SCALE) == (64, 2)  # twice, from 32
     assert (config.IMAGE_RESIZE_MODE, config.BATCH_SIZE) == ("pad64", 1)
 
 
@@ -106,6 +107,7 @@ def test_it_can_be_trained_on(tmp_path):
         warnings.simplefilter("error")
         config, model = pretrained.nucleus("training", tmp_path)
     assert model.mode == "training" and config.IMAGE_RESIZE_MODE == "crop"
+    assert config.IMAGE_SHAPE.tolist() == [256, 256, 3]
     config.validate(2)
 
 

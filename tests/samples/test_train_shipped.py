@@ -10,6 +10,8 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from mrcnn.data.augmentation import augment
+from mrcnn.engine.shipped import set_for_training
+from mrcnn.geometry.resize_plan import plan_resize
 from tests.samples.conftest import SAMPLES
 from tests.samples.test_nucleus import write_picture
 
@@ -272,6 +274,30 @@ def test_configs_fit_the_data_and_each_other(shipped):
     for name in network:
         one, other = getattr(training, name), getattr(inference, name)
         assert np.array_equal(one, other), name
+
+
+@pytest.mark.parametrize(
+    "shape", [(32, 32), (40, 500), (127, 64), (128, 128), (256, 320), (1040, 1388)]
+)
+def test_detection_sees_every_picture_at_double_size(shipped, shape):
+    config = shipped.ShippedNucleusInferenceConfig()
+    plan = plan_resize(
+        shape,
+        config.IMAGE_MIN_DIM,
+        config.IMAGE_MAX_DIM,
+        config.IMAGE_MIN_SCALE,
+        config.IMAGE_RESIZE_MODE,
+    )
+    assert plan.scale == 2 and plan.shape == (2 * shape[0], 2 * shape[1])
+
+
+def test_a_training_that_goes_on_sees_crops_as_large_as_before(shipped):
+    config = shipped.ShippedNucleusInferenceConfig()
+    set_for_training(config)
+    assert config.IMAGE_RESIZE_MODE == "crop"
+    before = shipped.ShippedNucleusConfig()
+    assert config.IMAGE_MIN_DIM == before.IMAGE_MIN_DIM == shipped.CROP
+    assert config.IMAGE_SHAPE.tolist() == before.IMAGE_SHAPE.tolist()
 
 
 def test_the_model_card_tells_the_training_as_it_is(shipped, shared):
