@@ -26,6 +26,9 @@ LOSS_NAMES = (
     "mrcnn_mask_loss",
 )
 
+# What bounds how many objects are detected in an image.
+DETECTION_LIMITS = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
+
 _SEQUENCES = (list, tuple, np.ndarray)
 _CHOICES = {
     "BACKBONE": ("resnet18", "resnet50", "resnet101"),
@@ -81,6 +84,18 @@ _RATIOS = (
     "LEARNING_RATE_WARMUP_FACTOR",
 )
 _NOT_NEGATIVE = ("LEARNING_RATE", "LEARNING_RATE_WARMUP_STEPS", "WEIGHT_DECAY")
+
+
+def most_detections(config: Any) -> float:
+    """Returns how many objects of an image a model gives at most; infinity if unknown.
+
+    Each comes from an RoI, which gives one, or with DETECTION_CLASS_RULE "all" one of
+    each class. Nearly as many are hardly found: several RoIs lie on most objects.
+    """
+    instances, rois = (getattr(config, name, np.inf) for name in DETECTION_LIMITS)
+    if getattr(config, "DETECTION_CLASS_RULE", "best") == "all":
+        rois *= max(getattr(config, "NUM_CLASSES", 2) - 1, 1)
+    return min(instances, rois)
 
 
 def find_near_match(name: str, known: Iterable[str]) -> str | None:

@@ -18,12 +18,17 @@ from pathlib import Path
 from mrcnn.cli import arguments, weights
 from mrcnn.cli.errors import CommandError, number_of, one_line, program
 from mrcnn.cli.inputs import find_inputs, is_video
+from mrcnn.config_checks import DETECTION_LIMITS, most_detections
 from mrcnn.engine.shipped import is_example
+from mrcnn.geometry.resize_plan import plan_resize
 
 OUTPUTS = ("pictures", "json", "csv")
 # Of the pixels of an image, what is left of them in the model image, below which it is
 # said that tiles keep more.
 SHRUNK = 0.25
+# px, side of a model image that isn't of a size of its own, from which on it is said
+# that tiles need less memory; and the side of the tiles.
+LARGE, TILE = 2048, 512
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -128,7 +133,7 @@ class _Job:
         self.failed, self.pictures = 0, 0
         self.is_told = False
         # What is told in the end: images with as many objects as there can be.
-        self.full: list[str] = []
+        self.full: list[tuple[str, str]] = []
 
     def detect_all(self, inputs: list[Path]) -> None:
         """Goes through all files; one that can't be read is told and passed over."""
@@ -155,7 +160,7 @@ class _Job:
         """Calls a function of a path; prints what went wrong with the file."""
         try:
             return function(path, *arguments)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             if self.args.debug:
                 raise
             self.failed += 1
@@ -169,12 +174,14 @@ class _Job:
         channels = self.model.config.IMAGE_CHANNEL_COUNT
         read = [(p, self._guard(p, as_image, channels)) for p in paths]
         read = [(path, image) for path, image in read if image is not None]
+        for path, image in read:
+            self._advise_tiles(path, image.shape)
         found = self._detect([image for _, image in read])
         for (path, image), result in zip(read, found, strict=True):
             self.results.add(path, image.shape, result)
             self._note(path, image.shape, result)
             if "pictures" in self.save:
-                self._picture(path, image, result)
+                self._guard(path, self._picture, image, result)
         self.bar.update(len(paths))
 
     def _detect(self, images: list) -> list[dict]:
@@ -203,30 +210,44 @@ class _Job:
         self.pictures += 1
 
     def _note(self, path, shape, result) -> None:
-        """Says where objects may be missing."""
-        limit = self.model.config.DETECTION_MAX_INSTANCES
+        """Notes an image in which objects may be missing."""
+        limit = most_detections(self.model.config)
         full = result.get("full_tiles")
-        if len(full) if full is not None else len(result["rois"]) >= limit:
-            where = "it has"
-            if full is not None:
-                has = "has" if len(full) == 1 else "have"
-                where = f"{number_of(len(full), 'tile')} {has}"
-            self.full.append(f"{path}: {where} {limit} objects")
-        if full is None and not self.is_told and (share := self._kept(shape)):
-            self.is_told = True
-            self._say(
-                f"{path}: of its pixels the model sees {share:.0%}; for objects that "
-                "are small in it, detect in tiles: --tile "
-                f"{self.model.config.IMAGE_MAX_DIM}"
-            )
+        if full is None and len(result["rois"]) >= limit:
+            # A part of an image has fewer.
+            is_large = max(shape[:2]) > self._side()
+            tiles = f"--tile {self._side()}, or " if is_large else ""
+            self.full.append((f"{path}: it has {limit} objects", tiles))
+        if full is not None and len(full):
+            has = "has" if len(full) == 1 else "have"
+            text = f"{path}: {number_of(len(full), 'tile')} {has} {limit} objects"
+            self.full.append((text, "a smaller --tile, or "))
 
-    def _kept(self, shape) -> float | None:
-        """Share of an image's pixels that the model image has, if that is little."""
+    def _advise_tiles(self, path, shape) -> None:
+        """Says once that tiles are better, before a large image takes all memory."""
+        if self.args.tile is not None or self.is_told:
+            return
         config = self.model.config
-        if config.IMAGE_RESIZE_MODE != "square":
-            return None
-        share = (config.IMAGE_MAX_DIM / max(shape[:2])) ** 2
-        return share if share < SHRUNK else None
+        if config.IMAGE_RESIZE_MODE == "square":
+            share = (config.IMAGE_MAX_DIM / max(shape[:2])) ** 2
+            if share >= SHRUNK:
+                return
+            what = f"of its pixels the model sees {share:.0%}; for objects that are "
+            what += "small in it, detect"
+        else:
+            height, width = _model_sides(config, shape)
+            if max(height, width) <= LARGE:
+                return
+            what = f"for the model it becomes {height} x {width} px, which takes much "
+            what += "memory and time; detect"
+        self.is_told = True
+        self._say(f"{path}: {what} in tiles: --tile {self._side()}")
+
+    def _side(self) -> int:
+        """Side of tiles, px, to recommend."""
+        config = self.model.config
+        is_square = config.IMAGE_RESIZE_MODE == "square"
+        return config.IMAGE_MAX_DIM if is_square else TILE
 
     def _say(self, text: str) -> None:
         from tqdm import tqdm
@@ -245,6 +266,7 @@ class _Job:
 
         def annotate(frame):
             nonlocal frames
+            self._advise_tiles(path, frame.shape)
             image = _with_channels(frame, self.model.config.IMAGE_CHANNEL_COUNT)
             (result,) = self._detect([image])
             self.results.add(path, frame.shape, result, frames)
@@ -279,10 +301,10 @@ class _Job:
             written.append(self.results.write_csv())
         if self.full:
             rest = f"; likewise in {len(self.full) - 1} more" if self.full[1:] else ""
-            limit = 4 * self.model.config.DETECTION_MAX_INSTANCES
+            text, tiles = self.full[0]
             self._say(
-                f"{self.full[0]}, as many as the model gives{rest}; there may be more: "
-                f"--set DETECTION_MAX_INSTANCES={limit}"
+                f"{text}, as many as the model gives{rest}; there may be more: {tiles}"
+                f"{_larger_limits(self.model.config)}"
             )
         if self.args.quiet:
             return
@@ -292,6 +314,30 @@ class _Job:
         if written:
             names = ", ".join(w if isinstance(w, str) else w.name for w in written)
             print(f"Written to {self.args.output.resolve()}: {names}")
+
+
+def _model_sides(config, shape) -> tuple[int, int]:
+    """Height and width of the model image of an image, px."""
+    (h, w), padding = plan_resize(
+        shape,
+        config.IMAGE_MIN_DIM,
+        config.IMAGE_MAX_DIM,
+        config.IMAGE_MIN_SCALE,
+        config.IMAGE_RESIZE_MODE,
+    )[1:4:2]
+    return h + sum(padding[0]), w + sum(padding[1])
+
+
+def _larger_limits(config) -> str:
+    """Arguments with which the model gives four times as many objects."""
+    limit = most_detections(config)
+    # An object takes several RoIs.
+    larger = zip(DETECTION_LIMITS, (4 * limit, 8 * limit), strict=True)
+    return " ".join(
+        f"--set {name}={value}"
+        for name, value in larger
+        if value > getattr(config, name)
+    )
 
 
 def _with_channels(frame, channels: int):

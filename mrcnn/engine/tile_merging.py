@@ -18,8 +18,9 @@ the overlap, the parts are joined. Two detections of one tile stay two objects.
 
 What one tile alone has found, though another sees the place better (farther from its
 border), counts if it is whole and most of it is free of all that other tiles have found
-there, taken together: a tile may miss an object, whatever its place. What is cut in all its views and could be seen
-whole by another tile is left out: borders make such things up.
+there, taken together: a tile may miss an object, whatever its place. What is cut in all
+its views and could be seen whole by another tile is left out: borders make such things
+up.
 """
 
 from __future__ import annotations

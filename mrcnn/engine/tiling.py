@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.config_checks import most_detections
 from mrcnn.engine.tile_merging import merge_tiles
 
 # Overlap of tiles, part of their side, unless it is given.
@@ -114,7 +115,7 @@ def detect_tiled(
         if on_tiles is not None:
             on_tiles(len(results), len(tiles))
     found = merge_tiles(results, tiles, (height, width))
-    limit = getattr(config, "DETECTION_MAX_INSTANCES", math.inf)
+    limit = most_detections(config)
     is_full = [len(result["rois"]) >= limit for result in results]
     found["full_tiles"] = tiles[np.array(is_full, bool)]
     return found

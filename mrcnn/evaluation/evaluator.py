@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.config_checks import DETECTION_LIMITS, most_detections
 from mrcnn.evaluation.coco import MAX_DETECTIONS, evaluate_records
 from mrcnn.evaluation.dataset_records import truth_record
 from mrcnn.evaluation.records import KINDS, compact, with_classes
@@ -31,9 +32,9 @@ def evaluate(
     Every image is detected in once, those without objects too. The numbers are
     pycocotools' own, crowds by its rule. AP integrates over the whole ranking, so while
     this runs the detector's score cut (DETECTION_MIN_CONFIDENCE) is `min_confidence`;
-    afterwards it is what it was. DETECTION_MAX_INSTANCES still holds, and so does
-    DETECTION_CLASS_RULE: "best" gives each RoI one class, which ends the curves earlier
-    than "all".
+    afterwards it is what it was. DETECTION_MAX_INSTANCES and POST_NMS_ROIS_INFERENCE
+    still hold, and so does DETECTION_CLASS_RULE: "best" gives each RoI one class, which
+    ends the curves earlier than "all".
 
     Args:
         model: a MaskRCNN made for inference; or whatever has `detect(images,
@@ -143,12 +144,14 @@ def check_max_detections(model: Any, max_detections: int) -> None:
             "100 is COCO's."
         )
     config = getattr(model, "config", None)
-    returned = getattr(config, "DETECTION_MAX_INSTANCES", max_detections)
+    returned = most_detections(config)
     if max(returned, MAX_DETECTIONS) < max_detections:
+        known = [name for name in DETECTION_LIMITS if hasattr(config, name)]
+        limits = ", ".join(f"{name}={getattr(config, name)}" for name in known)
         warnings.warn(
-            f"evaluate(max_detections={max_detections}): the model returns "
-            f"DETECTION_MAX_INSTANCES={returned} an image, which limits the recall of "
-            "fuller ones; build it with more.",
+            f"evaluate(max_detections={max_detections}): the model returns {returned} "
+            f"an image at most, by {limits}, which limits the recall of fuller ones; "
+            "build it with more of both.",
             stacklevel=3,
         )
 

@@ -3,16 +3,18 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.cli.detect import _check_tiles
+from mrcnn.cli.detect import _check_tiles, _Job
 from mrcnn.cli.errors import program
 from mrcnn.data.formats import open_dataset
 from mrcnn.engine import shipped
 from mrcnn.viz.video import map_video
+from tests.cli.conftest import DetectingConfig
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +168,108 @@ def test_a_large_image_without_tiles_gets_a_hint(run, photos, weights, tmp_path)
     )
     assert code == 0
     assert any("the model sees 1%" in line and "--tile 64" in line for line in err)
+
+
+def job_of(folder, tile=None, save=(), **values):
+    """What the command does with a model that finds three objects, or no memory."""
+    found = {
+        "rois": np.array([(0, 0, 5, 5)] * 3, np.int32),
+        "masks": [np.ones((5, 5), bool)] * 3,
+        "class_ids": np.ones(3, np.int32),
+        "scores": np.ones(3, np.float32),
+    }
+    config = DetectingConfig()
+    for name, value in values.items():
+        setattr(config, name, value)
+    model = SimpleNamespace(config=config, detect=lambda images, masks: [found])
+    args = SimpleNamespace(
+        output=folder, tile=tile, overlap=None, quiet=True, batch=1, debug=False
+    )
+    return _Job(args, save, model, ["BG", "box", "bar"])
+
+
+def gray_pictures(folder, *sides):
+    paths = [folder / f"{number}.png" for number in range(len(sides))]
+    for path, (height, width) in zip(paths, sides, strict=True):
+        Image.new("RGB", (width, height), (90, 90, 90)).save(path)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("limits", "side", "tile", "told"),
+    [
+        (
+            (3, 20),
+            200,
+            None,
+            "--tile 64, or --set DETECTION_MAX_INSTANCES=12 --set POST",
+        ),
+        ((3, 20), 200, 100, "a smaller --tile, or --set DETECTION_MAX_INSTANCES=12"),
+        ((3, 20), 60, None, ": --set DETECTION_MAX_INSTANCES=12 --set POST_NMS_ROIS_"),
+        ((100, 3), 60, None, ": --set POST_NMS_ROIS_INFERENCE=24"),
+        ((4, 4), 60, None, ""),
+    ],
+)
+def test_an_image_with_as_many_objects_as_there_can_be_is_told(
+    tmp_path, capsys, limits, side, tile, told
+):
+    names = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
+    job = job_of(tmp_path, tile, **dict(zip(names, limits, strict=True)))
+    job.detect_all(gray_pictures(tmp_path, (side, side)))
+    capsys.readouterr()
+    job.finish()
+    err = capsys.readouterr().err
+    assert told in err and bool(err) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("mode", "min_scale", "sides", "told"),
+    [
+        ("pad64", 2.0, (60, 1100), "becomes 128 x 2240 px"),
+        ("pad64", 2.0, (60, 1024), ""),
+        ("pad64", 0, (60, 1100), ""),
+        ("none", 2.0, (64, 2112), "becomes 64 x 2112 px"),
+        ("none", 2.0, (64, 2048), ""),
+    ],
+)
+def test_tiles_are_advised_once_before_a_large_model_image_takes_the_memory(
+    tmp_path, capsys, mode, min_scale, sides, told
+):
+    values = {"IMAGE_RESIZE_MODE": mode, "IMAGE_MIN_SCALE": min_scale}
+    job = job_of(tmp_path, IMAGE_MIN_DIM=0, **values)
+    found, seen = job.model.detect, []
+
+    def detect(*args, **options):
+        seen.append(capsys.readouterr().err)
+        return found(*args, **options)
+
+    job.model.detect = detect
+    job.detect_all(gray_pictures(tmp_path, sides, sides))
+    if not told:
+        assert seen == ["", ""]
+        return
+    assert told in seen[0] and seen[0].endswith("in tiles: --tile 512\n")
+    assert seen[1] == ""
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("the disk is full")])
+def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
+    tmp_path, capsys, monkeypatch, error
+):
+    def draw(image, *_):
+        if image.shape[0] == 60:
+            raise error
+        return image
+
+    monkeypatch.setattr("mrcnn.cli.pictures.draw_picture", draw)
+    job = job_of(tmp_path / "out", save=("pictures", "csv"))
+    job.detect_all(gray_pictures(tmp_path, (60, 60), (50, 50)))
+    job.finish()
+    line = capsys.readouterr().err.splitlines()[0]
+    assert "0.png: " in line and line.endswith(str(error) or "MemoryError")
+    assert (job.failed, job.pictures) == (1, 1)
+    assert (tmp_path / "out" / "1_detected.png").is_file()
+    assert len(rows_of(tmp_path / "out")) == 6  # what was found isn't lost
 
 
 @pytest.mark.parametrize("overlap", [None, 0, 3, 4])

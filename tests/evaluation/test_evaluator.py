@@ -296,16 +296,24 @@ def test_a_wrong_number_of_detections_is_an_error(number):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "is_told"), [(100, False), (50, False), (200, True)]
+    ("limits", "wanted", "is_told"),
+    [
+        ((35, 900), 100, False),
+        ((35, 900), 50, False),
+        ((35, 900), 200, True),
+        ((900, 35), 200, True),
+        ((400, 300), 300, False),
+    ],
 )
-def test_a_model_that_returns_fewer_is_told_of(wanted, is_told):
+def test_a_model_that_returns_fewer_is_told_of(limits, wanted, is_told):
     model = TinyModel()
-    model.config.DETECTION_MAX_INSTANCES = 35
+    config = model.config
+    config.DETECTION_MAX_INSTANCES, config.POST_NMS_ROIS_INFERENCE = limits
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         evaluate(model, TinyDataset(), verbose=0, max_detections=wanted)
-    texts = [str(w.message) for w in told if "DETECTION_MAX_INSTANCES=35" in str(w)]
-    assert bool(texts) is is_told
+    text = "DETECTION_MAX_INSTANCES={}, POST_NMS_ROIS_INFERENCE={}".format(*limits)
+    assert any(text in str(warning.message) for warning in told) is is_told
 
 
 def test_per_class_counts_objects_and_detections(result):
