@@ -181,7 +181,11 @@ def job_of(folder, tile=None, save=(), **values):
     config = DetectingConfig()
     for name, value in values.items():
         setattr(config, name, value)
-    model = SimpleNamespace(config=config, detect=lambda images, masks: [found])
+
+    def detect(images, masks):
+        return [found for _ in images]
+
+    model = SimpleNamespace(config=config, detect=detect)
     args = SimpleNamespace(
         output=folder, tile=tile, overlap=None, quiet=True, batch=1, debug=False
     )
@@ -202,7 +206,7 @@ def gray_pictures(folder, *sides):
             (3, 20),
             200,
             None,
-            "--tile 64, or --set DETECTION_MAX_INSTANCES=12 --set POST",
+            "--tile 64, or --set DETECTION_MAX_INSTANCES=12 --set",
         ),
         ((3, 20), 200, 100, "a smaller --tile, or --set DETECTION_MAX_INSTANCES=12"),
         ((3, 20), 60, None, ": --set DETECTION_MAX_INSTANCES=12 --set POST_NMS_ROIS_"),
