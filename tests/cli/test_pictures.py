@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,23 @@ def test_a_dark_image_becomes_bright_and_others_stay():
     assert brightened(dark)[30, 30, 0] == 255
     for image in (dark * 0, dark + 128):
         assert brightened(image) is image
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_values_are_multiplied_and_the_image_alone_takes_memory(channels):
+    rng = np.random.default_rng(channels)
+    for top in (2, 60, 100, 127):
+        image = rng.integers(0, top, (600, 700, channels)).astype(np.uint8)
+        image[0, :9] = 200 + np.arange(9)[:, np.newaxis]  # hot pixels: at most white
+        tracemalloc.start()
+        bright = brightened(image)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        step = min(image.shape[:2]) // 512
+        brightest = np.percentile(image[::step, ::step], 99.9)
+        wanted = np.minimum(image * (255 / brightest), 255).astype(np.uint8)
+        assert np.array_equal(bright, wanted) and bright is not image
+        assert peak < 3 * image.nbytes
 
 
 def test_few_objects_are_named_and_filled():
