@@ -9,7 +9,6 @@ Scores are not cut, whatever the Config says: AP needs the whole ranking.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
@@ -76,17 +75,11 @@ def check_classes(trained: list[str], present: list[str]) -> None:
         return
     if len(trained) != len(present) or set(trained) == set(present):
         raise CommandError(
-            f"the model finds {len(trained)} classes ({_some(trained)}), the data has "
-            f"{len(present)} ({_some(present)}): not the same, or in another order; "
-            "evaluate on data with the classes of the training"
+            f"the model finds {len(trained)} classes ({weights.some(trained)}), the "
+            f"data has {len(present)} ({weights.some(present)}): not the same, or in "
+            "another order; evaluate on data with the classes of the training"
         )
-    pairs = zip(trained, present, strict=True)
-    other = [f"{one!r} as {two!r}" for one, two in pairs if one != two]
-    print(f"mrcnn: note: taken for the same class: {_some(other)}", file=sys.stderr)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
+    weights.note_renamed(trained, present)
 
 
 def _draw_examples(model, dataset, image_ids, folder: Path) -> None:

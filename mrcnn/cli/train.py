@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     elif path is not None:
         exclude = _other_heads(path, names, train_set.class_names)
         model.load_weights(path, exclude=exclude)
-        if exclude:
+        if exclude or _are_others(names, train_set.class_names):
             # Its run is of other classes: it stays as it is.
             model.set_log_dir()
     print(f"Training {config.NAME}, to epoch {args.epochs}, into {model.log_dir}")
@@ -204,13 +204,24 @@ def _other_heads(path: Path, names, class_names) -> list[str] | None:
         if count in (None, len(class_names)):
             return None
         names = [f"{count - 1} classes"]
-    elif list(names)[1:] == list(class_names)[1:]:
+    elif not _are_others(names, class_names):
+        return None
+    elif len(names) == len(class_names) == 2:
+        # Of label images the one class has no name of its own, and is called "object".
+        weights.note_renamed(names[1:], class_names[1:])
         return None
     else:
         names = list(names)[1:]
-    some = ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
-    _note(f"{path} was trained on other classes ({some}): their layers start anew")
+    _note(
+        f"{path} was trained on other classes ({weights.some(names)}): their layers "
+        "start anew"
+    )
     return CLASS_LAYERS
+
+
+def _are_others(names, class_names) -> bool:
+    """Whether the classes of weights are known, and not those of the data."""
+    return names is not None and list(names)[1:] != list(class_names)[1:]
 
 
 def _augmentation(kind: str, dataset, config: Config):

@@ -197,6 +197,23 @@ def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None
     return config, names
 
 
+def note_renamed(trained: Sequence[str], present: Sequence[str]) -> None:
+    """Says which classes of a model are taken for classes of other names in the data.
+
+    Args:
+        trained: names, as many as in `present`, the background's left out.
+        present: names in the data.
+    """
+    pairs = zip(trained, present, strict=True)
+    other = [f"{one!r} as {two!r}" for one, two in pairs if one != two]
+    print(f"mrcnn: note: taken for the same class: {some(other)}", file=sys.stderr)
+
+
+def some(names: Sequence[str]) -> str:
+    """Returns the first few names as a text."""
+    return ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
+
+
 def load_model(setup: Setup, logs: Path, quiet: bool = False):
     """Returns a MaskRCNN for detection with the weights of a setup.
 

@@ -81,7 +81,7 @@ def epoch_of(path):
 
 
 def find_checkpoint(path):
-    """The checkpoint of the highest epoch of the folder of a run, or the file itself."""
+    """The checkpoint of the highest epoch in a folder of a run, or the file itself."""
     if not path.is_dir():
         return path
     newest = max(path.glob("mask_rcnn_*.h5"), key=epoch_of, default=path)

@@ -10,8 +10,9 @@ from PIL import Image
 from mrcnn.cli import settings
 from mrcnn.cli.weights import find_weights, inference_setup
 from mrcnn.engine import shipped
-from mrcnn.engine.run_config import read_run_config
+from mrcnn.engine.run_config import read_run_config, write_run_config
 from mrcnn.engine.weights import read_weights
+from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 
 
@@ -76,6 +77,35 @@ def test_heads_start_anew_on_weights_of_other_classes(run, cells, weights, tmp_p
     # NAME is that of the data, the network that of the weights.
     assert find_weights("last", tmp_path).parent.name.startswith("cells0")
     assert np.array_equal(before["fpn_p2/kernel"], after["fpn_p2/kernel"])
+
+
+@pytest.mark.parametrize("start", ["file", "last"])
+def test_one_class_is_taken_for_the_one_of_the_data(run, cells, tmp_path, start):
+    config = tiny.make_config(tiny.TinyConfig, NUM_CLASSES=2)
+    model = MaskRCNN("inference", config, tmp_path)
+    home = tmp_path / "cells20240131T1200"
+    home.mkdir()
+    old = home / "mask_rcnn_cells_0003.h5"
+    model.keras_model.save_weights(old)
+    write_run_config(home, config, ["BG", "nucleus"])
+    before = {path.name: path.read_bytes() for path in home.iterdir()}
+    code, _, err = run(
+        *("train", "--data", cells, "--subset", "val", "--val", "none", "--quiet"),
+        *("--weights", old if start == "file" else "last", "--name", "cells"),
+        *("--logs", tmp_path, "--epochs", 1, "--augment", "none"),
+        *("--set", "LEARNING_RATE=0", "--set", "WEIGHT_DECAY=0"),
+    )
+    assert code == 0, err
+    assert "mrcnn: note: taken for the same class: 'nucleus' as 'object'" in err
+    assert not any("anew" in line for line in err)
+    # A run of its own, with the class of its data.
+    assert {path.name: path.read_bytes() for path in home.iterdir()} == before
+    (new,) = set(tmp_path.iterdir()) - {home}
+    new /= "mask_rcnn_cells_0001.h5"
+    assert read_run_config(new).class_names == ["BG", "object"]
+    kept = read_weights(new)
+    for name, tensor in read_weights(old).items():
+        assert np.array_equal(tensor, kept[name]), name
 
 
 @pytest.mark.parametrize("name", [None, "tiny"])
