@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from mrcnn.data.atomic import atomic_file
+from mrcnn.engine import optimizer_state
 from mrcnn.engine.layers import is_seed
 
 _STAMP = r"(\d{8}T\d{4})"
@@ -243,7 +244,7 @@ def restore_state(
 
 def _state_variables(model: keras.Model) -> dict[str, dict[str, keras.Variable]]:
     """Returns the variables of a state file by group and by name in the group."""
-    model.optimizer.build(model.trainable_variables)
+    optimizer_state.build(model)
     seeds = [v for v in model.non_trainable_variables if is_seed(v)]
     return {
         "optimizer": {f"{i:04d}": v for i, v in enumerate(model.optimizer.variables)},

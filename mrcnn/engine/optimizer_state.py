@@ -14,6 +14,18 @@ from mrcnn.engine.weight_files import DAMAGED
 _GROUP = "optimizer/vars"
 
 
+def build(model: keras.Model) -> None:
+    """Makes the variables of a compiled model's optimizer, if it has none yet.
+
+    Some optimizers, as keras.optimizers.LossScaleOptimizer, would make new ones each
+    time, and lose the values of the old.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+        # As Keras does before the first step: a user's own may not set it.
+        model.optimizer.built = True
+
+
 def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) -> bool:
     """Gives a compiled model the state of its optimizer; returns whether it got it.
 
@@ -53,7 +65,7 @@ def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) ->
 def _fit(model: keras.Model, stored: dict[str, np.ndarray]) -> str:
     """Returns in what a stored state differs from that of the optimizer, or ""."""
     optimizer = model.optimizer
-    optimizer.build(model.trainable_variables)
+    build(model)
     wanted = {str(i): v for i, v in enumerate(optimizer.variables)}
     shapes = {key: tuple(variable.shape) for key, variable in wanted.items()}
     if shapes == {key: value.shape for key, value in stored.items()}:

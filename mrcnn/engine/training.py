@@ -17,7 +17,7 @@ import tensorflow as tf
 from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.data.generator import DataGenerator
 from mrcnn.data.loaders import PooledLoader
-from mrcnn.engine import checkpoints
+from mrcnn.engine import checkpoints, optimizer_state
 from mrcnn.engine.callbacks import (
     BatchSource,
     CheckpointWriter,
@@ -118,7 +118,7 @@ def run_training(
 
     # Variables that the first step would have to make are why it is traced twice.
     with model.distribute_strategy.scope():
-        model.optimizer.build(model.trainable_variables)
+        optimizer_state.build(model)
 
     loaders = [PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)]
     train_source = BatchSource(loaders[0], len(generator), epoch=mrcnn.epoch)

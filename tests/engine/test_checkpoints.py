@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine import checkpoints
+from mrcnn.engine import checkpoints, optimizer_state
 from mrcnn.engine.checkpoints import RunState
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.layers import set_trainable
@@ -178,6 +178,40 @@ def test_state_round_trips_with_optimizer_and_seeds(tmp_path):
     assert len(numbers(other)) > 10
     for value, expected in zip(numbers(other), numbers(model), strict=True):
         np.testing.assert_array_equal(value, expected)
+
+
+class OwnMomentum(keras.optimizers.SGD):
+    """A user's own optimizer, which makes its variables whenever it is built."""
+
+    def build(self, variables):
+        self.built = False
+        super().build(variables)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1, 0.9)),
+        lambda: OwnMomentum(0.1, momentum=0.9),
+    ],
+)
+def test_optimizers_that_build_anew_each_time_keep_what_was_restored(tmp_path, make):
+    model = compiled_model(make())
+    for epoch in (2, 3):
+        checkpoints.save_state(model, tmp_path, STATE._replace(epoch=epoch))
+    for variable in model.optimizer.variables:
+        variable.assign(np.full(variable.shape, 3))
+    checkpoints.save_state(model, tmp_path, STATE)
+    count = len(model.optimizer.variables)
+
+    other = compiled_model(make())
+    checkpoints.restore_state(other, checkpoints.state_path(tmp_path, 3))
+    optimizer_state.build(other)  # as `train` does before the first step
+    assert len(other.optimizer.variables) == count
+    inner = getattr(other.optimizer, "inner_optimizer", other.optimizer)
+    for momentum in inner.momentums:
+        assert np.all(np.asarray(momentum) == 3)
+    checkpoints.save_state(other, tmp_path, STATE)
 
 
 def test_only_the_newest_state_is_kept(tmp_path):

@@ -129,21 +129,30 @@ def test_other_arguments_start_a_new_optimizer_and_say_so(tmp_path, caplog):
     assert "epochs=4" in caplog.text and "starts with a new optimizer" in caplog.text
 
 
-def test_a_users_optimizer_is_continued(tmp_path):
-    def adam(folder, *at):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.optimizers.Adam(0.003),
+        lambda: keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.SGD(0.001, momentum=0.9), initial_scale=2.0
+        ),
+    ],
+)
+def test_a_users_optimizer_is_continued(tmp_path, make):
+    def losses(folder, *at):
         trainer = make_trainer(folder, STEPS_PER_EPOCH=2)
         return train(
             trainer,
             epochs=3,
-            optimizer=keras.optimizers.Adam(0.003),
+            optimizer=make(),
             custom_callbacks=[Spy(at=dict.fromkeys(at, fail))],
             resume=True,
         ).history["loss"]
 
-    whole = adam(tmp_path / "whole")
+    whole = losses(tmp_path / "whole")
     with pytest.raises(PlannedError):
-        adam(tmp_path, ("batch", 2, 0))
-    np.testing.assert_array_equal(adam(tmp_path), whole[2:])
+        losses(tmp_path, ("batch", 2, 0))
+    np.testing.assert_array_equal(losses(tmp_path), whole[2:])
 
 
 def test_another_optimizer_cannot_be_resumed(tmp_path):
