@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mrcnn.config import Config
+from tests.pages import check_links
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -121,14 +122,7 @@ def test_programs_compile(page):
 
 @on_each_page
 def test_links_lead_somewhere(page):
-    text = page.read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (page.parent / target.split("#")[0]).exists(), target
+    check_links(page)
 
 
 @on_each_page

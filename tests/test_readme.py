@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
-import shlex
-from pathlib import Path
 
 import numpy as np
 import pytest
 from skimage.draw import disk
 from skimage.io import imsave
 
+from tests.conftest import ROOT
+from tests.pages import check_links, check_mrcnn, check_scripts, commands, read
 from tests.samples.test_balloon import write_subset
 
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = read("README.md")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 # All that is changed of the programs, to be done in seconds: each stands there once.
 SHORTER = {"epochs=30": "epochs=1", "IMAGE_MAX_DIM = 512": "IMAGE_MAX_DIM = 128"}
 # Pages with commands.
 PAGES = ["README.md", "docs/command.md", "docs/samples.md", "CONTRIBUTING.md"]
-
-
-def read(page):
-    return (ROOT / page).read_text(encoding="utf-8")
 
 
 def write_cells(folder, count, seed):
@@ -101,26 +96,7 @@ def test_is_short_enough_to_read():
 
 
 def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        path, _, anchor = target.partition("#")
-        if "://" in target:
-            continue
-        assert (ROOT / path).is_file(), target
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", read(path), re.MULTILINE)
-            slugs = [re.sub(r"[^\w -]", "", h).lower() for h in headings]
-            assert anchor in [slug.replace(" ", "-") for slug in slugs], target
-
-
-def commands(page, start):
-    """Lines of a page that are commands, in blocks or between backticks, as words."""
-    text = re.sub(r"```.*?```", "", read(page), flags=re.DOTALL)
-    # A command may go on behind the end of a line.
-    inline = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
-    indented = re.findall(r"^    (\S.*)$", text, re.MULTILINE)
-    for line in [*indented, *inline]:
-        if line.startswith(start + " "):
-            yield shlex.split(line, comments=True)
+    assert check_links("README.md")
 
 
 def test_make_has_the_targets_that_pages_name():
@@ -133,26 +109,14 @@ def test_make_has_the_targets_that_pages_name():
 
 @pytest.mark.parametrize("page", PAGES[:2])
 def test_the_command_takes_the_arguments_that_pages_give(page):
-    from mrcnn.cli.main import COMMANDS, make_parser
+    from mrcnn.cli.main import COMMANDS
 
-    named = set()
-    for _, *words in commands(page, "mrcnn"):
-        if "--help" in words or len(words) < 2 or words[-1] == "FILE":
-            continue
-        named.add(make_parser().parse_args(words).command)
-    assert named == set(COMMANDS)
+    assert check_mrcnn(page) == set(COMMANDS)
 
 
-def test_scripts_that_pages_run_are_there_and_know_the_arguments():
-    for page in PAGES:
-        for _, script, *words in commands(page, "python"):
-            if script == "-m":
-                continue
-            path = ROOT / script
-            assert path.is_file(), f"{page}: {script}"
-            known = set(re.findall(r'"(--[a-z-]+)"', path.read_text(encoding="utf-8")))
-            options = {word for word in words if word.startswith("--")}
-            assert options <= known | {"--set"}, f"{page}: {script}"
+@pytest.mark.parametrize("page", PAGES)
+def test_scripts_that_pages_run_are_there_and_know_the_arguments(page):
+    check_scripts(page)
 
 
 def test_every_sample_is_listed():
