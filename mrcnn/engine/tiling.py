@@ -79,7 +79,8 @@ def detect_tiled(
 
     Each tile goes through the model as an image of its own: it is resized as the
     Config says, so choose `side` such that objects come out as large as those the
-    model was trained on. DETECTION_MAX_INSTANCES holds for each tile.
+    model was trained on. DETECTION_MAX_INSTANCES and POST_NMS_ROIS_INFERENCE hold for
+    each tile.
 
         found = detect_tiled(model, image, side=512)
         picture = draw_instances(image, found["rois"], found["masks"], ...)
