@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # that a failure on one machine is a failure on all.
 settings.register_profile("mrcnn", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mrcnn")
+
+
+def load_script(path):
+    """The module in a file outside of any package, such as a sample or a benchmark."""
+    spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

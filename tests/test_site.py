@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.conftest import ROOT, load_script
+
 DOCS = ROOT / "docs"
 SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 DOORS = {
@@ -25,14 +24,6 @@ DOORS = {
 API = sorted((DOCS / "api").glob("*.md"))
 
 on_each_api_page = pytest.mark.parametrize("page", API, ids=lambda page: page.stem)
-
-
-def load(path):
-    """The module in a file outside of any package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def pages_of(nav):
@@ -49,7 +40,7 @@ def described(page):
 
 @pytest.fixture
 def site_pages():
-    return load(DOCS / "site_pages.py")
+    return load_script(DOCS / "site_pages.py")
 
 
 def test_every_page_is_listed_and_every_listed_page_is_there(site_pages):
@@ -138,7 +129,7 @@ def test_the_page_of_config_lists_every_attribute_with_its_comment(site_pages):
 def with_sections(monkeypatch):
     """What rewrites docstrings; the package that calls it may not be installed."""
     monkeypatch.setitem(sys.modules, "griffe", SimpleNamespace(Extension=object))
-    return load(DOCS / "docstrings.py").with_sections
+    return load_script(DOCS / "docstrings.py").with_sections
 
 
 def test_returned_values_go_on_in_the_next_line(with_sections):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mrcnn.evaluation import compact
-from tests.conftest import ROOT
+from tests.conftest import ROOT, load_script
 from tests.evaluation.cases import HEIGHT, LEFT, MIDDLE, RIGHT, WIDTH, record
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -17,11 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def nucleus():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "nucleus.py"
-    spec = importlib.util.spec_from_file_location("benchmark_nucleus", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "benchmarks" / "nucleus.py")
 
 
 def drawn(height, width, ground, nuclei):

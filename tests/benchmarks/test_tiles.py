@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from mrcnn.engine.tiling import tile_boxes
 from mrcnn.viz.crops import Crop
+from tests.conftest import ROOT, load_script
 
 
 @pytest.fixture(scope="module")
 def tiles():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "tiles.py"
-    spec = importlib.util.spec_from_file_location("benchmark_tiles", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "benchmarks" / "tiles.py")
 
 
 def picture(height, width, boxes, ground=20, light=90):

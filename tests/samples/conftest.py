@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+from tests.conftest import ROOT, load_script
+
+SAMPLES = ROOT / "samples"
 
 
 def load_sample(name):
     """The module of samples/<name>/<name>.py."""
-    path = SAMPLES / name / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"sample_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SAMPLES / name / f"{name}.py")
 
 
 @pytest.fixture(scope="session")
