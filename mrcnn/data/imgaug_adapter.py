@@ -55,7 +55,7 @@ def augment_by_imgaug(
     check_that_masks_can_follow(augmentation)
     # 1. One draw decides everything that follows.
     fixed = augmentation.deepcopy()
-    fixed.seed_(int(rng.integers(2**31)))
+    seed_all(fixed, int(rng.integers(2**31)))
     fixed = fixed.to_deterministic()
     image = fixed.augment_image(np.ascontiguousarray(image))
     count = mask.shape[-1]
@@ -85,6 +85,24 @@ def augment_by_imgaug(
         for part in np.split(mask, range(step, mask.shape[-1], step), axis=-1)
     ]
     return image, np.concatenate(slices, axis=-1)[..., :count] >= MASK_CUT
+
+
+def seed_all(augmenter, seed: int) -> None:
+    """Seeds an imgaug augmenter and all below it.
+
+    `seed_` passes over a SomeOf or Sequential that is the only child of a Sometimes or
+    a blend, and seeds what that holds: its own draws would come from the global source.
+    """
+    import imgaug
+
+    augmenter.seed_(seed)
+    source = imgaug.random.RNG(seed)
+    for parent in [augmenter, *augmenter.get_all_children(flat=True)]:
+        for children in parent.get_children_lists():
+            if isinstance(children, imgaug.augmenters.Augmenter) and (
+                children is not parent
+            ):
+                children.random_state = source.derive_rng_()
 
 
 def check_that_masks_can_follow(augmentation) -> None:

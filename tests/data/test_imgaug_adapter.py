@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrcnn.data.augmentation import augment
-from mrcnn.data.imgaug_adapter import MASK_AUGMENTERS, MASK_CONTAINERS
+from mrcnn.data.imgaug_adapter import (
+    MASK_AUGMENTERS,
+    MASK_CONTAINERS,
+    augment_by_imgaug,
+)
 from tests.data.painted import (
     HEIGHT,
     WIDTH,
@@ -256,3 +260,34 @@ def test_augmenter_that_resizes_the_image_alone_is_refused():
     pooling = iaa.AveragePooling(2, keep_size=False)
     with pytest.raises(ValueError, match=r"came out as \(48, 64, 3\) and \(96, 128, "):
         augmented(pooling)
+
+
+@pytest.mark.parametrize("container", ["SomeOf", "Sequential"])
+def test_the_only_child_of_a_container_is_seeded_too(container):
+    # imgaug's own seeding passes over it: it would draw from the global source.
+    import imgaug
+    from imgaug import augmenters as iaa
+
+    light = [iaa.Add(value) for value in range(10, 60, 10)]
+    inner = {
+        "SomeOf": lambda: iaa.SomeOf(1, light),
+        "Sequential": lambda: iaa.Sequential(light[:1] + [iaa.Invert(0.5)]),
+    }[container]()
+    if container == "Sequential":
+        inner.random_order = True
+    augmentation = iaa.Sometimes(1.0, inner)
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    mask = np.ones((4, 4, 1), bool)
+    seen = []
+    for world in (1, 2, 3):
+        imgaug.seed(world)
+        seen.append(
+            [
+                augment_by_imgaug(
+                    image, mask, augmentation, np.random.default_rng(seed)
+                )[0]
+                for seed in range(12)
+            ]
+        )
+    assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[0], seen[2])
+    assert len({picture.tobytes() for picture in seen[0]}) > 1
