@@ -64,7 +64,7 @@ def make_config(num_classes, side):
 
 def make_generator(folder, name, side):
     """DataGenerator of a shared data set, batches of one image."""
-    from mrcnn.data.formats import open_dataset
+    from mrcnn.data.formats.open_dataset import open_dataset
     from mrcnn.data.generator import DataGenerator
 
     dataset = open_dataset(folder / name, SUBSETS[name])
@@ -88,7 +88,7 @@ def direct_rates(generator, count):
 
 def loader_rate(generator, count, workers, processes):
     """Samples a second out of a PooledLoader, after the first ones."""
-    from mrcnn.data.loaders import PooledLoader
+    from mrcnn.data.pooled_loader import PooledLoader
 
     steps = len(generator)
     with PooledLoader(generator, workers, processes) as loader:
@@ -158,15 +158,15 @@ def watched(places):
 def parts(generator, count, repeats):
     """Part -> least milliseconds of the processor a sample."""
     from mrcnn.data import generator as generators
-    from mrcnn.data import loading
+    from mrcnn.data import image_gt
 
     places = [
         (generator, "make_batch", "the rest"),
         (generator.dataset, "load_image", "read the file"),
         (generator.dataset, "load_object_crops", "draw the objects"),
-        (loading, "resize_image", "resize the image"),
-        (loading, "resize_crops", "resize the objects"),
-        (loading, "mini_masks", "mini masks"),
+        (image_gt, "resize_image", "resize the image"),
+        (image_gt, "resize_crops", "resize the objects"),
+        (image_gt, "mini_masks", "mini masks"),
         (generators, "anchor_targets", "RPN targets"),
         (generators, "subtract_mean", "subtract the mean"),
     ]
@@ -188,8 +188,8 @@ def measured_waiting(generator, steps, workers):
     """(seconds a step, share of it spent waiting) of the small network."""
     import keras
 
-    from mrcnn.data.loaders import PooledLoader
-    from mrcnn.engine.callbacks import BatchSource
+    from mrcnn.data.pooled_loader import PooledLoader
+    from mrcnn.engine.training.callbacks import BatchSource
     from mrcnn.model import MaskRCNN
 
     with tempfile.TemporaryDirectory() as folder:

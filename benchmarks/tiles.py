@@ -28,10 +28,10 @@ import numpy as np
 from tqdm import tqdm
 
 from mrcnn.cli import weights
-from mrcnn.data.formats import open_dataset
-from mrcnn.engine.tiling import detect_tiled, tile_boxes
+from mrcnn.data import open_dataset
+from mrcnn.engine import detect_tiled, tile_boxes
 from mrcnn.geometry.nms import non_max_suppression
-from mrcnn.viz.crops import Crop, crop_overlaps, mask_crops
+from mrcnn.viz.mask_forms import Crop, crop_overlaps, mask_crops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

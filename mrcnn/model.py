@@ -8,13 +8,7 @@ Behind it are the rooms `mrcnn.engine`, `mrcnn.nn`, `mrcnn.data` and `mrcnn.clas
 
 from __future__ import annotations
 
-from mrcnn.classic.generators import DataGenerator, data_generator
-from mrcnn.classic.graphs import (
-    build_fpn_mask_graph,
-    fpn_classifier_graph,
-    resnet_graph,
-    rpn_graph,
-)
+from mrcnn.classic.batches import DataGenerator, data_generator
 from mrcnn.classic.images import mold_image, unmold_image
 from mrcnn.classic.layers import (
     DetectionLayer,
@@ -29,6 +23,12 @@ from mrcnn.classic.losses import (
     mrcnn_mask_loss_graph,
     rpn_bbox_loss_graph,
     rpn_class_loss_graph,
+)
+from mrcnn.classic.subgraphs import (
+    build_fpn_mask_graph,
+    fpn_classifier_graph,
+    resnet_graph,
+    rpn_graph,
 )
 from mrcnn.classic.targets import (
     build_detection_targets,
@@ -46,13 +46,15 @@ from mrcnn.classic.tensors import (
     parse_image_meta_graph,
     trim_zeros_graph,
 )
-from mrcnn.data.generator import feature_shapes as compute_backbone_shapes
-from mrcnn.data.loading import load_image_gt
-from mrcnn.engine.callbacks import TimeBudget
-from mrcnn.engine.evaluation_callback import EvaluationCallback
-from mrcnn.engine.inspection import log
-from mrcnn.engine.mask_rcnn import MaskRCNN
-from mrcnn.engine.training import NonFiniteLossError
+from mrcnn.data import feature_shapes as compute_backbone_shapes
+from mrcnn.data import load_image_gt
+from mrcnn.engine import (
+    EvaluationCallback,
+    MaskRCNN,
+    NonFiniteLossError,
+    TimeBudget,
+    log,
+)
 from mrcnn.geometry.image_meta import compose_image_meta, parse_image_meta
 from mrcnn.nn.backbones import conv_block, identity_block
 from mrcnn.nn.losses import smooth_l1_loss

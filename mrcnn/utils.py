@@ -5,8 +5,7 @@ from __future__ import annotations
 from mrcnn.classic.downloads import download_trained_weights
 from mrcnn.classic.images import mold_mask
 from mrcnn.classic.tensors import batch_slice, box_refinement_graph
-from mrcnn.data.dataset import Dataset
-from mrcnn.data.downloads import COCO_MODEL_URL
+from mrcnn.data import COCO_MODEL_URL, Dataset
 from mrcnn.evaluation.matches import (
     compute_ap,
     compute_ap_range,

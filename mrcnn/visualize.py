@@ -1,9 +1,8 @@
 """Door: everything that draws. The rooms behind it are in `mrcnn.viz`."""
 
-from mrcnn.viz.boxes import draw_boxes, draw_rois
-from mrcnn.viz.curves import plot_training
 from mrcnn.viz.differences import display_differences
 from mrcnn.viz.draw import apply_mask, draw_box, random_colors
+from mrcnn.viz.draw_boxes import draw_boxes, draw_rois
 from mrcnn.viz.frames import draw_instances
 from mrcnn.viz.grids import (
     display_images,
@@ -13,6 +12,7 @@ from mrcnn.viz.grids import (
 from mrcnn.viz.instances import display_instances
 from mrcnn.viz.plots import plot_overlaps, plot_precision_recall
 from mrcnn.viz.tables import display_table, display_weight_stats
+from mrcnn.viz.training_curves import plot_training
 
 __all__ = [
     "apply_mask",

@@ -76,8 +76,8 @@ def test_names_of_the_package_are_there(page):
 @on_each_page
 def test_attributes_of_objects_are_there(page, tmp_path):
     from mrcnn.data import AnnotatedDataset, ValidationReport
-    from mrcnn.data.anchor_recall import AnchorReport
-    from mrcnn.engine.weights import WeightsReport
+    from mrcnn.data.checks.anchor_report import AnchorReport
+    from mrcnn.engine.weights.model_weights import WeightsReport
     from mrcnn.evaluation import EvaluationResult
     from mrcnn.model import MaskRCNN
     from mrcnn.utils import Dataset
@@ -139,8 +139,8 @@ def rows_of(page):
 
 @on_each_page
 def test_tables_are_complete(page):
-    from mrcnn.data.formats import CLASSES
-    from mrcnn.data.validation_report import ERROR_KINDS, WARNING_KINDS
+    from mrcnn.data.checks.validation_report import ERROR_KINDS, WARNING_KINDS
+    from mrcnn.data.formats.open_dataset import CLASSES
     from mrcnn.evaluation import METRICS
 
     if page.name == "data.md":
@@ -171,7 +171,7 @@ def test_messages_are_those_of_the_code():
 
 
 def test_checkpoints_of_other_classes_in_a_run_are_explained(tmp_path):
-    from mrcnn.engine.run_config import write_run_config
+    from mrcnn.engine.weights.run_config import write_run_config
     from tests.toy_config import ToyConfig
 
     write_run_config(tmp_path, ToyConfig(), ["BG", "a"])

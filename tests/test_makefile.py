@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from mrcnn.cli.main import make_parser
-from mrcnn.engine.shipped import is_example
+from mrcnn.engine.weights.bundled import is_example
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -136,7 +136,7 @@ def test_every_notebook_is_listed():
 
 
 def test_formats_are_those_that_are_opened():
-    from mrcnn.data.formats import CLASSES
+    from mrcnn.data.formats.open_dataset import CLASSES
 
     table = README.split("| class in `mrcnn.data` |")[1].split("\n\n")[0]
     assert re.findall(r"`(\w+Dataset)`", table) == list(CLASSES.values())

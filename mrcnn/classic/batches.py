@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from mrcnn import data
 from mrcnn.classic.targets import build_detection_targets, generate_random_rois
-from mrcnn.data import generator
-from mrcnn.data.augmentation import augment as augment_image
 
 # Keeps the draws of random RoIs apart from those of the batch they belong to.
 ROIS_KEY = (1,)
@@ -20,7 +19,7 @@ ROIS_KEY = (1,)
 Batch = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 
 
-class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
+class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
     """`data.generator.DataGenerator` as a Keras data set of (inputs, outputs).
 
     `keras_model.fit(DataGenerator(dataset, config))` trains on it; `MaskRCNN.train`
@@ -30,7 +29,7 @@ class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
         dataset: a prepared Dataset.
         config: a Config.
         shuffle: whether each pass has an order of its own.
-        augmentation: see `mrcnn.data.augmentation.augment`.
+        augmentation: see `mrcnn.data.augmentation.augment.augment`.
         random_rois: RoIs an image that join the inputs.
         detection_targets: whether targets of these RoIs join inputs and outputs.
         **kwargs: arguments of `data.generator.DataGenerator`; the seed is config.SEED
@@ -48,7 +47,7 @@ class DataGenerator(generator.DataGenerator, keras.utils.PyDataset):
         **kwargs,
     ):
         kwargs.setdefault("seed", config.SEED)
-        generator.DataGenerator.__init__(
+        data.DataGenerator.__init__(
             self, dataset, config, shuffle=shuffle, augmentation=augmentation, **kwargs
         )
         keras.utils.PyDataset.__init__(self)
@@ -131,7 +130,7 @@ def data_generator(
         config: a Config.
         shuffle: whether each pass has an order of its own.
         augment: deprecated; mirrors every second image left to right.
-        augmentation: see `mrcnn.data.augmentation.augment`.
+        augmentation: see `mrcnn.data.augmentation.augment.augment`.
         random_rois: N, RoIs an image that join the inputs.
         batch_size: B, images a batch.
         detection_targets: with random_rois, whether targets of a sample of them join
@@ -194,4 +193,4 @@ class _MirrorHalf:
             image, mask = np.fliplr(image), np.fliplr(mask)
         if self.then is None:
             return image, mask, class_ids
-        return tuple(augment_image(image, mask, class_ids, self.then, rng))
+        return tuple(data.augment(image, mask, class_ids, self.then, rng))

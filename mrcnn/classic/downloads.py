@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mrcnn.data.downloads import COCO_MODEL_URL, download
+from mrcnn.data import COCO_MODEL_URL, download
 
 
 def download_trained_weights(

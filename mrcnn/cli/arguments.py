@@ -10,7 +10,7 @@ from mrcnn.cli.errors import CommandError
 from mrcnn.cli.settings import PRESET_HELP, PRESETS
 from mrcnn.cli.weights import WEIGHTS_HELP
 
-# As mrcnn.data.layouts.FORMATS, which is imported only when data is opened.
+# As mrcnn.data.formats.layouts.FORMATS, which is imported only when data is opened.
 FORMATS = ("coco", "via", "voc", "labelme", "mask_folders", "label_images")
 
 
@@ -61,10 +61,10 @@ def open_data(args: argparse.Namespace, subset: str | None):
     """Returns a prepared data set of --data, and prints what it was taken for.
 
     Raises:
-        ValueError, FileNotFoundError: see `mrcnn.data.formats.open_dataset`.
+        ValueError, FileNotFoundError: see `mrcnn.data.open_dataset`.
         CommandError: it has no images.
     """
-    from mrcnn.data.formats import open_dataset
+    from mrcnn.data import open_dataset
 
     dataset = open_dataset(args.data, subset, args.format, **_options(args.options))
     if not len(dataset.image_ids):

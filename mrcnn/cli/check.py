@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     )
     print(report.table(None if args.all else 5))
 
-    from mrcnn.data.anchor_recall import anchor_report
+    from mrcnn.data import anchor_report
 
     # Objects that can't be loaded are in the report above, and would stop this one.
     if report.num_objects and not report.errors:

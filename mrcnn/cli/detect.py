@@ -19,7 +19,7 @@ from mrcnn.cli import arguments, weights
 from mrcnn.cli.errors import CommandError, number_of, one_line, program
 from mrcnn.cli.inputs import find_inputs, is_video
 from mrcnn.config_checks import DETECTION_LIMITS, most_detections
-from mrcnn.engine.shipped import is_example
+from mrcnn.engine import is_example
 from mrcnn.geometry.resize_plan import plan_resize
 
 OUTPUTS = ("pictures", "json", "csv")
@@ -111,7 +111,7 @@ def _check_tiles(side: int, overlap: int | None) -> None:
         raise CommandError(
             f"--overlap {overlap}: from 0 to {side // 2} px, half of --tile {side}"
         )
-    from mrcnn.engine.tile_merging import edge_width
+    from mrcnn.engine import edge_width
 
     if overlap < (least := 2 * edge_width(side)):
         print(
@@ -169,7 +169,7 @@ class _Job:
 
     def _images(self, paths: list[Path]) -> None:
         """Detects in a batch of images."""
-        from mrcnn.engine.molding import as_image
+        from mrcnn.engine import as_image
 
         channels = self.model.config.IMAGE_CHANNEL_COUNT
         read = [(p, self._guard(p, as_image, channels)) for p in paths]
@@ -187,7 +187,7 @@ class _Job:
     def _detect(self, images: list) -> list[dict]:
         if self.args.tile is None:
             return self.model.detect(images, masks="crop") if images else []
-        from mrcnn.engine.tiling import detect_tiled
+        from mrcnn.engine import detect_tiled
 
         def show(done, total):
             if not self.bar.disable:

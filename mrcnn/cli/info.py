@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     path = weights.fetch(weights.find_weights(args.weights, args.logs))
 
     import_tensorflow()
-    from mrcnn.engine.weight_files import read_weights
+    from mrcnn.engine import read_weights
 
     tensors = read_weights(path)
     count = sum(array.size for array in tensors.values())
@@ -79,9 +79,12 @@ def _tensor_table(tensors) -> str:
 
 def _print_config(args, path: Path, tensors) -> bool:
     """Prints which Config the file fits; False when it doesn't fit its own."""
-    from mrcnn.engine.imagenet import is_applications_file
-    from mrcnn.engine.run_config import read_run_config
-    from mrcnn.engine.weight_shapes import anchors_per_cell, config_values
+    from mrcnn.engine import (
+        anchors_per_cell,
+        config_values,
+        is_applications_file,
+        read_run_config,
+    )
 
     if is_applications_file(tensors):
         print('\nImageNet weights of keras.applications: load_weights("imagenet").')
@@ -111,8 +114,7 @@ def _print_report(config, path: Path) -> bool:
     """Prints what becomes of each tensor in a model of this Config."""
     import tempfile
 
-    from mrcnn.engine.mask_rcnn import MaskRCNN
-    from mrcnn.engine.pretrained import load_file
+    from mrcnn.engine import MaskRCNN, load_file
 
     config.NAME = config.NAME or "info"
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mrcnn.cli.errors import CommandError
-from mrcnn.data.image_files import IMAGE_SUFFIXES
+from mrcnn.data import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 

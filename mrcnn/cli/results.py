@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.cli.errors import number_of
-from mrcnn.data.atomic import atomic_file
+from mrcnn.data import atomic_file
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle
 
 JSON_FILE, CSV_FILE = "detections.json", "detections.csv"

@@ -20,7 +20,7 @@ from mrcnn.cli.errors import CommandError, number_of
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
-from mrcnn.engine.shipped import is_shipped, set_for_training
+from mrcnn.engine import is_shipped, set_for_training
 
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "minival")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         check_data(train_set, val_set, config)
 
     import_tensorflow()
-    from mrcnn.engine.mask_rcnn import MaskRCNN
+    from mrcnn.engine import MaskRCNN
 
     model = MaskRCNN(mode="training", config=config, model_dir=args.logs)
     if word == "imagenet":
@@ -126,7 +126,7 @@ def open_subsets(args: argparse.Namespace):
 
 def _subset_names(args: argparse.Namespace) -> list[str]:
     """Names of the subsets of --data."""
-    from mrcnn.data.layouts import find_layouts
+    from mrcnn.data import find_layouts
 
     if not args.data.is_dir():
         return []  # open_dataset tells if there is nothing
@@ -137,7 +137,7 @@ def _subset_names(args: argparse.Namespace) -> list[str]:
 
 def _pick(names: list[str], wanted: tuple[str, ...]) -> str | None:
     """The first of the wanted subsets that is there."""
-    from mrcnn.data.layouts import match_subset
+    from mrcnn.data import match_subset
 
     return next((word for word in wanted if match_subset(names, word)), None)
 
@@ -197,8 +197,7 @@ def _other_heads(path: Path, names, class_names) -> list[str] | None:
     """Layers that start anew because a weight file is of other classes."""
     if names is None:
         import_tensorflow()
-        from mrcnn.engine.weight_files import read_weights
-        from mrcnn.engine.weight_shapes import config_values
+        from mrcnn.engine import config_values, read_weights
 
         count = config_values(read_weights(path)).get("NUM_CLASSES")
         if count in (None, len(class_names)):
@@ -228,7 +227,7 @@ def _augmentation(kind: str, dataset, config: Config):
     if kind == "none":
         return None
     if kind == "strong":
-        from mrcnn.data.recipes import few_photographs
+        from mrcnn.data import few_photographs
 
         return few_photographs(dataset, config)
     from imgaug import augmenters as iaa

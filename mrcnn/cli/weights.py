@@ -14,10 +14,8 @@ from mrcnn.cli.errors import CommandError
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
-from mrcnn.data.coco_names import COCO_NAMES
-from mrcnn.data.downloads import COCO_MODEL_URL, download
-from mrcnn.engine.run_config import read_run_config, restore_config
-from mrcnn.engine.shipped import shipped_file, shipped_words
+from mrcnn.data import COCO_MODEL_URL, COCO_NAMES, download
+from mrcnn.engine import read_run_config, restore_config, shipped_file, shipped_words
 
 WEIGHTS_HELP = ", ".join(
     (
@@ -175,8 +173,7 @@ def base_config(path: Path, preset: str | None) -> tuple[Config, list[str] | Non
 def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None]:
     """A preset with the values that a weight file's shapes tell."""
     import_tensorflow()
-    from mrcnn.engine.weight_files import read_weights
-    from mrcnn.engine.weight_shapes import config_values
+    from mrcnn.engine import config_values, read_weights
 
     config, changed = PRESETS[preset](), []
     for name, value in config_values(read_weights(path)).items():

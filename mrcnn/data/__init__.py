@@ -1,47 +1,63 @@
 """From files to batches, without TensorFlow.
 
-`open_dataset(path, subset)` opens a folder of any common format. `dataset` has the
-class to subclass, `annotated` the same with outlines that are drawn when asked, and
-`coco`, `via`, `voc`, `labelme`, `mask_folders` and `label_images` a format each;
-`coco_export` writes any of them as COCO json. `dataset.validate()` and
-`anchor_report(dataset, config)` tell what to repair before a training. Then
-`image_files` (any file to RGB), `loading` (one image with its objects), `augmentation`,
-`generator` (a batch as a pure function of seed, epoch and index) and `loaders` (workers
-that cannot hang).
+`open_dataset(path, subset)` opens a folder of any common format, `Dataset` is the class
+to subclass, and `dataset.validate()` and `anchor_report(dataset, config)` say what to
+repair before a training. Where they live:
+
+- the files beside this one: `Dataset`, one image with its objects (`load_image_gt`),
+  batches (`DataGenerator`), and workers that make them ahead (`PooledLoader`);
+- `outlines`: an object as it was annotated, from polygons to mask files;
+- `formats`: one module or folder a format, and writing COCO json;
+- `augmentation`: imgaug, albumentations, copy-paste, recipes;
+- `checks`: validation, and whether the anchors fit;
+- `files`: reading images, downloads, writing a file whole or not at all.
+
+All names are imported from here; where one lives is for those who work on it.
 """
 
 from __future__ import annotations
 
-import importlib
+import lazy_loader
 
 # Imported when asked for: `import mrcnn.data` costs nothing.
-_HOMES = {
-    "AnnotatedDataset": "annotated",
-    "Annotation": "annotations",
-    "CocoDataset": "coco",
-    "Dataset": "dataset",
-    "LabelImageDataset": "label_images",
-    "LabelMeDataset": "labelme",
-    "MaskFolderDataset": "mask_folders",
-    "ViaDataset": "via",
-    "ValidationReport": "validation_report",
-    "VocDataset": "voc",
-    "anchor_report": "anchor_recall",
-    "detections_to_coco": "coco_export",
-    "open_dataset": "formats",
-    "to_coco": "coco_export",
-}
-
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str):
-    """Returns a public name from the file that holds it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """Returns what can be imported from here."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "annotated_dataset": ["AnnotatedDataset"],
+        "augmentation.augment": ["augment"],
+        "augmentation.copy_paste": ["CopyPaste"],
+        "augmentation.recipes": ["few_photographs"],
+        "checks.anchor_report": ["anchor_report"],
+        "checks.validation_report": ["ValidationReport"],
+        "dataset": ["Dataset"],
+        "files.atomic": ["atomic_file"],
+        "files.downloads": ["COCO_MODEL_URL", "cache_dir", "download", "find_fault"],
+        "files.file_kinds": ["HDF5_SIGNATURE", "is_web_page"],
+        "files.image_files": ["IMAGE_SUFFIXES", "list_images", "read_image"],
+        "formats.coco.coco_dataset": ["CocoDataset", "PARTS_OF_VAL"],
+        "formats.coco.coco_export": ["detections_to_coco", "to_coco"],
+        "formats.coco.coco_names": ["COCO_NAMES"],
+        "formats.label_images": ["LabelImageDataset"],
+        "formats.labelme": ["LabelMeDataset"],
+        "formats.layouts": ["find_layouts", "match_subset"],
+        "formats.mask_folders": ["MaskFolderDataset"],
+        "formats.open_dataset": ["open_dataset"],
+        "formats.via.via_dataset": ["ViaDataset", "polygon_mask", "read_via"],
+        "formats.voc.voc_dataset": ["VOC_CLASSES", "VocDataset"],
+        "generator": ["DataGenerator", "feature_shapes"],
+        "image_gt": ["load_image_gt"],
+        "in_memory": ["InMemoryDataset"],
+        "outlines.annotation": [
+            "Annotation",
+            "Ellipse",
+            "LabelValue",
+            "MaskFile",
+            "Polygons",
+            "Polyline",
+            "Rectangle",
+            "Rle",
+            "Shape",
+        ],
+        "pooled_loader": ["PooledLoader"],
+    },
+)

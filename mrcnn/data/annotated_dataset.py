@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mrcnn.data.annotations import Annotation
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.object_crops import ObjectCrops
-from mrcnn.data.shapes import Crop, paste
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.shapes import Crop, paste
 
 
 class AnnotationCounts(NamedTuple):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrcnn.data.image_files import read_image
+from mrcnn.data.files.image_files import read_image
 from mrcnn.data.object_crops import ObjectCrops, crop_masks
 
 if TYPE_CHECKING:
-    from mrcnn.data.validation_report import ValidationReport
+    from mrcnn.data.checks.validation_report import ValidationReport
 
 
 class Dataset:
@@ -234,7 +234,7 @@ class Dataset:
 
         False when `load_object_crops` does without, as that of AnnotatedDataset.
         """
-        from mrcnn.data.loading import has_own_masks
+        from mrcnn.data.image_gt import has_own_masks
 
         return has_own_masks(self)
 
@@ -259,9 +259,9 @@ class Dataset:
             verbose: 1 shows a progress bar.
 
         Returns:
-            ValidationReport; see `mrcnn.data.validation.validate_dataset`.
+            ValidationReport; see `mrcnn.data.checks.validation.validate_dataset`.
         """
-        from mrcnn.data.validation import validate_dataset
+        from mrcnn.data.checks.validation import validate_dataset
 
         return validate_dataset(
             self,

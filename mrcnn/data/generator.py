@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from mrcnn.data.loading import load_image_gt, naming_image
+from mrcnn.data.image_gt import load_image_gt, naming_image
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
-from mrcnn.targets.matching import AnchorGroups, group_anchors
+from mrcnn.targets.box_matching import AnchorGroups, group_anchors
 
 # Keeps the draw of the order apart from the draws of the images of a pass.
 ORDER_KEY = (0,)
@@ -49,7 +49,7 @@ class DataGenerator:
             dataset: a prepared Dataset.
             config: a Config.
             shuffle: False keeps the order of `dataset.image_ids` in every pass.
-            augmentation: see `mrcnn.data.augmentation.augment`.
+            augmentation: see `mrcnn.data.augment`.
             no_augmentation_sources: sources whose images are left as they are.
             seed: 0 or more; order, crops, augmentation and sampling follow from it.
             steps: batches an epoch; None is one pass.

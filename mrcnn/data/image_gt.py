@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.data.augmentation import augment as augment_image
+from mrcnn.data.augmentation.augment import augment as augment_image
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.object_checks import (
+from mrcnn.data.load_checks import (
     checked_class_ids,
     checked_crops,
     checked_image,
@@ -57,7 +57,7 @@ def load_image_gt(
         config: a Config.
         image_id: inside id, as in `dataset.image_ids`.
         augment: deprecated; mirrors every second image left to right.
-        augmentation: see `mrcnn.data.augmentation.augment`.
+        augmentation: see `mrcnn.data.augment`.
         use_mini_mask: True: masks cover their boxes, in `config.MINI_MASK_SHAPE`.
         rng: generator or seed of crop and augmentation; None draws a new one.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.object_checks import checked_objects
+from mrcnn.data.load_checks import checked_objects
 from mrcnn.geometry.images import resize_image
 from mrcnn.geometry.masks import resize_mask
 

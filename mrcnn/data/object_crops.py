@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data.shapes import tight_crop
+from mrcnn.data.outlines.shapes import tight_crop
 from mrcnn.geometry.box_masks import minimize_crop
 from mrcnn.geometry.masks import extract_bboxes, nearest_mask_pixels
 

@@ -23,7 +23,7 @@ from concurrent.futures import Future, wait
 
 import numpy as np
 
-from mrcnn.data.loading import image_label
+from mrcnn.data.image_gt import image_label
 
 Key = tuple[int, int]
 # Seconds that a worker gets to end by itself before it is killed.

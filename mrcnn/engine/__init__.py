@@ -1,5 +1,44 @@
-"""The only rooms that read Config and hold state.
+"""The only sub-package that reads Config and holds state: MaskRCNN.
 
-`graph` (one trunk, two tails), `mask_rcnn` (the MaskRCNN object), `training`,
-`inference`, `weights` (HDF5 files in the old layout), `checkpoints` and `inspection`.
+- the files beside this one: `MaskRCNN`, its Keras graph (one trunk, two tails), and
+  looking inside of it;
+- `training`: what happens from `train()` to the last checkpoint;
+- `detection`: from images to results, whole or in tiles;
+- `weights`: weight files of any layout, and what is kept beside them.
+
+All names are imported from here; where one lives is for those who work on it.
 """
+
+from __future__ import annotations
+
+import lazy_loader
+
+# Imported when asked for: importing one of them does not import all.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "detection.molding": ["as_image"],
+        "detection.tile_merging": ["edge_width"],
+        "detection.tiling": ["detect_tiled", "tile_boxes"],
+        "inspection": ["log", "run_to"],
+        "mask_rcnn": ["MaskRCNN"],
+        "training.callbacks": ["TimeBudget"],
+        "training.evaluation_callback": ["EvaluationCallback"],
+        "training.run_training": ["NonFiniteLossError"],
+        "weights.bundled": [
+            "FOLDER",
+            "is_example",
+            "is_shipped",
+            "set_for_training",
+            "shipped_file",
+            "shipped_run",
+            "shipped_words",
+        ],
+        "weights.imagenet": ["is_applications_file"],
+        "weights.model_weights": ["model_tensors"],
+        "weights.run_config": ["read_run_config", "restore_config", "write_run_config"],
+        "weights.weight_files": ["read_weights"],
+        "weights.weight_shapes": ["anchors_per_cell", "config_values"],
+        "weights.weight_sources": ["load_file"],
+    },
+)

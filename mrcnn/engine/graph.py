@@ -17,7 +17,7 @@ import numpy as np
 
 from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.engine.network import Network
-from mrcnn.engine.training_model import TrainingModel
+from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.geometry.anchors import anchors_per_location
 from mrcnn.nn.backbones import build_backbone
 from mrcnn.nn.detections import DetectionLayer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from mrcnn.engine import inspection, layers
+from mrcnn.engine import inspection, layer_groups
 from mrcnn.geometry.coordinates import norm_boxes
 
 
@@ -34,7 +34,7 @@ class Inspectable:
         Returns:
             The names of the layers that train from the next `train` on.
         """
-        names = layers.set_trainable(keras_model or self.keras_model, layer_regex)
+        names = layer_groups.set_trainable(keras_model or self.keras_model, layer_regex)
         if verbose:
             inspection.log(f"{' ' * indent}Trainable layers: {', '.join(names)}")
         return names
@@ -114,8 +114,8 @@ class Inspectable:
 
     def find_trainable_layer(self, layer) -> keras.layers.Layer:
         """Returns the layer that holds the weights, inside any wrappers around it."""
-        return layers.unwrapped(layer)
+        return layer_groups.unwrapped(layer)
 
     def get_trainable_layers(self) -> list[keras.layers.Layer]:
         """Returns the layers that have weights, nested ones included."""
-        return layers.weighted_layers(self.keras_model)
+        return layer_groups.weighted_layers(self.keras_model)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from mrcnn.data.generator import feature_shapes
+from mrcnn.data import feature_shapes
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.nn.proposals import ProposalLayer, Proposals, ProposalSteps
 

@@ -9,18 +9,18 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from mrcnn.engine import (
-    checkpoints,
-    imagenet,
-    inference,
-    inspection,
-    pretrained,
-)
+from mrcnn.engine import inspection
+from mrcnn.engine.detection.molding import mold_images
+from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_detections
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.inspectable import Inspectable
-from mrcnn.engine.molding import mold_images
-from mrcnn.engine.training import compile_model, make_optimizer, run_training
-from mrcnn.engine.weights import WeightsReport
+from mrcnn.engine.training.run_training import (
+    compile_model,
+    make_optimizer,
+    run_training,
+)
+from mrcnn.engine.weights import checkpoints, imagenet, weight_sources
+from mrcnn.engine.weights.model_weights import WeightsReport
 
 
 class MaskRCNN(Inspectable):
@@ -55,7 +55,7 @@ class MaskRCNN(Inspectable):
         self.model_dir = model_dir
         self.epoch = 0
         self._lock = threading.Lock()
-        self._made_detector: inference.Detector | None = None
+        self._made_detector: Detector | None = None
         self.keras_model = self.build(mode=mode, config=config)
         self.set_log_dir()
 
@@ -119,7 +119,7 @@ class MaskRCNN(Inspectable):
             DownloadError: it could not be fetched.
             ValueError: the file can't be read or doesn't fit; nothing was changed.
         """
-        report, path = pretrained.load(self, filepath, exclude, strict)
+        report, path = weight_sources.load(self, filepath, exclude, strict)
         self.set_log_dir(path)
         return report
 
@@ -182,7 +182,7 @@ class MaskRCNN(Inspectable):
                 regular expression for full layer names.
             augmentation: an imgaug augmenter, an albumentations transform, or a
                 callable (image, mask, rng) -> (image, mask); see
-                `mrcnn.data.augmentation.augment`.
+                `mrcnn.data.augment`.
             custom_callbacks: Keras callbacks; at the end of an epoch they find its
                 checkpoint written.
             no_augmentation_sources: sources whose images are not augmented.
@@ -301,18 +301,18 @@ class MaskRCNN(Inspectable):
             ValueError: masks that don't go with the detections.
         """
         detections = np.asarray(detections)
-        masks = inference.own_masks(mrcnn_mask, detections[:, 4].astype(np.int32))
-        result = inference.unmold_detections(
+        masks = own_masks(mrcnn_mask, detections[:, 4].astype(np.int32))
+        result = unmold_detections(
             detections, masks, original_image_shape, image_shape, window
         )
         return tuple(result[k] for k in ("rois", "class_ids", "scores", "masks"))
 
-    def _detector(self) -> inference.Detector:
+    def _detector(self) -> Detector:
         """Returns the detector of the present keras_model, made at its first use."""
         with self._lock:
             detector = self._made_detector
             if detector is None or detector.keras_model is not self.keras_model:
-                detector = inference.Detector(self.keras_model)
+                detector = Detector(self.keras_model)
                 self._made_detector = detector
         return detector
 

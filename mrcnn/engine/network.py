@@ -9,8 +9,8 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.engine import optimizer_state, pretrained, weights
-from mrcnn.engine.weights import WeightsReport
+from mrcnn.engine.weights import model_weights, optimizer_state, weight_sources
+from mrcnn.engine.weights.model_weights import WeightsReport
 
 KERAS_WEIGHTS = ".weights.h5"
 OLD_WEIGHTS = (".h5", ".hdf5")
@@ -56,7 +56,7 @@ class Network(keras.Model):
         if save_format is None and path.name.endswith(KERAS_WEIGHTS):
             super().save_weights(path, overwrite=True)
         elif save_format == "h5" or path.name.endswith(OLD_WEIGHTS):
-            weights.save_weights(self, path)
+            model_weights.save_weights(self, path)
         else:
             raise ValueError(
                 f"save_weights(filepath={str(path)!r}): end the path in .h5 (layout of "
@@ -93,7 +93,7 @@ class Network(keras.Model):
         """
         if strict is None:
             strict = not skip_mismatch
-        report, _ = pretrained.load_file(
+        report, _ = weight_sources.load_file(
             self, filepath, exclude=exclude, strict=bool(strict), stacklevel=3
         )
         if getattr(self, "optimizer", None) is not None:

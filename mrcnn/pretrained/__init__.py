@@ -15,13 +15,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mrcnn import engine
 from mrcnn.config import Config
-from mrcnn.engine import shipped
-from mrcnn.engine.run_config import restore_config
 
 if TYPE_CHECKING:
-    from mrcnn.data.label_images import LabelImageDataset
-    from mrcnn.engine.mask_rcnn import MaskRCNN
+    from mrcnn.data import LabelImageDataset
+    from mrcnn.engine import MaskRCNN
 
 
 class Pretrained(NamedTuple):
@@ -42,7 +41,7 @@ def path(name: str) -> Path:
     Raises:
         ValueError: there is no such model.
     """
-    return shipped.shipped_file(name)
+    return engine.shipped_file(name)
 
 
 def class_names(name: str) -> list[str]:
@@ -51,12 +50,12 @@ def class_names(name: str) -> list[str]:
     Raises:
         ValueError: there is no such model.
     """
-    return list(shipped.shipped_run(name).class_names)
+    return list(engine.shipped_run(name).class_names)
 
 
 def nucleus_config() -> Config:
     """Returns a new Config of "nucleus": whole pictures, one by one, at double size."""
-    return restore_config(shipped.shipped_run("nucleus"))
+    return engine.restore_config(engine.shipped_run("nucleus"))
 
 
 def nucleus(
@@ -69,12 +68,10 @@ def nucleus(
             in pieces of IMAGE_MAX_DIM, as it was trained itself.
         model_dir: where runs are written; nothing is before a training.
     """
-    from mrcnn.engine.mask_rcnn import MaskRCNN
-
     config = nucleus_config()
     if mode == "training":
-        shipped.set_for_training(config)
-    model = MaskRCNN(mode=mode, config=config, model_dir=model_dir)
+        engine.set_for_training(config)
+    model = engine.MaskRCNN(mode=mode, config=config, model_dir=model_dir)
     model.load_weights(path("nucleus"))
     return Pretrained(config, model)
 
@@ -84,7 +81,7 @@ def nucleus_examples() -> LabelImageDataset:
 
     They are of the validation split: "nucleus" has not learned from them.
     """
-    from mrcnn.data.formats import open_dataset
+    from mrcnn.data import open_dataset
 
-    folder = shipped.FOLDER / "examples" / "nucleus"
+    folder = engine.FOLDER / "examples" / "nucleus"
     return open_dataset(folder, verbose=0, class_name="nucleus")

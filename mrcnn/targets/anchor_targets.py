@@ -9,7 +9,7 @@ import numpy as np
 
 from mrcnn.geometry.boxes import box_refinement
 from mrcnn.geometry.coordinates import norm_boxes
-from mrcnn.targets.matching import AnchorGroups, match_boxes
+from mrcnn.targets.box_matching import AnchorGroups, match_boxes
 
 
 class AnchorTargets(NamedTuple):

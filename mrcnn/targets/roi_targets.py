@@ -17,7 +17,7 @@ from mrcnn.geometry.boxes import (
     compute_overlaps,
     compute_overlaps_tensor,
 )
-from mrcnn.targets.matching import CROWD_IOU
+from mrcnn.targets.box_matching import CROWD_IOU
 
 # A mask target is 1 where the resampled mask reaches this value (probability).
 MASK_THRESHOLD = 0.5

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.crops import Crop
 from mrcnn.viz.draw import Color, mask_outlines, text_color
 from mrcnn.viz.labels import make_labels
+from mrcnn.viz.mask_forms import Crop
 
 CROWDED = 60
 """Shapes in one image from which on thin lines keep them apart."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mrcnn.viz.canvas import Canvas
-from mrcnn.viz.crops import aligned, mask_crops
 from mrcnn.viz.draw import apply_mask, as_rgb
-from mrcnn.viz.fates import find_fates
 from mrcnn.viz.instances import caption_of, captions_of, checked_boxes
+from mrcnn.viz.mask_forms import aligned, mask_crops
+from mrcnn.viz.outcomes import find_fates
 
 # Told apart by eyes that don't tell red from green, too (after Okabe and Ito).
 FOUND_COLOR = (0.0, 0.85, 0.5)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.crops import as_crop
+from mrcnn.viz.mask_forms import as_crop
 
 Color = tuple[float, float, float]
 """Red, green, blue, each 0..1."""

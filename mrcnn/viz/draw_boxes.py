@@ -10,8 +10,8 @@ import numpy as np
 
 from mrcnn.geometry.masks import unmold_mask
 from mrcnn.viz.canvas import Canvas
-from mrcnn.viz.crops import as_crop
 from mrcnn.viz.draw import apply_mask, as_rgb, random_colors
+from mrcnn.viz.mask_forms import as_crop
 
 GREY = (0.6, 0.6, 0.6)
 # By visibility 0, 1, 2.

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.crops import mask_crops
 from mrcnn.viz.draw import Color, apply_mask, as_rgb, text_color
 from mrcnn.viz.instances import (
     captions_of,
@@ -18,6 +17,7 @@ from mrcnn.viz.instances import (
     large_first,
 )
 from mrcnn.viz.labels import fit_sizes, place_labels
+from mrcnn.viz.mask_forms import mask_crops
 
 SMALLEST_TEXT, LARGEST_TEXT = 11, 40  # px
 TEXT_SHARE = 1 / 36  # height of a label, of the shorter side of the image

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mrcnn.viz.canvas import Canvas
-from mrcnn.viz.crops import Crop, mask_crops
 from mrcnn.viz.draw import Color, apply_mask, as_rgb, instance_colors
+from mrcnn.viz.mask_forms import Crop, mask_crops
 
 
 def display_instances(

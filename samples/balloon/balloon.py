@@ -22,9 +22,14 @@ from tqdm import tqdm
 
 from mrcnn import utils
 from mrcnn.config import Config, SmallConfig
-from mrcnn.data import recipes, via
-from mrcnn.data.image_files import list_images, read_image
-from mrcnn.data.memory import InMemoryDataset
+from mrcnn.data import (
+    InMemoryDataset,
+    few_photographs,
+    list_images,
+    polygon_mask,
+    read_image,
+    read_via,
+)
 from mrcnn.evaluation import coco
 from mrcnn.viz.video import map_video
 
@@ -83,7 +88,7 @@ class BalloonDataset(utils.Dataset):
             raise ValueError(f"load_balloon(subset={subset!r}): use 'train' or 'val'.")
         folder = Path(dataset_dir) / subset
         self.add_class("balloon", 1, "balloon")
-        for photo in via.read_via(folder / ANNOTATIONS):
+        for photo in read_via(folder / ANNOTATIONS):
             if not photo["regions"]:
                 continue
             path = folder / photo["filename"]
@@ -99,7 +104,7 @@ class BalloonDataset(utils.Dataset):
         info = self.image_info[image_id]
         if info["source"] != "balloon":
             return super().load_mask(image_id)
-        masks = via.polygon_mask(info["regions"], info["height"], info["width"])
+        masks = polygon_mask(info["regions"], info["height"], info["width"])
         return masks, np.ones(masks.shape[-1], np.int32)
 
     def image_reference(self, image_id):
@@ -127,7 +132,7 @@ def check(dataset_dir, config):
 def make_augmentation(config, dataset):
     """What may happen to a photograph: mirror, zoom, tilt, light."""
     if config.FROM_SCRATCH:
-        return recipes.few_photographs(dataset, config)
+        return few_photographs(dataset, config)
     from imgaug import augmenters as iaa
 
     move = iaa.Sometimes(0.7, iaa.Affine(scale=(0.7, 1.4), rotate=(-15, 15)))

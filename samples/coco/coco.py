@@ -18,10 +18,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mrcnn import evaluation, visualize
+from mrcnn import data, evaluation, visualize
 from mrcnn.config import Config, SmallConfig
-from mrcnn.data import coco as coco_data
-from mrcnn.data.coco_export import detections_to_coco
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
@@ -66,7 +64,7 @@ class SmallCocoConfig(SmallConfig, CocoConfig):
 PRESETS = {"full": CocoConfig, "small": SmallCocoConfig}
 
 
-class CocoDataset(coco_data.CocoDataset):
+class CocoDataset(data.CocoDataset):
     """COCO, put together from its subsets as one trains on it."""
 
     def load_split(self, dataset_dir, split, year=DEFAULT_YEAR, download=False):
@@ -146,7 +144,7 @@ def build_coco_results(dataset, image_ids, rois, class_ids, scores, masks):
     if rois is None:
         return []
     found = {"rois": rois, "class_ids": class_ids, "scores": scores, "masks": masks}
-    rows = detections_to_coco([found] * len(image_ids), image_ids)
+    rows = data.detections_to_coco([found] * len(image_ids), image_ids)
     for row in rows:
         row["category_id"] = dataset.get_source_class_id(row["category_id"], "coco")
     return rows
@@ -229,7 +227,7 @@ def problems(args):
             file = f"annotations/instances_{subset}{args.year}.json"
             if (args.dataset / file).is_file():
                 continue
-            if subset in coco_data.PARTS_OF_VAL:
+            if subset in data.PARTS_OF_VAL:
                 remedy = "and COCO's zip files don't have it; --year 2017 needs none"
             elif args.download == "false":
                 remedy = "see --year and --download"

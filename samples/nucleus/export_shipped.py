@@ -21,9 +21,8 @@ import numpy as np
 from train_shipped import ShippedNucleusInferenceConfig
 
 from mrcnn import visualize
-from mrcnn.data.atomic import atomic_file
-from mrcnn.engine.run_config import write_run_config
-from mrcnn.engine.shipped import FOLDER
+from mrcnn.data import atomic_file
+from mrcnn.engine import FOLDER, write_run_config
 from mrcnn.viz.history import HISTORY_FILE
 
 HERE = Path(__file__).parent

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from mrcnn import evaluation, visualize
 from mrcnn.config import Config, SmallConfig
-from mrcnn.data.mask_folders import MaskFolderDataset
+from mrcnn.data import MaskFolderDataset
 from mrcnn.evaluation.dsb2018_csv import (  # noqa: F401  (old names of this script)
     HEADER,
     mask_to_rle,

@@ -22,7 +22,7 @@ from nucleus import TRAIN_FOLDER, NucleusDataset, SmallNucleusConfig
 from skimage.transform import rescale
 from stains import stained
 
-from mrcnn.data.memory import InMemoryDataset
+from mrcnn.data import InMemoryDataset
 
 TRAIN_IMAGE_IDS = (Path(__file__).parent / "train_image_ids.txt").read_text().split()
 PIECE, OVERLAP = 384, 96  # px

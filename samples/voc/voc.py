@@ -14,9 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mrcnn import evaluation, visualize
+from mrcnn import data, evaluation, visualize
 from mrcnn.config import Config, SmallConfig
-from mrcnn.data import voc as voc_data
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
@@ -30,7 +29,7 @@ class VocConfig(Config):
     """ResNet-101 from COCO weights, twenty classes. Wants a GPU."""
 
     NAME = "voc"
-    NUM_CLASSES = 1 + len(voc_data.VOC_CLASSES)
+    NUM_CLASSES = 1 + len(data.VOC_CLASSES)
     IMAGES_PER_GPU = 2
     STEPS_PER_EPOCH = None  # all photographs once
     VALIDATION_STEPS = None
@@ -59,12 +58,12 @@ class SmallVocConfig(SmallConfig, VocConfig):
 PRESETS = {"full": VocConfig, "small": SmallVocConfig}
 
 
-class VocDataset(voc_data.VocDataset):
+class VocDataset(data.VocDataset):
     """Photographs with the twenty classes of VOC, whichever of them a folder shows."""
 
     def load_voc(self, root, subset="train", year=None, boxes_as_masks=False):
         """Add the photographs of a subset, "train", "val" or "trainval"."""
-        super().load_voc(root, subset, year, boxes_as_masks, voc_data.VOC_CLASSES)
+        super().load_voc(root, subset, year, boxes_as_masks, data.VOC_CLASSES)
 
     def image_reference(self, image_id):
         """The path of the photograph."""

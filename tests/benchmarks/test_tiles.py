@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrcnn.engine.tiling import tile_boxes
-from mrcnn.viz.crops import Crop
+from mrcnn.engine.detection.tiling import tile_boxes
+from mrcnn.viz.mask_forms import Crop
 from tests.conftest import ROOT, load_script
 
 

@@ -9,7 +9,7 @@ import pytest
 import mrcnn.model as modellib
 from mrcnn.data.generator import DataGenerator
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.layers import weighted_layers
+from mrcnn.engine.layer_groups import weighted_layers
 from mrcnn.nn.fpn import fpn
 from mrcnn.utils import generate_pyramid_anchors, norm_boxes
 from tests.engine.tiny import TinyConfig, TinyDataset, stub_backbone, stub_shapes

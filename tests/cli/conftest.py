@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.cli.main import main
-from mrcnn.engine.run_config import write_run_config
+from mrcnn.engine.weights.run_config import write_run_config
 from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 

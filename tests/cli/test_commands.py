@@ -64,8 +64,8 @@ def test_evaluate_prints_the_table_and_writes_numbers_and_figures(
 
 def two_classes(cells, folder):
     """The validation pictures as a COCO json with two classes."""
-    from mrcnn.data.coco_export import to_coco
-    from mrcnn.data.formats import open_dataset
+    from mrcnn.data.formats.coco.coco_export import to_coco
+    from mrcnn.data.formats.open_dataset import open_dataset
 
     shutil.copytree(cells / "images" / "val", folder)
     content = to_coco(open_dataset(cells, "val"), image_dir=cells / "images" / "val")

@@ -11,8 +11,8 @@ from PIL import Image
 
 from mrcnn.cli.detect import _check_tiles, _Job
 from mrcnn.cli.errors import program
-from mrcnn.data.formats import open_dataset
-from mrcnn.engine import shipped
+from mrcnn.data.formats.open_dataset import open_dataset
+from mrcnn.engine.weights import bundled
 from mrcnn.viz.video import map_video
 from tests.cli.conftest import DetectingConfig
 
@@ -82,7 +82,7 @@ def test_pictures_that_ship_end_with_how_to_do_it_with_others(
     argv = ["detect", photos / "a.png", "--weights", weights, "--output", tmp_path]
     _, out, _ = run(*argv)
     assert "of your own" not in out
-    monkeypatch.setattr(shipped, "FOLDER", photos.parent)
+    monkeypatch.setattr(bundled, "FOLDER", photos.parent)
     _, out, _ = run(*argv)
     last = out.splitlines()[-1]
     assert f" detect FILES-OR-FOLDER --weights {weights} --output" in last

@@ -9,9 +9,9 @@ from PIL import Image
 
 from mrcnn.cli import settings
 from mrcnn.cli.weights import find_weights, inference_setup
-from mrcnn.engine import shipped
-from mrcnn.engine.run_config import read_run_config, write_run_config
-from mrcnn.engine.weights import read_weights
+from mrcnn.engine.weights import bundled
+from mrcnn.engine.weights.model_weights import read_weights
+from mrcnn.engine.weights.run_config import read_run_config, write_run_config
 from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 
@@ -159,7 +159,7 @@ def test_slips_are_told_in_one_line(run, cells, tmp_path, argv, told):
 
 
 def test_classes_of_both_subsets_have_to_be_the_same(run, tmp_path):
-    from mrcnn.data.coco_export import to_coco
+    from mrcnn.data.formats.coco.coco_export import to_coco
 
     dataset = tiny.TinyDataset(4)
     for name, other in (("train", "box"), ("val", "cup")):
@@ -178,7 +178,7 @@ def test_a_model_that_ships_goes_on_in_pieces_of_images(
     home.mkdir()
     shutil.copy(weights, home / "moon.h5")
     shutil.copy(weights.with_name("config.json"), home / "moon.json")
-    monkeypatch.setattr(shipped, "FOLDER", home)
+    monkeypatch.setattr(bundled, "FOLDER", home)
     code, out, err = run(
         *("train", "--data", cells, "--weights", "moon", "--logs", tmp_path / "logs"),
         *("--epochs", 1, "--quiet", "--set", "IMAGE_MIN_DIM=64"),
@@ -187,5 +187,5 @@ def test_a_model_that_ships_goes_on_in_pieces_of_images(
     (folder,) = (tmp_path / "logs").iterdir()
     stored = read_run_config(folder / "mask_rcnn_cells_0001.h5")
     assert stored.config["IMAGE_RESIZE_MODE"] == "crop"
-    assert stored.config["BATCH_SIZE"] == shipped.TRAINING_BATCH
+    assert stored.config["BATCH_SIZE"] == bundled.TRAINING_BATCH
     assert inference_setup(folder / "x.h5").config.IMAGE_RESIZE_MODE == "pad64"

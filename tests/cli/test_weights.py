@@ -8,9 +8,9 @@ import pytest
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.weights import find_weights, inference_setup
 from mrcnn.config import Config
-from mrcnn.data.coco_names import COCO_NAMES
-from mrcnn.engine import shipped
-from mrcnn.engine.run_config import write_run_config
+from mrcnn.data.formats.coco.coco_names import COCO_NAMES
+from mrcnn.engine.weights import bundled
+from mrcnn.engine.weights.run_config import write_run_config
 
 
 def make_run(logs, folder, *names):
@@ -40,7 +40,7 @@ def test_a_folder_stands_for_its_newest_checkpoint(tmp_path):
 
 def test_files_that_come_with_the_package_are_words(tmp_path, monkeypatch):
     make_run(tmp_path, "pretrained", "moon.h5")
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "pretrained")
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "pretrained")
     assert find_weights("moon", Path("logs")) == tmp_path / "pretrained" / "moon.h5"
     with pytest.raises(CommandError, match="last, coco, moon"):
         find_weights("sun", Path("logs"))
@@ -78,7 +78,7 @@ def test_without_config_json_the_shapes_tell_and_it_is_said(weights, tmp_path, c
 
 
 def test_names_of_coco_are_known_for_its_weights(tmp_path, monkeypatch):
-    from mrcnn.engine import weight_files, weight_shapes
+    from mrcnn.engine.weights import weight_files, weight_shapes
 
     monkeypatch.setattr(weight_files, "read_weights", lambda path: {})
     monkeypatch.setattr(weight_shapes, "config_values", lambda t: {"NUM_CLASSES": 81})

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from mrcnn.config import Config
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import (
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.outlines.annotation import (
     Annotation,
     MaskFile,
     Polygons,
@@ -23,7 +24,6 @@ from mrcnn.data.annotations import (
     Rectangle,
     Rle,
 )
-from mrcnn.data.dataset import Dataset
 from mrcnn.geometry.interpolation import nearest_pixels
 
 HEIGHT, WIDTH = 96, 128  # not square

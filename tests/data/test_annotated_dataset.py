@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, Ellipse, Polygons, Rectangle, Rle
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle, Rle
 from mrcnn.geometry.masks import extract_bboxes
 
 HEIGHT, WIDTH = 20, 30  # not square

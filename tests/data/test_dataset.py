@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.image_files import EXIF_ORIENTATION
+from mrcnn.data.files.image_files import EXIF_ORIENTATION
 
 
 def two_source_dataset(cls=Dataset):

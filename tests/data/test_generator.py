@@ -345,7 +345,8 @@ def test_error_in_load_mask_names_the_image():
 
 def test_room_imports_without_tensorflow():
     code = (
-        "import sys, mrcnn.data.loaders, mrcnn.data.augmentation, mrcnn.data.via;"
+        "import sys, mrcnn.data.pooled_loader, mrcnn.data.augmentation.augment;"
+        "import mrcnn.data.formats.via.via_dataset;"
         "bad = {'tensorflow', 'keras', 'imgaug', 'cv2'} & set(sys.modules);"
         "sys.exit(str(bad) if bad else 0)"
     )

@@ -5,7 +5,7 @@ import pytest
 from imgaug import augmenters as iaa
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.loading import active_class_ids, load_image_gt, with_text
+from mrcnn.data.image_gt import active_class_ids, load_image_gt, with_text
 from mrcnn.geometry.image_meta import parse_image_meta
 from mrcnn.geometry.masks import extract_bboxes
 from tests.data.tiny import HEIGHT, WIDTH, BrokenMaskDataset, TinyConfig, TinyDataset

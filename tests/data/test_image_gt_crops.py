@@ -8,13 +8,13 @@ from imgaug import augmenters as iaa
 from PIL import Image
 
 from mrcnn.config import Config
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, Ellipse, Polygons, Rectangle
-from mrcnn.data.augmentation import augment
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.augmentation.augment import augment
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.formats import open_dataset
-from mrcnn.data.loading import has_own_masks, load_image_gt
+from mrcnn.data.formats.open_dataset import open_dataset
+from mrcnn.data.image_gt import has_own_masks, load_image_gt
 from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
 from mrcnn.geometry.image_meta import parse_image_meta
 from mrcnn.geometry.images import resize_image
 from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
@@ -155,7 +155,7 @@ def test_training_sample_makes_no_full_mask(monkeypatch):
     dataset = Photos()
     monkeypatch.setattr(AnnotatedDataset, "load_mask", refuse)
     for name in ("paste_crops", "crop_masks", "resize_mask"):
-        monkeypatch.setattr(f"mrcnn.data.loading.{name}", refuse)
+        monkeypatch.setattr(f"mrcnn.data.image_gt.{name}", refuse)
     # load_mask is that of the class still, so it is not taken for the user's own.
     result = load_image_gt(dataset, CONFIGS["reduced"], 0, use_mini_mask=True)
     assert result[4].shape == (56, 56, 4)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.loading import load_image_gt
-from mrcnn.data.memory import InMemoryDataset
+from mrcnn.data.image_gt import load_image_gt
+from mrcnn.data.in_memory import InMemoryDataset
 from mrcnn.geometry.image_meta import parse_image_meta
 from tests.data.tiny import BrokenMaskDataset, TinyConfig, TinyDataset
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from imgaug import augmenters as iaa
 
-from mrcnn.data import loaders
+from mrcnn.data import pooled_loader
 from mrcnn.data.generator import DataGenerator
-from mrcnn.data.loaders import PooledLoader
+from mrcnn.data.pooled_loader import PooledLoader
 from tests.data.tiny import (
     BrokenMaskDataset,
     DeadlyDataset,
@@ -312,7 +312,7 @@ def test_interpreter_ends_after_an_error(kind, dataset):
     result = run(
         f"""
         from mrcnn.data.generator import DataGenerator
-        from mrcnn.data.loaders import PooledLoader
+        from mrcnn.data.pooled_loader import PooledLoader
         from tests.data import tiny
 
         generator = DataGenerator(
@@ -333,7 +333,7 @@ def test_workers_end_when_the_program_is_killed():
         """
         import os, signal
         from mrcnn.data.generator import DataGenerator
-        from mrcnn.data.loaders import PooledLoader
+        from mrcnn.data.pooled_loader import PooledLoader
         from tests.data import tiny
 
         generator = DataGenerator(tiny.TinyDataset(), tiny.TinyConfig())
@@ -360,7 +360,7 @@ def test_workers_end_when_the_program_is_killed():
 
 
 def test_spawned_workers_give_the_same_batches(monkeypatch):
-    monkeypatch.setattr(loaders.sys, "platform", "darwin")
+    monkeypatch.setattr(pooled_loader.sys, "platform", "darwin")
     generator = make()
     with PooledLoader(generator, workers=1, use_multiprocessing=True) as loader:
         assert_same_batch(loader.get(0, 1), generator.make_batch(0, 1))
@@ -370,7 +370,7 @@ def test_data_set_that_cannot_be_spawned_is_refused(monkeypatch):
     class Local(TinyDataset):
         pass
 
-    monkeypatch.setattr(loaders.sys, "platform", "darwin")
+    monkeypatch.setattr(pooled_loader.sys, "platform", "darwin")
     with pytest.raises(TypeError, match="use_multiprocessing=True.*top of a module"):
         PooledLoader(make(Local()), **PROCESSES)
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mrcnn.data.loaders import PooledLoader
-from mrcnn.engine import training
-from mrcnn.engine.training_model import TrainingModel
+from mrcnn.data.pooled_loader import PooledLoader
+from mrcnn.engine.training import run_training
+from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 
@@ -62,7 +62,7 @@ def run(tmp_path_factory):
     data, val = tiny.TinyDataset(), tiny.TinyDataset(5, first=20)
     spy = tiny.Spy(trainer)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "PooledLoader", NotingLoader)
+        patch.setattr(run_training, "PooledLoader", NotingLoader)
         patch.setattr(TrainingModel, "train_step", noting_step)
         history = tiny.train(trainer, data, val, epochs=2, custom_callbacks=[spy])
     return SimpleNamespace(

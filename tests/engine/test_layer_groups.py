@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.layers import leaf_layers, set_trainable, weighted_layers
+from mrcnn.engine.layer_groups import leaf_layers, set_trainable, weighted_layers
 from tests.engine.tiny import (
     TinyConfig,
     changed,

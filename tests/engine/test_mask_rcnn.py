@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config_checks import LOSS_NAMES
-from mrcnn.engine.weights import save_weights
+from mrcnn.engine.weights.model_weights import save_weights
 from mrcnn.model import DataGenerator, MaskRCNN
 from tests.engine.tiny import (
     Spy,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn.engine.network import Network
-from mrcnn.engine.training_model import TrainingModel
+from mrcnn.engine.training.training_model import TrainingModel
 from tests.engine.tiny import (
     assert_same_weights,
     make_config,

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.weights import model_tensors
+from mrcnn.engine.weights.model_weights import model_tensors
 from tests.engine.tiny import TinyConfig, make_config
 
 

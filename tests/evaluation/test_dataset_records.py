@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, Rectangle
+from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.data.outlines.annotation import Annotation, Rectangle
 from mrcnn.evaluation import (
     compact,
     dataset_records,

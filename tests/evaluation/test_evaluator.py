@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mrcnn.data.coco import CocoDataset
+from mrcnn.data.formats.coco.coco_dataset import CocoDataset
 from mrcnn.evaluation import EvaluationResult, evaluate
 from mrcnn.evaluation.coco import METRICS, evaluate_detections
 from mrcnn.evaluation.evaluator import score_cut

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mrcnn import pretrained
-from mrcnn.engine.run_config import read_run_config
+from mrcnn.engine.weights.run_config import read_run_config
 from mrcnn.utils import compute_overlaps_masks
 from tests.conftest import ROOT
 
@@ -133,7 +133,7 @@ def test_examples_were_not_trained_on_and_the_readme_names_them():
 
 
 def test_examples_are_the_originals(shared, examples):
-    from mrcnn.data.mask_folders import MaskFolderDataset
+    from mrcnn.data.formats.mask_folders import MaskFolderDataset
 
     originals = MaskFolderDataset()
     folder = shared / "data" / "nucleus" / "stage1_train"

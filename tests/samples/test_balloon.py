@@ -131,7 +131,7 @@ def test_old_values_of_the_config(balloon):
 
 @pytest.mark.parametrize("preset", ["full", "small"])
 def test_augmentation_moves_image_and_masks(balloon, folder, preset):
-    from mrcnn.data.augmentation import augment
+    from mrcnn.data.augmentation.augment import augment
 
     dataset = balloon.make_dataset(folder, "train")
     image, objects = dataset.load_image(0), dataset.load_mask(0)
@@ -290,7 +290,7 @@ def test_words_are_resolved_by_the_model(
 
 
 def test_a_download_that_fails_is_said(balloon, straw, folder, capsys, monkeypatch):
-    from mrcnn.data.downloads import DownloadError
+    from mrcnn.data.files.downloads import DownloadError
     from mrcnn.model import MaskRCNN
 
     def load_weights(self, path, **options):

@@ -216,7 +216,7 @@ def test_train_goes_through_the_stages(coco, straw, folder, flags, stages):
 
 
 def test_half_of_the_pictures_are_mirrored(coco, straw, folder):
-    from mrcnn.data.augmentation import augment
+    from mrcnn.data.augmentation.augment import augment
 
     coco.main(["train", "--model", "none", "--dataset", str(folder), "--year", "2017"])
     (train, _), options = straw[0].trained[0]

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mrcnn.engine.run_config import read_run_config, restore_config
+from mrcnn.engine.weights.run_config import read_run_config, restore_config
 from mrcnn.viz.history import append_epoch
 from tests.samples.conftest import SAMPLES
 
@@ -55,7 +55,7 @@ def run(export, checkpoint, folder):
 def test_the_newest_checkpoint_becomes_what_load_weights_reads(
     export, tmp_path, kernel, capsys
 ):
-    from mrcnn.engine.weight_files import read_weights
+    from mrcnn.engine.weights.weight_files import read_weights
 
     write_checkpoint(tmp_path / "run", 1, kernel * 2)
     write_checkpoint(tmp_path / "run", 2, kernel)

@@ -117,7 +117,7 @@ def test_old_values_of_the_config(nucleus):
 
 
 def test_augmentation_keeps_masks_on_their_nuclei(nucleus, folder):
-    from mrcnn.data.augmentation import augment
+    from mrcnn.data.augmentation.augment import augment
 
     dataset = nucleus.make_dataset(folder, "val")
     masks, class_ids = dataset.load_mask(1)

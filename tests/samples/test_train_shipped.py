@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from mrcnn.data.augmentation import augment
-from mrcnn.engine.shipped import set_for_training
+from mrcnn.data.augmentation.augment import augment
+from mrcnn.engine.weights.bundled import set_for_training
 from mrcnn.geometry.resize_plan import plan_resize
 from tests.samples.conftest import SAMPLES
 from tests.samples.test_nucleus import write_picture

@@ -104,7 +104,7 @@ def test_train_goes_through_the_stages(voc, straw, folder, flags, stages):
 
 
 def test_augmentation_moves_image_and_masks(voc, folder):
-    from mrcnn.data.augmentation import augment
+    from mrcnn.data.augmentation.augment import augment
 
     dataset = voc.make_dataset(folder, "val")
     masks, class_ids = dataset.load_mask(0)

@@ -14,7 +14,7 @@ import skimage.draw
 import mrcnn.model as modellib
 from mrcnn import utils
 from mrcnn.config import Config
-from mrcnn.data.via import polygon_mask
+from mrcnn.data.formats.via.via_dataset import polygon_mask
 from tests.engine.tiny import StubConfig
 
 # 1. Subclasses of Config

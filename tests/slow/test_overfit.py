@@ -7,8 +7,8 @@ import pytest
 
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.memory import InMemoryDataset
-from mrcnn.data.via import polygon_mask, read_via
+from mrcnn.data.formats.via.via_dataset import polygon_mask, read_via
+from mrcnn.data.in_memory import InMemoryDataset
 from mrcnn.evaluation import coco
 
 NUM_PHOTOS = 4

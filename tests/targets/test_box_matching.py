@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.targets.matching import (
+from mrcnn.targets.box_matching import (
     CROWD_IOU,
     GROUP_SIZE,
     group_anchors,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mrcnn.evaluation.matches import compute_matches
 from mrcnn.geometry.masks import extract_bboxes
-from mrcnn.viz.crops import as_crop
-from mrcnn.viz.fates import find_fates
+from mrcnn.viz.mask_forms import as_crop
+from mrcnn.viz.outcomes import find_fates
 
 HEIGHT, WIDTH = 20, 30
 

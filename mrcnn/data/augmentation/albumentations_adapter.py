@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.data.imgaug_adapter import MASK_CUT, MASK_ON
+from mrcnn.data.augmentation.imgaug_adapter import MASK_CUT, MASK_ON
 from mrcnn.geometry.masks import extract_bboxes
 
 PACKAGE = "albumentations"

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data.albumentations_adapter import (
+from mrcnn.data.augmentation.albumentations_adapter import (
     augment_by_albumentations,
     is_albumentations,
 )
-from mrcnn.data.imgaug_adapter import augment_by_imgaug, is_imgaug
+from mrcnn.data.augmentation.imgaug_adapter import augment_by_imgaug, is_imgaug
 
 
 class Augmented(NamedTuple):
@@ -41,7 +41,7 @@ def augment(
 
     Three kinds of augmentation are taken:
         imgaug augmenters: flips, crops, affine and elastic ones ... reach the masks,
-            colors do not, see `mrcnn.data.imgaug_adapter.MASK_AUGMENTERS`.
+            colors do not, see `mrcnn.data.augmentation.imgaug_adapter.MASK_AUGMENTERS`.
         albumentations transforms (`pip install mrcnn[albumentations]`): one transform
             or a composition. Of `bbox_params` the limits are obeyed: an object whose
             box they refuse is dropped; format and label fields are of no matter.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrcnn.data.augmentation import augment
-from mrcnn.data.loading import load_image_gt
+from mrcnn.data.augmentation.augment import augment
+from mrcnn.data.image_gt import load_image_gt
 
 
 class CopyPaste:

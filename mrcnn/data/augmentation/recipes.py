@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrcnn.data.copy_paste import CopyPaste
+from mrcnn.data.augmentation.copy_paste import CopyPaste
 
 
 def few_photographs(dataset, config) -> CopyPaste:

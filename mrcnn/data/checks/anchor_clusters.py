@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data.anchor_fit import AnchorFit, fit_anchors
+from mrcnn.data.checks.anchor_fit import AnchorFit, fit_anchors
 
 MAX_ROUNDS = 30
 STARTS = 5

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.data.anchor_clusters import (
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.checks.anchor_clusters import (
     AnchorChoice,
     reaches_as_many,
     suggest_anchors,
 )
-from mrcnn.data.anchor_fit import AnchorFit, fit_anchors
-from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.checks.anchor_fit import AnchorFit, fit_anchors
+from mrcnn.data.checks.model_objects import model_objects
 from mrcnn.data.generator import feature_shapes
-from mrcnn.data.loading import has_own_masks, naming_image
-from mrcnn.data.model_objects import model_objects
+from mrcnn.data.image_gt import has_own_masks, naming_image
 from mrcnn.data.object_crops import crop_masks
 from mrcnn.geometry.anchors import anchor_sizes
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from mrcnn.data.checks.validation_report import Problem
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.image_files import EXIF_ORIENTATION, TURNED_ORIENTATIONS
-from mrcnn.data.validation_report import Problem
+from mrcnn.data.files.image_files import EXIF_ORIENTATION, TURNED_ORIENTATIONS
 from mrcnn.geometry.resize_plan import check_model_sides
 
 UPRIGHT = 1  # EXIF orientation of a picture that is stored as it is seen

@@ -7,14 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data.image_checks import Picture, describe, path_of, read_header, told_size
-from mrcnn.data.image_files import TURNED_ORIENTATIONS
-from mrcnn.data.loading import has_own_masks
-from mrcnn.data.object_checks import checked_crops, checked_objects
+from mrcnn.data.checks.image_problems import (
+    Picture,
+    describe,
+    path_of,
+    read_header,
+    told_size,
+)
+from mrcnn.data.checks.validation_report import Problem
+from mrcnn.data.files.image_files import TURNED_ORIENTATIONS
+from mrcnn.data.image_gt import has_own_masks
+from mrcnn.data.load_checks import checked_crops, checked_objects
 from mrcnn.data.object_crops import ObjectCrops, crop_masks
-from mrcnn.data.shape_extents import shape_extent
-from mrcnn.data.shapes import Crop, Shape
-from mrcnn.data.validation_report import Problem
+from mrcnn.data.outlines.shape_extents import shape_extent
+from mrcnn.data.outlines.shapes import Crop, Shape
 
 # px that an outline may lie outside: tools round, and click on the far border.
 BORDER_TOLERANCE = 1.0

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.data.anchor_fit import fit_anchors
+from mrcnn.data.checks.anchor_fit import fit_anchors
+from mrcnn.data.checks.image_problems import (
+    check_picture,
+    describe,
+    path_of,
+    pixel_digest,
+)
+from mrcnn.data.checks.model_objects import model_objects
+from mrcnn.data.checks.object_problems import FoundObject, load_objects
+from mrcnn.data.checks.validation_report import Problem, ValidationReport
 from mrcnn.data.generator import feature_shapes
-from mrcnn.data.image_checks import check_picture, describe, path_of, pixel_digest
-from mrcnn.data.model_objects import model_objects
 from mrcnn.data.object_crops import ObjectCrops
-from mrcnn.data.object_findings import FoundObject, load_objects
-from mrcnn.data.shapes import Crop
-from mrcnn.data.validation_report import Problem, ValidationReport
+from mrcnn.data.outlines.shapes import Crop
 from mrcnn.geometry.box_masks import minimize_crop
 from mrcnn.geometry.boxes import compute_overlaps
 

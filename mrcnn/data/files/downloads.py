@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from mrcnn.data.atomic import atomic_file
-from mrcnn.data.file_kinds import HDF5_SIGNATURE, is_web_page
+from mrcnn.data.files.atomic import atomic_file
+from mrcnn.data.files.file_kinds import HDF5_SIGNATURE, is_web_page
 
 COCO_MODEL_URL = (
     "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrcnn.data.folders import list_files, list_folders
-from mrcnn.data.layouts import FORMATS, Layout, describe_folder, find_layouts
+from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.formats.layouts import FORMATS, Layout, describe_folder, find_layouts
 
 MAX_NEIGHBORS = 50  # folders that are looked into for a hint
 

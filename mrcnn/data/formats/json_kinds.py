@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from mrcnn.data.labelme import is_labelme
+from mrcnn.data.formats.labelme import is_labelme
 
 HEAD_BYTES = 1 << 16
 # Larger files are judged by words in their head and tail: parsing takes seconds.

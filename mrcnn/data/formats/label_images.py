@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, LabelValue
-from mrcnn.data.class_names import register_classes
-from mrcnn.data.image_files import list_images
-from mrcnn.data.mask_files import label_values
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.image_files import list_images
+from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.outlines.annotation import Annotation, LabelValue
+from mrcnn.data.outlines.mask_files import label_values
 
 SOURCE = "label_images"
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")

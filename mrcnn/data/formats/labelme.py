@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import (
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.formats.class_names import choose_names, register_classes
+from mrcnn.data.outlines.annotation import (
     Annotation,
     Ellipse,
     Polygons,
@@ -21,10 +23,8 @@ from mrcnn.data.annotations import (
     Rectangle,
     Rle,
 )
-from mrcnn.data.class_names import choose_names, register_classes
-from mrcnn.data.compound import Compound
-from mrcnn.data.damaged import Damaged, warn_damaged
-from mrcnn.data.folders import list_files, list_folders
+from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.damaged import Damaged, warn_damaged
 
 SOURCE = "labelme"
 LINES = ("line", "linestrip")

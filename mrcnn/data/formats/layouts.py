@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.data.folders import list_files, list_folders
-from mrcnn.data.json_kinds import json_kind
-from mrcnn.data.label_images import IMAGE_FOLDERS, pair_label_images
-from mrcnn.data.mask_folders import find_mask_folders, read_split
-from mrcnn.data.voc import find_voc_folders, voc_subsets
+from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.label_images import IMAGE_FOLDERS, pair_label_images
+from mrcnn.data.formats.mask_folders import find_mask_folders, read_split
+from mrcnn.data.formats.voc.voc_dataset import find_voc_folders, voc_subsets
 
 # Format: what people call it, and what it is told by.
 FORMATS = {

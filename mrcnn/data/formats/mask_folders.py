@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, MaskFile
-from mrcnn.data.class_names import register_classes
-from mrcnn.data.folders import list_folders
-from mrcnn.data.image_files import list_images
-from mrcnn.data.label_images import LABEL_ENDINGS
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.image_files import list_images
+from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.label_images import LABEL_ENDINGS
+from mrcnn.data.outlines.annotation import Annotation, MaskFile
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"

@@ -7,17 +7,17 @@ import logging
 import warnings
 from pathlib import Path
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.coco_json import join_categories
-from mrcnn.data.coco_pictures import find_image_dir
-from mrcnn.data.format_hints import (
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.formats.coco.coco_images import find_image_dir
+from mrcnn.data.formats.coco.coco_json import join_categories
+from mrcnn.data.formats.format_hints import (
     expectations,
     nearest,
     nothing_fits,
     refuse_several_data_sets,
 )
-from mrcnn.data.json_kinds import json_kind
-from mrcnn.data.layouts import (
+from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.layouts import (
     FORMATS,
     Layout,
     describe_folder,
@@ -25,7 +25,7 @@ from mrcnn.data.layouts import (
     match_subset,
     synonyms,
 )
-from mrcnn.data.via_classes import via_class_names
+from mrcnn.data.formats.via.via_classes import via_class_names
 
 logger = logging.getLogger("mrcnn")
 

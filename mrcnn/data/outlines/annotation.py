@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mrcnn.data.mask_files import LabelValue, MaskFile
-from mrcnn.data.shapes import (
+from mrcnn.data.outlines.mask_files import LabelValue, MaskFile
+from mrcnn.data.outlines.shapes import (
     Crop,
     Ellipse,
     Polygons,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrcnn.data.shapes import Crop, Shape, no_crop, tight_crop
+from mrcnn.data.outlines.shapes import Crop, Shape, no_crop, tight_crop
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrcnn.data.shapes import Shape
+from mrcnn.data.outlines.shapes import Shape
 
 
 @dataclass(frozen=True)

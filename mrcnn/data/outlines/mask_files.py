@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mrcnn.data.shapes import Crop, Shape, no_crop, tight_crop
+from mrcnn.data.outlines.shapes import Crop, Shape, no_crop, tight_crop
 
 # Modes whose last channel is alpha, which says nothing about the object.
 ALPHA_MODES = ("LA", "La", "RGBA", "RGBa")

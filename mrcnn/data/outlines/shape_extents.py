@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from mrcnn.data.compound import Compound
-from mrcnn.data.shapes import Ellipse, Polygons, Polyline, Rectangle, Shape
+from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.shapes import Ellipse, Polygons, Polyline, Rectangle, Shape
 
 
 def shape_extent(shape: Shape) -> tuple[float, float, float, float] | None:

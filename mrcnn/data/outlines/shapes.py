@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data.run_lengths import draw_runs, read_counts, runs_box
+from mrcnn.data.outlines.run_lengths import draw_runs, read_counts, runs_box
 
 # px; pycocotools walks along the outline, and its integers end at 4e8.
 MAX_COORDINATE = 1e6

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from skimage.color import rgb2gray
 
-from mrcnn.data.image_files import read_image
+from mrcnn.data import read_image
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image, subtract_mean
 from mrcnn.geometry.resize_plan import check_model_sides

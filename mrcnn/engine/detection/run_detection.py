@@ -10,7 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.engine.molding import MoldedImage, as_image, check_values, mold_image
+from mrcnn.engine.detection.molding import (
+    MoldedImage,
+    as_image,
+    check_values,
+    mold_image,
+)
 from mrcnn.evaluation.coco import masks_to_rles
 from mrcnn.geometry.coordinates import norm_to_orig
 from mrcnn.geometry.masks import paste_crop, unmold_mask

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config_checks import most_detections
-from mrcnn.engine.tile_merging import merge_tiles
+from mrcnn.engine.detection.tile_merging import merge_tiles
 
 # Overlap of tiles, part of their side, unless it is given.
 DEFAULT_OVERLAP = 1 / 4

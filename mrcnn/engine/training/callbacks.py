@@ -8,13 +8,13 @@ import time
 import keras
 import tensorflow as tf
 
-from mrcnn.engine.checkpoints import (
+from mrcnn.engine.weights.checkpoints import (
     RunState,
     checkpoint_path,
     prune_checkpoints,
     save_state,
 )
-from mrcnn.engine.weights import save_weights
+from mrcnn.engine.weights.model_weights import save_weights
 
 
 class BatchSource:

@@ -12,9 +12,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mrcnn.data.atomic import atomic_file
+from mrcnn.data import atomic_file
 from mrcnn.engine.inspection import log
-from mrcnn.engine.weights import model_tensors, save_weights
+from mrcnn.engine.weights.model_weights import model_tensors, save_weights
 from mrcnn.evaluation.coco import MAX_DETECTIONS, METRICS, format_metrics
 from mrcnn.evaluation.evaluator import check_max_detections, evaluate
 from mrcnn.evaluation.records import KINDS

@@ -15,23 +15,22 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config_checks import LOSS_NAMES
-from mrcnn.data.generator import DataGenerator
-from mrcnn.data.loaders import PooledLoader
-from mrcnn.engine import checkpoints, optimizer_state
-from mrcnn.engine.callbacks import (
+from mrcnn.data import DataGenerator, PooledLoader
+from mrcnn.engine.graph import apply_loss_terms
+from mrcnn.engine.inspection import log
+from mrcnn.engine.layer_groups import leaf_layers, set_trainable
+from mrcnn.engine.training.callbacks import (
     BatchSource,
     CheckpointWriter,
     EpochTracker,
     StateWriter,
 )
-from mrcnn.engine.evaluation_callback import EvaluationCallback
-from mrcnn.engine.graph import apply_loss_terms
-from mrcnn.engine.history import HistoryWriter
-from mrcnn.engine.inspection import log
-from mrcnn.engine.layers import leaf_layers, set_trainable
-from mrcnn.engine.run_config import write_run_config
-from mrcnn.engine.schedules import make_schedule
-from mrcnn.engine.weights import load_weights, model_tensors
+from mrcnn.engine.training.evaluation_callback import EvaluationCallback
+from mrcnn.engine.training.history_writer import HistoryWriter
+from mrcnn.engine.training.schedules import make_schedule
+from mrcnn.engine.weights import checkpoints, optimizer_state
+from mrcnn.engine.weights.model_weights import load_weights, model_tensors
+from mrcnn.engine.weights.run_config import write_run_config
 from mrcnn.nn.norms import BatchNorm
 
 logger = logging.getLogger("mrcnn")

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import mrcnn
-from mrcnn.engine.run_config import RunConfig, read_run_config
+from mrcnn.engine.weights.run_config import RunConfig, read_run_config
 
 FOLDER = Path(mrcnn.__file__).parent / "pretrained"
 """Home of the files."""

@@ -18,9 +18,9 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.data.atomic import atomic_file
-from mrcnn.engine import optimizer_state
-from mrcnn.engine.layers import is_seed
+from mrcnn.data import atomic_file
+from mrcnn.engine.layer_groups import is_seed
+from mrcnn.engine.weights import optimizer_state
 
 _STAMP = r"(\d{8}T\d{4})"
 _STATE = re.compile(r"training_state_(\d{4,})\.h5")

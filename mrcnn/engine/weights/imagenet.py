@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.downloads import cache_dir, download, find_fault
+from mrcnn.data import cache_dir, download, find_fault
 from mrcnn.nn.backbones import STAGE_BLOCKS
 
 # What keras.applications.resnet.preprocess_input subtracts, in our order.

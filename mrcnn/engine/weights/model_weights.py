@@ -16,9 +16,9 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.data.atomic import atomic_file
-from mrcnn.engine.layers import HEADS, leaf_layers, parameters
-from mrcnn.engine.weight_files import read_weights
+from mrcnn.data import atomic_file
+from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters
+from mrcnn.engine.weights.weight_files import read_weights
 
 __all__ = [
     "WeightsReport",

@@ -9,7 +9,7 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.engine.weight_files import DAMAGED
+from mrcnn.engine.weights.weight_files import DAMAGED
 
 _GROUP = "optimizer/vars"
 

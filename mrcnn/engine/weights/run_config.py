@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import mrcnn
 from mrcnn.config import Config
-from mrcnn.data.atomic import atomic_file
+from mrcnn.data import atomic_file
 
 CONFIG_FILE = "config.json"
 """Its name in the folder of a run."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.downloads import COCO_MODEL_URL
-from mrcnn.engine import imagenet
-from mrcnn.engine.shipped import is_shipped, shipped_run
+from mrcnn.data import COCO_MODEL_URL
+from mrcnn.engine.weights import imagenet
+from mrcnn.engine.weights.bundled import is_shipped, shipped_run
 
 logger = logging.getLogger("mrcnn")
 

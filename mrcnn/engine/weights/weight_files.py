@@ -17,8 +17,8 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.data.file_kinds import HDF5_SIGNATURE, is_web_page
-from mrcnn.engine.weight_layouts import (
+from mrcnn.data import HDF5_SIGNATURE, is_web_page
+from mrcnn.engine.weights.weight_layouts import (
     Known,
     UnreadableError,
     keras_3_entries,

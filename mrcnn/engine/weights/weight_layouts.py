@@ -20,7 +20,7 @@ from typing import NamedTuple
 import h5py
 import keras
 
-from mrcnn.engine.layers import leaf_layers, parameters
+from mrcnn.engine.layer_groups import leaf_layers, parameters
 
 # Keras 1 joined layer and variable by "_"; its "std" is a variance.
 _KERAS_1_NAME = re.compile(r"(.+)_(W|b|gamma|beta|running_mean|running_std)")

@@ -17,14 +17,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mrcnn.data.downloads import COCO_MODEL_URL, download
-from mrcnn.engine import imagenet
+from mrcnn.data import COCO_MODEL_URL, download
 from mrcnn.engine.inspection import log
-from mrcnn.engine.layers import HEADS, leaf_layers, parameters, weighted_layers
-from mrcnn.engine.shipped import is_shipped, shipped_file, shipped_words
-from mrcnn.engine.trained_with import differences
-from mrcnn.engine.weight_files import read_weights
-from mrcnn.engine.weights import WeightsReport, assign_tensors, model_tensors
+from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters, weighted_layers
+from mrcnn.engine.weights import imagenet
+from mrcnn.engine.weights.bundled import is_shipped, shipped_file, shipped_words
+from mrcnn.engine.weights.model_weights import (
+    WeightsReport,
+    assign_tensors,
+    model_tensors,
+)
+from mrcnn.engine.weights.trained_with import differences
+from mrcnn.engine.weights.weight_files import read_weights
 
 logger = logging.getLogger("mrcnn")
 

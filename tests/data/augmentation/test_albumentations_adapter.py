@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn.data.augmentation import augment
+from mrcnn.data.augmentation.augment import augment
 from mrcnn.data.generator import DataGenerator
 from tests.data.painted import HEIGHT, WIDTH, painted_scene
 from tests.data.tiny import TinyConfig, TinyDataset, assert_same_batch

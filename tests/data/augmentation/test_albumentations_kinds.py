@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.data.augmentation import augment
+from mrcnn.data.augmentation.augment import augment
 from tests.data.painted import (
     HEIGHT,
     WIDTH,

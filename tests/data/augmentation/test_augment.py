@@ -4,7 +4,7 @@ import imgaug.augmenters as iaa
 import numpy as np
 import pytest
 
-from mrcnn.data.augmentation import augment
+from mrcnn.data.augmentation.augment import augment
 
 HEIGHT, WIDTH = 60, 80
 

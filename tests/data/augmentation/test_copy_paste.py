@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imgaug import augmenters as iaa
 
-from mrcnn.data.augmentation import augment
-from mrcnn.data.copy_paste import CopyPaste
+from mrcnn.data.augmentation.augment import augment
+from mrcnn.data.augmentation.copy_paste import CopyPaste
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.generator import DataGenerator
-from mrcnn.data.loading import load_image_gt
-from mrcnn.data.memory import InMemoryDataset
+from mrcnn.data.image_gt import load_image_gt
+from mrcnn.data.in_memory import InMemoryDataset
 from tests.data.tiny import (
     HEIGHT,
     WIDTH,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.data.augmentation import augment
-from mrcnn.data.imgaug_adapter import (
+from mrcnn.data.augmentation.augment import augment
+from mrcnn.data.augmentation.imgaug_adapter import (
     MASK_AUGMENTERS,
     MASK_CONTAINERS,
     augment_by_imgaug,

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrcnn.data import recipes
-from mrcnn.data.augmentation import augment
+from mrcnn.data.augmentation import recipes
+from mrcnn.data.augmentation.augment import augment
 from mrcnn.data.generator import DataGenerator
-from mrcnn.data.loading import load_image_gt
+from mrcnn.data.image_gt import load_image_gt
 from tests.data.tiny import TinyConfig, TinyDataset, assert_same_batch
 
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrcnn.data.anchor_clusters import (
+from mrcnn.data.checks.anchor_clusters import (
     AnchorChoice,
     cluster_sizes,
     concentric_iou,
     suggest_anchors,
 )
-from mrcnn.data.anchor_fit import fit_anchors
+from mrcnn.data.checks.anchor_fit import fit_anchors
 
 STRIDES = [4, 8, 16]
 SHAPES = np.array([(64, 64), (32, 32), (16, 16)])  # of 256 x 256 px

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrcnn.data.anchor_fit import fit_anchors
+from mrcnn.data.checks.anchor_fit import fit_anchors
 from mrcnn.geometry.anchors import anchor_sizes, generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import mrcnn.data
-from mrcnn.data import anchor_recall
-from mrcnn.data.anchor_clusters import AnchorChoice
-from mrcnn.data.anchor_recall import anchor_report
-from mrcnn.data.annotations import Polygons, Rectangle
+from mrcnn.data.checks import anchor_report as module
+from mrcnn.data.checks.anchor_clusters import AnchorChoice
+from mrcnn.data.checks.anchor_report import anchor_report
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.formats import open_dataset
+from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.data.generator import feature_shapes
-from mrcnn.data.loading import load_image_gt
+from mrcnn.data.image_gt import load_image_gt
+from mrcnn.data.outlines.annotation import Polygons, Rectangle
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
 from tests.data.planted import MaskDataset, PlantConfig, PlantDataset
@@ -111,9 +111,7 @@ def test_table_shows_both_sets_as_config_lines(tmp_path):
 
 
 def test_table_of_anchors_that_nothing_betters_shows_them_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        anchor_recall, "suggest_anchors", lambda boxes, grids, now, *_: now
-    )
+    monkeypatch.setattr(module, "suggest_anchors", lambda boxes, grids, now, *_: now)
     text = str(anchor_report(PlantDataset(tmp_path), PlantConfig()))
     assert "suggested" not in text and text.count("RPN_ANCHOR_SCALES") == 1
     assert text.splitlines()[-1].startswith("Keep these:")
@@ -124,7 +122,7 @@ def test_a_suggestion_that_reaches_fewer_objects_than_now_is_not_made(
 ):
     # As a choice on a sample of many boxes might.
     worse = AnchorChoice((200, 300, 400, 500, 600), [0.5, 1, 2])
-    monkeypatch.setattr(anchor_recall, "suggest_anchors", lambda *_: worse)
+    monkeypatch.setattr(module, "suggest_anchors", lambda *_: worse)
     report = anchor_report(PlantDataset(tmp_path), PlantConfig())
     assert report.suggested == report.now
     assert rows_of(report, suggested=True)["all"] == rows_of(report)["all"]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrcnn.data.loading import load_image_gt
-from mrcnn.data.model_objects import model_objects
+from mrcnn.data.checks.model_objects import model_objects
+from mrcnn.data.image_gt import load_image_gt
 from tests.data.planted import PlantConfig, PlantDataset
 
 

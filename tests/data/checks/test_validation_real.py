@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mrcnn.config import Config
-from mrcnn.data.formats import open_dataset
+from mrcnn.data.formats.open_dataset import open_dataset
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")

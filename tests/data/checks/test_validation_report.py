@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mrcnn.data.validation_report import (
+from mrcnn.data.checks.validation_report import (
     ERROR_KINDS,
     WARNING_KINDS,
     Problem,

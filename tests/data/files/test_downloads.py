@@ -9,8 +9,8 @@ import types
 
 import pytest
 
-from mrcnn.data import downloads
-from mrcnn.data.downloads import (
+from mrcnn.data.files import downloads
+from mrcnn.data.files.downloads import (
     COCO_MODEL_URL,
     DownloadError,
     KnownFile,

@@ -10,7 +10,7 @@ import skimage.io
 import tifffile
 from PIL import Image
 
-from mrcnn.data.image_files import EXIF_ORIENTATION, read_image
+from mrcnn.data.files.image_files import EXIF_ORIENTATION, read_image
 
 # 2 x 3 px, so that a turned picture is seen by its shape.
 GREY = np.array([[0, 50, 100], [150, 200, 255]], dtype=np.uint8)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mrcnn.data.class_names import choose_names, register_classes
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats.class_names import choose_names, register_classes
 
 
 def test_second_load_keeps_ids_and_adds_new_names_behind():

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mrcnn.data.coco import CocoDataset
+from mrcnn.data.formats.coco.coco_dataset import CocoDataset
 from mrcnn.geometry.masks import extract_bboxes
 
 # pycocotools hands NumPy 2 an old kind of array.
@@ -201,7 +201,9 @@ def test_download_fetches_only_what_is_missing(tmp_path, monkeypatch):
     packed.parent.mkdir(parents=True)
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("annotations/instances_val2017.json", json.dumps(CONTENT))
-    monkeypatch.setattr("mrcnn.data.coco.DOWNLOADS", server.as_uri())
+    monkeypatch.setattr(
+        "mrcnn.data.formats.coco.coco_dataset.DOWNLOADS", server.as_uri()
+    )
     (folder / "val2017").mkdir(parents=True)  # the images are there
     dataset = CocoDataset()
     for _ in range(2):
@@ -215,7 +217,9 @@ def test_download_that_is_no_zip_file_leaves_nothing(tmp_path, monkeypatch):
     packed = tmp_path / "server" / "zips" / "val2017.zip"
     packed.parent.mkdir(parents=True)
     packed.write_bytes(b"PK, cut short")
-    monkeypatch.setattr("mrcnn.data.coco.DOWNLOADS", packed.parents[1].as_uri())
+    monkeypatch.setattr(
+        "mrcnn.data.formats.coco.coco_dataset.DOWNLOADS", packed.parents[1].as_uri()
+    )
     with pytest.raises(OSError, match=r"val2017\.zip sends is no zip file"):
         CocoDataset().auto_download(tmp_path / "coco", "val", 2017)
     assert list((tmp_path / "coco").iterdir()) == []

@@ -10,13 +10,13 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from mrcnn.data import open_dataset
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, Ellipse, Polygons, Rectangle
-from mrcnn.data.coco import CocoDataset, as_pycocotools
-from mrcnn.data.coco_export import detections_to_coco, to_coco
+from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.memory import InMemoryDataset
+from mrcnn.data.formats.coco.coco_dataset import CocoDataset, as_pycocotools
+from mrcnn.data.formats.coco.coco_export import detections_to_coco, to_coco
+from mrcnn.data.in_memory import InMemoryDataset
 from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from mrcnn.data import json_kinds
-from mrcnn.data.json_kinds import coco_file_names, json_kind
+from mrcnn.data.formats import json_kinds
+from mrcnn.data.formats.json_kinds import coco_file_names, json_kind
 
 VIA_ENTRY = {"filename": "a.jpg", "regions": {}}
 COCO = {"images": [], "annotations": [{"bbox": [0, 0, 1, 1]}], "categories": []}

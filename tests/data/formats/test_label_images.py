@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.label_images import LabelImageDataset, pair_label_images
+from mrcnn.data.formats.label_images import LabelImageDataset, pair_label_images
 
 LABELS = np.zeros([8, 10], np.uint8)
 LABELS[1:3, 1:4] = 1

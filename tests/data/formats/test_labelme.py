@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.labelme import LabelMeDataset, is_labelme
+from mrcnn.data.formats.labelme import LabelMeDataset, is_labelme
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 

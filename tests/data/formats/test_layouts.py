@@ -5,7 +5,12 @@ import json
 import pytest
 from PIL import Image
 
-from mrcnn.data.layouts import FORMATS, describe_folder, find_layouts, match_subset
+from mrcnn.data.formats.layouts import (
+    FORMATS,
+    describe_folder,
+    find_layouts,
+    match_subset,
+)
 
 
 @pytest.mark.parametrize(

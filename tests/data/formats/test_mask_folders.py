@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.mask_folders import MaskFolderDataset, find_mask_folders, read_split
+from mrcnn.data.formats.mask_folders import (
+    MaskFolderDataset,
+    find_mask_folders,
+    read_split,
+)
 
 SPLIT = {"all": ["a", "b", "c"], "my_validation_ids": ["b"], "elsewhere": ["z"]}
 

@@ -352,7 +352,8 @@ def test_public_names_are_there_and_load_when_asked():
     with pytest.raises(AttributeError, match="no attribute 'CoccoDataset'"):
         mrcnn.data.CoccoDataset  # noqa: B018
     code = (
-        "import sys; import mrcnn.data; lazy = 'mrcnn.data.coco' not in sys.modules;"
+        "import sys; import mrcnn.data; "
+        "lazy = 'mrcnn.data.formats.coco.coco_dataset' not in sys.modules;"
         "mrcnn.data.open_dataset; print(lazy, 'tensorflow' in sys.modules)"
     )
     result = subprocess.run(

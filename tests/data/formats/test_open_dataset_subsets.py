@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import mrcnn.data.coco_json
+import mrcnn.data.formats.coco.coco_json
 from mrcnn.data import open_dataset
-from mrcnn.data.coco_json import join_categories
-from mrcnn.data.coco_pictures import find_image_dir
+from mrcnn.data.formats.coco.coco_images import find_image_dir
+from mrcnn.data.formats.coco.coco_json import join_categories
 from tests.data.written import coco, labelme, via, write_json, write_picture
 
 # pycocotools hands NumPy 2 an old kind of array.
@@ -100,7 +100,7 @@ def test_categories_of_a_large_file_are_read_without_the_rest(tmp_path, monkeypa
     text = json.dumps(content)
     file.write_text(text.replace("}]}", "}], rest"))  # parsing it would fail
     assert "rest" in file.read_text()
-    monkeypatch.setattr(mrcnn.data.coco_json, "MAX_PARSED_BYTES", 10)
+    monkeypatch.setattr(mrcnn.data.formats.coco.coco_json, "MAX_PARSED_BYTES", 10)
     assert join_categories([file], "test") == {4: "d"}
 
 

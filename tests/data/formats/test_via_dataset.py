@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.via import ViaDataset, find_via_file, polygon_mask, read_via, via_shape
-from mrcnn.data.via_files import VIA3_SHAPES
+from mrcnn.data.formats.via.via_dataset import (
+    ViaDataset,
+    find_via_file,
+    polygon_mask,
+    read_via,
+    via_shape,
+)
+from mrcnn.data.formats.via.via_files import VIA3_SHAPES
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")

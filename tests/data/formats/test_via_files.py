@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mrcnn.data.via import polygon_mask, read_via
+from mrcnn.data.formats.via.via_dataset import polygon_mask, read_via
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.voc import VOC_CLASSES, VocDataset, find_voc_folders, voc_subsets
+from mrcnn.data.formats.voc.voc_dataset import (
+    VOC_CLASSES,
+    VocDataset,
+    find_voc_folders,
+    voc_subsets,
+)
 
 OBJECT = """
 <object><name>{name}</name><difficult>{difficult}</difficult>

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mrcnn.data.voc_xml import read_voc_xml
+from mrcnn.data.formats.voc.voc_xml import read_voc_xml
 
 BOMB = """<?xml version="1.0"?>
 <!DOCTYPE annotation [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data import mask_files
-from mrcnn.data.annotations import LabelValue, MaskFile
+from mrcnn.data.outlines import mask_files
+from mrcnn.data.outlines.annotation import LabelValue, MaskFile
 
 EXPECTED = np.zeros([6, 9], bool)
 EXPECTED[2:4, 3:8] = True

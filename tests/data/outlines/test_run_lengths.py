@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
-from mrcnn.data.run_lengths import draw_runs, read_counts, runs_box
+from mrcnn.data.outlines.run_lengths import draw_runs, read_counts, runs_box
 from mrcnn.geometry.masks import extract_bboxes
 
 # pycocotools hands NumPy 2 an old kind of array.

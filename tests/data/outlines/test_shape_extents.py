@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mrcnn.data.annotations import (
+from mrcnn.data.outlines.annotation import (
     Ellipse,
     MaskFile,
     Polygons,
@@ -13,8 +13,8 @@ from mrcnn.data.annotations import (
     Rectangle,
     Rle,
 )
-from mrcnn.data.compound import Compound
-from mrcnn.data.shape_extents import shape_extent
+from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.shape_extents import shape_extent
 
 SHAPES = [
     (Rectangle(-5, 3, 8, 90), (-5, 3, 8, 90)),

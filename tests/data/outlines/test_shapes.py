@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from mrcnn.data.annotations import Ellipse, Polygons, Polyline, Rectangle, Rle
+from mrcnn.data.outlines.annotation import Ellipse, Polygons, Polyline, Rectangle, Rle
 from mrcnn.geometry.masks import extract_bboxes
 
 # pycocotools hands NumPy 2 an old kind of array.

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mrcnn.engine.inference import unmold_detections
-from mrcnn.engine.molding import as_image, check_values
+from mrcnn.engine.detection.molding import as_image, check_values
+from mrcnn.engine.detection.run_detection import unmold_detections
 from tests.engine.tiny import make_config
 
 SIZES = [(48, 64), (100, 40), (64, 64), (30, 200), (7, 5)]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from skimage.measure import regionprops
 
-from mrcnn.engine.tile_merging import merge_tiles
-from mrcnn.engine.tiling import detect_tiled, tile_boxes
-from mrcnn.viz.crops import Crop, crop_overlaps
+from mrcnn.engine.detection.tile_merging import merge_tiles
+from mrcnn.engine.detection.tiling import detect_tiled, tile_boxes
+from mrcnn.viz.mask_forms import Crop, crop_overlaps
 
 
 class Discs:

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from mrcnn.engine import callbacks
+from mrcnn.engine.training import callbacks
 from mrcnn.model import TimeBudget
 
 

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.evaluation_callback import copy_weights
-from mrcnn.engine.weights import read_weights
+from mrcnn.engine.training.evaluation_callback import copy_weights
+from mrcnn.engine.weights.model_weights import read_weights
 from mrcnn.evaluation import evaluate, score_cut
 from mrcnn.model import EvaluationCallback
 from tests.engine import tiny
@@ -98,7 +98,7 @@ class Toy:
         self.model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
         self.model.compile("sgd", "mse", jit_compile=False)
         self.data = np.ones((4, 1)), np.ones((4, 1))
-        module = "mrcnn.engine.evaluation_callback"
+        module = "mrcnn.engine.training.evaluation_callback"
         monkeypatch.setattr(f"{module}.evaluate", self.evaluate)
         monkeypatch.setattr(f"{module}.copy_weights", self.copy_weights)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn import visualize
-from mrcnn.engine.history import HistoryWriter
+from mrcnn.engine.training.history_writer import HistoryWriter
 from mrcnn.viz.history import read_history
 from tests.engine.tiny import make_trainer, train
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.training_model import LOSS_NAMES, decayed_weights
+from mrcnn.engine.training.training_model import LOSS_NAMES, decayed_weights
 from mrcnn.model import MaskRCNN
 from tests.engine.tiny import (
     EmptyDataset,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mrcnn.config import PaperConfig
-from mrcnn.engine.schedules import WarmupSchedule, make_schedule
-from mrcnn.engine.training import make_optimizer, shaped_rate
+from mrcnn.engine.training.run_training import make_optimizer, shaped_rate
+from mrcnn.engine.training.schedules import WarmupSchedule, make_schedule
 from tests.engine.tiny import TinyConfig, make_config
 
 

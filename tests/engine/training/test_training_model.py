@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.layers import set_trainable
-from mrcnn.engine.training_model import LOSS_NAMES, decayed_weights
+from mrcnn.engine.layer_groups import set_trainable
+from mrcnn.engine.training.training_model import LOSS_NAMES, decayed_weights
 from mrcnn.model import data_generator
 from tests.engine.tiny import (
     StubConfig,

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from mrcnn.engine import shipped
-from mrcnn.engine.run_config import restore_config, write_run_config
-from mrcnn.engine.weights import save_weights
+from mrcnn.engine.weights import bundled
+from mrcnn.engine.weights.model_weights import save_weights
+from mrcnn.engine.weights.run_config import restore_config, write_run_config
 from mrcnn.model import MaskRCNN
 from tests.engine.tiny import (
     StubConfig,
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     """The home of what ships, empty."""
     home = tmp_path / "pretrained"
     home.mkdir()
-    monkeypatch.setattr(shipped, "FOLDER", home)
+    monkeypatch.setattr(bundled, "FOLDER", home)
     return home
 
 
@@ -59,19 +59,19 @@ def no_warnings():
 def test_files_are_known_by_their_names(folder, tmp_path):
     for name in ("sun.h5", "moon.h5", "sun.json", "notes.md"):
         (folder / name).touch()
-    assert shipped.shipped_words() == ["moon", "sun"]
-    assert shipped.shipped_file("sun") == folder / "sun.h5"
-    assert shipped.is_shipped(folder / "sun.h5")
-    assert shipped.is_shipped(folder / ".." / "pretrained" / "sun.h5")
-    assert not shipped.is_shipped(tmp_path / "sun.h5")
+    assert bundled.shipped_words() == ["moon", "sun"]
+    assert bundled.shipped_file("sun") == folder / "sun.h5"
+    assert bundled.is_shipped(folder / "sun.h5")
+    assert bundled.is_shipped(folder / ".." / "pretrained" / "sun.h5")
+    assert not bundled.is_shipped(tmp_path / "sun.h5")
     with pytest.raises(ValueError, match=r"name='mars'.* there is moon, sun\."):
-        shipped.shipped_file("mars")
+        bundled.shipped_file("mars")
 
 
 def test_weights_without_their_json_are_an_installation_gone_wrong(folder):
     (folder / "sun.h5").touch()
     with pytest.raises(FileNotFoundError, match=r"sun\.json is missing; install"):
-        shipped.shipped_run("sun")
+        bundled.shipped_run("sun")
 
 
 def test_the_word_loads_whatever_lies_in_the_present_folder(
@@ -175,14 +175,14 @@ def test_what_does_no_harm_is_not_warned_of(stub, moon, values):
 def test_config_for_training_cuts_pieces_and_sees_all_images():
     config = make_config(StubConfig, IMAGE_RESIZE_MODE="pad64", VALIDATION_STEPS=3)
     config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM = 0, 192
-    shipped.set_for_training(config)
+    bundled.set_for_training(config)
     assert config.IMAGE_MIN_DIM == 192 and config.IMAGE_SHAPE.tolist() == [192, 192, 3]
     assert config.IMAGE_RESIZE_MODE == "crop" and config.BATCH_SIZE == 4
     assert config.STEPS_PER_EPOCH is None and config.VALIDATION_STEPS is None
 
 
 def test_run_restores_the_config(moon):
-    run = shipped.shipped_run("moon")
+    run = bundled.shipped_run("moon")
     assert run.class_names == ["BG", "box", "bar"]
     with pytest.raises(ValueError, match="BACKBONE was the function"):
         restore_config(run)

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine import checkpoints, optimizer_state
-from mrcnn.engine.checkpoints import RunState
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.layers import set_trainable
+from mrcnn.engine.layer_groups import set_trainable
+from mrcnn.engine.weights import checkpoints, optimizer_state
+from mrcnn.engine.weights.checkpoints import RunState
 from tests.engine.tiny import StubConfig
 
 NOON = datetime.datetime(2031, 4, 5, 12, 0)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mrcnn.config import Config
-from mrcnn.data.downloads import DownloadError
-from mrcnn.engine import imagenet
-from mrcnn.engine.imagenet import (
+from mrcnn.data.files.downloads import DownloadError
+from mrcnn.engine.weights import imagenet
+from mrcnn.engine.weights.imagenet import (
     adapt_first_convolution,
     bgr_to_rgb,
     check_architecture,
@@ -22,7 +22,7 @@ from mrcnn.engine.imagenet import (
     is_applications_file,
     layer_table,
 )
-from mrcnn.engine.weights import assign_tensors, model_tensors
+from mrcnn.engine.weights.model_weights import assign_tensors, model_tensors
 from mrcnn.nn.backbones import resnet
 
 APPLICATIONS = {

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.data.atomic import atomic_file
+from mrcnn.data.files.atomic import atomic_file
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.weights import (
+from mrcnn.engine.weights.model_weights import (
     assign_tensors,
     load_weights,
     model_tensors,

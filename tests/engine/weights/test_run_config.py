@@ -5,7 +5,11 @@ import json
 import pytest
 
 from mrcnn.config import PaperConfig
-from mrcnn.engine.run_config import read_run_config, restore_config, write_run_config
+from mrcnn.engine.weights.run_config import (
+    read_run_config,
+    restore_config,
+    write_run_config,
+)
 from tests.engine import tiny
 
 NAMES = ["BG", "box", "bar"]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.weights import load_weights, read_weights, save_weights
+from mrcnn.engine.weights.model_weights import load_weights, read_weights, save_weights
 from tests.engine.tiny import assert_same_weights, weights_of
 from tests.engine.weight_models import fill, make_model, save
 

@@ -12,8 +12,8 @@ import pytest
 
 from mrcnn.config import Config
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.weight_files import read_weights
-from mrcnn.engine.weights import load_weights, model_tensors, save_weights
+from mrcnn.engine.weights.model_weights import load_weights, model_tensors, save_weights
+from mrcnn.engine.weights.weight_files import read_weights
 from tests.engine.tiny import StubConfig, assert_same_weights, make_config, weights_of
 from tests.engine.weight_models import fill, make_model, save
 

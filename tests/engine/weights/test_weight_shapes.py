@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrcnn.engine.weight_shapes import anchors_per_cell, config_values
-from mrcnn.engine.weights import model_tensors
+from mrcnn.engine.weights.model_weights import model_tensors
+from mrcnn.engine.weights.weight_shapes import anchors_per_cell, config_values
 from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine import imagenet
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.layers import HEADS
-from mrcnn.engine.pretrained import load_file
-from mrcnn.engine.weights import model_tensors, save_weights
+from mrcnn.engine.layer_groups import HEADS
+from mrcnn.engine.weights import imagenet
+from mrcnn.engine.weights.model_weights import model_tensors, save_weights
+from mrcnn.engine.weights.weight_sources import load_file
 from mrcnn.model import MaskRCNN
 from mrcnn.nn.backbones import resnet
 from tests.engine.tiny import (

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrcnn.data.downloads import COCO_MODEL_URL, DownloadError
-from mrcnn.engine import imagenet, pretrained
+from mrcnn.data.files.downloads import COCO_MODEL_URL, DownloadError
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.pretrained import load_file
-from mrcnn.engine.weights import read_weights, save_weights
+from mrcnn.engine.weights import imagenet, weight_sources
+from mrcnn.engine.weights.model_weights import read_weights, save_weights
+from mrcnn.engine.weights.weight_sources import load_file
 from mrcnn.model import MaskRCNN
 from tests.engine.tiny import (
     StubConfig,
@@ -41,7 +41,7 @@ def coco_file(stub, tmp_path, monkeypatch):
         assert url == COCO_MODEL_URL
         return path
 
-    monkeypatch.setattr(pretrained, "download", download)
+    monkeypatch.setattr(weight_sources, "download", download)
     return path
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.annotated import AnnotatedDataset, AnnotationCounts
-from mrcnn.data.annotations import Annotation
-from mrcnn.data.coco_json import (
+from mrcnn.data.annotated_dataset import AnnotatedDataset, AnnotationCounts
+from mrcnn.data.files.downloads import download
+from mrcnn.data.formats.coco.coco_json import (
     annotations_by_image,
     as_pycocotools,
     category_names,
@@ -20,7 +20,7 @@ from mrcnn.data.coco_json import (
     read_coco_json,
     to_annotation,
 )
-from mrcnn.data.downloads import download
+from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.evaluation.coco_format import to_rle
 
 DOWNLOADS = "http://images.cocodataset.org"
@@ -115,7 +115,7 @@ class CocoDataset(AnnotatedDataset):
                 segmentation. False gives it a mask without a pixel, with a warning.
             categories: names by id of more categories than the file lists, so that
                 files with different lists (train, val) number their classes alike, see
-                `mrcnn.data.coco_json.join_categories`.
+                `mrcnn.data.formats.coco.coco_json.join_categories`.
             return_coco: True returns the annotations as pycocotools has them.
 
         Returns:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.annotations import Polygons
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.loading import has_own_masks
-from mrcnn.data.shapes import Crop, tight_crop
+from mrcnn.data.image_gt import has_own_masks
+from mrcnn.data.outlines.annotation import Polygons
+from mrcnn.data.outlines.shapes import Crop, tight_crop
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle, masks_to_rles
 
 SEGMENTATIONS = ("rle", "polygon")
@@ -83,7 +83,7 @@ def to_coco(
             stacklevel=2,
         )
     content = {
-        "info": {"description": "Written by mrcnn.data.coco_export.to_coco"},
+        "info": {"description": "Written by mrcnn.data.to_coco"},
         "licenses": [],
         "images": images,
         "annotations": annotations,

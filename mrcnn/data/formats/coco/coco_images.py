@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrcnn.data.folders import list_folders
-from mrcnn.data.json_kinds import coco_file_names
-from mrcnn.data.layouts import COCO_PREFIX, match_subset
+from mrcnn.data.files.folders import list_folders
+from mrcnn.data.formats.json_kinds import coco_file_names
+from mrcnn.data.formats.layouts import COCO_PREFIX, match_subset
 
 USUAL_FOLDERS = ("images", "data")
 

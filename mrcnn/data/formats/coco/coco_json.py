@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mrcnn.data.annotations import Annotation, Polygons, Rectangle, Rle, Shape
-from mrcnn.data.damaged import Damaged
+from mrcnn.data.outlines.annotation import Annotation, Polygons, Rectangle, Rle, Shape
+from mrcnn.data.outlines.damaged import Damaged
 
 # The lists of an annotation file, and what each of their entries must have.
 KEYS = {

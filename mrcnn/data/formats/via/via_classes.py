@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mrcnn.data.folders import list_files
-from mrcnn.data.via_files import read_via
+from mrcnn.data.files.folders import list_files
+from mrcnn.data.formats.via.via_files import read_via
 
 # Names that people give to the attribute that tells the class.
 CLASS_ATTRIBUTES = ("class", "label", "category", "name", "object", "type")

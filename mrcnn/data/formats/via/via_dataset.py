@@ -8,8 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import (
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.folders import list_folders
+from mrcnn.data.formats.class_names import choose_names, register_classes
+from mrcnn.data.formats.via.via_classes import (
+    class_of,
+    find_attribute,
+    via_class_names,
+    via_files_in,
+)
+from mrcnn.data.formats.via.via_files import read_via
+from mrcnn.data.outlines.annotation import (
     Annotation,
     Ellipse,
     Polygons,
@@ -17,17 +26,8 @@ from mrcnn.data.annotations import (
     Rectangle,
     Shape,
 )
-from mrcnn.data.class_names import choose_names, register_classes
-from mrcnn.data.damaged import Damaged, warn_damaged
-from mrcnn.data.folders import list_folders
-from mrcnn.data.shapes import DEFAULT_LINE_WIDTH, paste
-from mrcnn.data.via_classes import (
-    class_of,
-    find_attribute,
-    via_class_names,
-    via_files_in,
-)
-from mrcnn.data.via_files import read_via
+from mrcnn.data.outlines.damaged import Damaged, warn_damaged
+from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH, paste
 
 __all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
 

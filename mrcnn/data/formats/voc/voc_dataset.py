@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.annotations import Annotation, LabelValue, Rectangle
-from mrcnn.data.class_names import choose_names, register_classes
-from mrcnn.data.folders import list_folders
-from mrcnn.data.image_files import IMAGE_SUFFIXES
-from mrcnn.data.mask_files import label_values, read_labels
-from mrcnn.data.voc_xml import VocImage, read_voc_xml
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.image_files import IMAGE_SUFFIXES
+from mrcnn.data.formats.class_names import choose_names, register_classes
+from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
+from mrcnn.data.outlines.annotation import Annotation, LabelValue, Rectangle
+from mrcnn.data.outlines.mask_files import label_values, read_labels
 
 # The VOC2012 development kit, sec. 1: the order of its class table.
 VOC_CLASSES = (

@@ -1,0 +1,1 @@
+"""Augmentation: `augment` applies any kind; one adapter a library, and recipes."""

@@ -1,0 +1,1 @@
+"""Files: reading images, listing folders, downloads, writing whole or not at all."""

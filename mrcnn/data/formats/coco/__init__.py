@@ -1,0 +1,1 @@
+"""COCO json: the data set, its file, where its images are, and writing it."""

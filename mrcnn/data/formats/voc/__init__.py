@@ -1,0 +1,1 @@
+"""Pascal VOC: the data set and its xml files."""

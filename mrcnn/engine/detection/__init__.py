@@ -1,0 +1,1 @@
+"""Detection: from images to results, whole or in tiles."""
