@@ -19,11 +19,13 @@ from mrcnn.geometry.box_masks import (
     unmold_mask,
     unmold_mask_tensor,
 )
+from mrcnn.geometry.crops import Crop
 from mrcnn.geometry.interpolation import nearest_pixels, nearest_pixels_tensor
 from mrcnn.geometry.resize_plan import scaled_shape, scaled_shape_tensor
 
 __all__ = [
     "compute_overlaps_masks",
+    "crop_masks",
     "expand_mask",
     "expand_mask_tensor",
     "extract_bboxes",
@@ -94,6 +96,24 @@ def extract_bboxes(mask) -> np.ndarray:
     )
     boxes[~rows.any(axis=0)] = 0
     return boxes.astype(np.int32)
+
+
+def crop_masks(masks) -> list[Crop]:
+    """Returns the tight crop of every mask of a stack.
+
+    Law: `stack_crops(crop_masks(masks), masks.shape)` is `masks`, see `geometry.crops`.
+
+    Args:
+        masks: bool or number [H, W, N]; a pixel is of the object unless it is 0.
+
+    Raises:
+        ValueError: `masks` is not [H, W, N].
+    """
+    masks = as_masks(masks, "crop_masks(masks)")
+    return [
+        Crop((y1, x1, y2, x2), np.ascontiguousarray(masks[y1:y2, x1:x2, i] != 0))
+        for i, (y1, x1, y2, x2) in enumerate(extract_bboxes(masks).tolist())
+    ]
 
 
 def extract_bboxes_tensor(mask):
