@@ -1,8 +1,8 @@
 """Put the trained network into the package: `--weights nucleus`.
 
-    python samples/nucleus/export_shipped.py logs/nucleus20240131T1200
+    python samples/nucleus/export_bundled.py logs/nucleus20240131T1200
 
-takes the checkpoint of the highest epoch of a run of train_shipped.py (or the one that
+takes the checkpoint of the highest epoch of a run of train_bundled.py (or the one that
 is named), tells which it is, and writes mrcnn/pretrained/nucleus.h5, its numbers in
 half precision, and nucleus.json, its Config for whole pictures; and history.jsonl and
 training.png beside this script.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from train_shipped import ShippedNucleusInferenceConfig
+from train_bundled import BundledNucleusInferenceConfig
 
 from mrcnn import visualize
 from mrcnn.data import atomic_file
@@ -91,7 +91,7 @@ def find_checkpoint(path):
 
 def tell_epoch(path):
     """Print after which epoch a checkpoint was written, and warn if not the last."""
-    epoch, last = epoch_of(path), ShippedNucleusInferenceConfig.EPOCHS
+    epoch, last = epoch_of(path), BundledNucleusInferenceConfig.EPOCHS
     done = f"epoch {epoch} of {last}" if epoch else "unknown epoch"
     print(f"{path}: {done}")
     if epoch < last:
@@ -126,7 +126,7 @@ def main(argv=None):
     size = weights.stat().st_size / 1e6
     print(f"{weights}: {size:.2f} MB, of {source}")
     print(f"float16 changes a tensor by {change:.2g} of its norm at most")
-    config = ShippedNucleusInferenceConfig()
+    config = BundledNucleusInferenceConfig()
     print(write_run_config(weights.with_suffix(".json"), config, CLASS_NAMES))
     shutil.copyfile(history, args.notes / HISTORY_FILE)
     picture = args.notes / "training.png"

@@ -10,7 +10,7 @@ The data set is what the competition's files unpack to: stage1_train/<id>/images
 <id>/masks/, one png a nucleus; stage1_test and stage2_final have images only.
 
 This trains networks of one's own, as the sample of the old package does. The one that
-comes with the package, `mrcnn detect --weights nucleus`, is made by train_shipped.py,
+comes with the package, `mrcnn detect --weights nucleus`, is made by train_bundled.py,
 with the data set and the small network of this script.
 """
 

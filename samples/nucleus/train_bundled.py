@@ -1,6 +1,6 @@
 """Train the network that ships with the package: `--weights nucleus`.
 
-    python samples/nucleus/train_shipped.py --dataset nucleus --logs logs
+    python samples/nucleus/train_bundled.py --dataset nucleus --logs logs
 
 From scratch, on the 147 pictures of train_image_ids.txt (the competition's stage1_train
 has 670; what else lies there is left out), in one to two hours on two cores. The 25
@@ -32,7 +32,7 @@ VIEWS = (72, 88, 104, 120, 136, 160, 192)
 SEED = 20181
 
 
-class ShippedNucleusConfig(SmallNucleusConfig):
+class BundledNucleusConfig(SmallNucleusConfig):
     """The small network of the sample, trained longer and on more kinds of pictures."""
 
     NAME = "nucleus"
@@ -50,7 +50,7 @@ class ShippedNucleusConfig(SmallNucleusConfig):
     SEED = SEED
 
 
-class ShippedNucleusInferenceConfig(ShippedNucleusConfig):
+class BundledNucleusInferenceConfig(BundledNucleusConfig):
     """Whole pictures at double size, one at a time."""
 
     IMAGES_PER_GPU = 1
@@ -167,7 +167,7 @@ def main(argv=None):
     add = parser.add_argument
     add("--dataset", type=Path, required=True, help="holds stage1_train")
     add("--logs", type=Path, default=Path("logs"), help="folder of the runs")
-    add("--epochs", type=int, default=ShippedNucleusConfig.EPOCHS)
+    add("--epochs", type=int, default=BundledNucleusConfig.EPOCHS)
     add("--resume", action="store_true", help="the newest run")
     args = parser.parse_args(argv)
 
@@ -181,7 +181,7 @@ def main(argv=None):
         dataset.prepare()
     from mrcnn.model import MaskRCNN
 
-    config = ShippedNucleusConfig()
+    config = BundledNucleusConfig()
     model = MaskRCNN("training", config, args.logs)
     model.train(
         InMemoryDataset(train_set),

@@ -63,8 +63,8 @@ def test_commands_take_the_arguments_that_it_gives():
     assert check_mrcnn(CARD) == {"detect", "evaluate", "train"}
     assert check_scripts(CARD) == {
         "benchmarks/nucleus.py",
-        "samples/nucleus/train_shipped.py",
-        "samples/nucleus/export_shipped.py",
+        "samples/nucleus/train_bundled.py",
+        "samples/nucleus/export_bundled.py",
     }
 
 

@@ -16,12 +16,12 @@ from tests.samples.conftest import SAMPLES
 
 @pytest.fixture(scope="module")
 def export():
-    names = ("export_shipped", "train_shipped", "nucleus", "stains")
+    names = ("export_bundled", "train_bundled", "nucleus", "stains")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SAMPLES / "nucleus")
         for name in names:
             patch.delitem(sys.modules, name, raising=False)
-        yield importlib.import_module("export_shipped")
+        yield importlib.import_module("export_bundled")
         for name in names:
             sys.modules.pop(name, None)
 
@@ -70,7 +70,7 @@ def test_the_newest_checkpoint_becomes_what_load_weights_reads(
 
 
 def test_newest_means_the_highest_epoch(export, tmp_path, kernel, capsys):
-    last = export.ShippedNucleusInferenceConfig.EPOCHS
+    last = export.BundledNucleusInferenceConfig.EPOCHS
     for epoch in (last, last - 1):  # in this order
         write_checkpoint(tmp_path / "run", epoch, kernel * epoch)
     (tmp_path / "run" / "mask_rcnn_nucleus_best.h5").write_bytes(b"chosen by val")

@@ -15,7 +15,7 @@ from mrcnn.geometry.resize_plan import plan_resize
 from tests.samples.conftest import SAMPLES
 from tests.samples.test_nucleus import write_picture
 
-NAMES = ("train_shipped", "nucleus", "stains")
+NAMES = ("train_bundled", "nucleus", "stains")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def scripts():
 
 @pytest.fixture(scope="module")
 def shipped(scripts):
-    return scripts["train_shipped"]
+    return scripts["train_bundled"]
 
 
 def fluorescence(height=96, width=144):
@@ -128,7 +128,7 @@ def test_pieces_cover_every_pixel(shipped, size):
 def folder(scripts, tmp_path, monkeypatch):
     """Pictures of 48 x 72 px: two to train on, two for validation, one of neither."""
     monkeypatch.setattr(scripts["nucleus"], "VAL_IMAGE_IDS", ["b", "d"])
-    monkeypatch.setattr(scripts["train_shipped"], "TRAIN_IMAGE_IDS", ["a", "c"])
+    monkeypatch.setattr(scripts["train_bundled"], "TRAIN_IMAGE_IDS", ["a", "c"])
     for number, name in enumerate("abcde"):
         write_picture(tmp_path / "stage1_train", name, number, number)
     return tmp_path
@@ -228,9 +228,9 @@ def test_augmentation_moves_masks_with_their_image(shipped):
 
 
 def test_what_the_network_sees_while_trained_holds_the_size_of_detection(shipped):
-    training = shipped.ShippedNucleusConfig()
+    training = shipped.BundledNucleusConfig()
     scales = [training.IMAGE_MAX_DIM / side for side in shipped.VIEWS]
-    scale = shipped.ShippedNucleusInferenceConfig().IMAGE_MIN_SCALE
+    scale = shipped.BundledNucleusInferenceConfig().IMAGE_MIN_SCALE
     assert min(scales) < 0.75 * scale and max(scales) > 1.5 * scale
 
 
@@ -260,8 +260,8 @@ def test_only_dark_pictures_are_stained(shipped):
 
 
 def test_configs_fit_the_data_and_each_other(shipped):
-    training = shipped.ShippedNucleusConfig()
-    inference = shipped.ShippedNucleusInferenceConfig()
+    training = shipped.BundledNucleusConfig()
+    inference = shipped.BundledNucleusInferenceConfig()
     for config in (training, inference):
         config.validate(num_dataset_classes=2)
     assert training.IMAGE_RESIZE_MODE == "crop"
@@ -280,7 +280,7 @@ def test_configs_fit_the_data_and_each_other(shipped):
     "shape", [(32, 32), (40, 500), (127, 64), (128, 128), (256, 320), (1040, 1388)]
 )
 def test_detection_sees_every_picture_at_double_size(shipped, shape):
-    config = shipped.ShippedNucleusInferenceConfig()
+    config = shipped.BundledNucleusInferenceConfig()
     plan = plan_resize(
         shape,
         config.IMAGE_MIN_DIM,
@@ -292,17 +292,17 @@ def test_detection_sees_every_picture_at_double_size(shipped, shape):
 
 
 def test_a_training_that_goes_on_sees_crops_as_large_as_before(shipped):
-    config = shipped.ShippedNucleusInferenceConfig()
+    config = shipped.BundledNucleusInferenceConfig()
     set_for_training(config)
     assert config.IMAGE_RESIZE_MODE == "crop"
-    before = shipped.ShippedNucleusConfig()
+    before = shipped.BundledNucleusConfig()
     assert config.IMAGE_MIN_DIM == before.IMAGE_MIN_DIM == shipped.CROP
     assert config.IMAGE_SHAPE.tolist() == before.IMAGE_SHAPE.tolist()
 
 
 def test_the_model_card_tells_the_training_as_it_is(shipped, shared):
     card = (SAMPLES.parent / "mrcnn" / "pretrained" / "nucleus.md").read_text()
-    config = shipped.ShippedNucleusConfig
+    config = shipped.BundledNucleusConfig
     cut = shipped.PiecesDataset()
     cut.load_nucleus(shared / "data" / "nucleus", "train")
     cut.prepare()
