@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,17 +49,6 @@ HEAVY = {"tensorflow", "keras"}
 LAZY = {"albumentations", "imgaug", "pycocotools", "matplotlib"}
 # Subclasses of matplotlib's Artist need it; imported by the functions that draw.
 NEEDS_LAZY_AT_ITS_TOP = {"viz/labels.py"}
-# Used where it is there already: inside a notebook; where the user has brought it.
-OPTIONAL = {"IPython", "albumentations"}
-
-# Import name to the name in requirements.txt, where they differ.
-DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "cv2": "opencv-python",
-    "imgaug": "imaug",
-    "skimage": "scikit-image",
-}
-
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -204,21 +192,6 @@ def test_file_imports_no_heavy_package_at_its_top(path):
         assert not packages & HEAVY, "import it inside the function that needs it"
     if path.relative_to(PACKAGE).as_posix() not in NEEDS_LAZY_AT_ITS_TOP:
         assert not packages & LAZY, "import it inside the function that needs it"
-
-
-def test_every_third_party_import_is_a_requirement():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    required = {re.split(r"[<>=!~\s]", line)[0] for line in lines if line[:1] != "#"}
-    sources = [*FILES, *(ROOT / "samples").rglob("*.py")]
-    imported = set()
-    for path in sources:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        imported |= {m.split(".")[0] for m in imported_modules(ast.walk(tree))}
-    third_party = imported - set(sys.stdlib_module_names) - {"mrcnn", "samples"}
-    # A script finds what lies in its folder.
-    third_party -= OPTIONAL | {path.stem for path in sources}
-    missing = {DISTRIBUTIONS.get(name, name) for name in third_party} - required
-    assert not missing
 
 
 @pytest.mark.parametrize(
