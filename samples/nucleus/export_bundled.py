@@ -3,8 +3,8 @@
     python samples/nucleus/export_bundled.py logs/nucleus20240131T1200
 
 takes the checkpoint of the highest epoch of a run of train_bundled.py (or the one that
-is named), tells which it is, and writes mrcnn/pretrained/nucleus.h5, its numbers in
-half precision, and nucleus.json, its Config for whole pictures; and history.jsonl and
+is named), prints which it is, and writes mrcnn/pretrained/nucleus.h5, its numbers in
+half precision, and nucleus.json, its Config for whole images; and history.jsonl and
 training.png beside this script.
 """
 
@@ -89,13 +89,13 @@ def find_checkpoint(path):
     return newest
 
 
-def tell_epoch(path):
+def print_epoch(path):
     """Print after which epoch a checkpoint was written, and warn if not the last."""
     epoch, last = epoch_of(path), BundledNucleusInferenceConfig.EPOCHS
     done = f"epoch {epoch} of {last}" if epoch else "unknown epoch"
     print(f"{path}: {done}")
     if epoch < last:
-        text = f"warning: {path}: {done}; the last checkpoint is what ships"
+        text = f"warning: {path}: {done}; the package takes the last one"
         print(text, file=sys.stderr)
 
 
@@ -116,7 +116,7 @@ def main(argv=None):
         if not path.is_file():
             parser.error(f"{path}: no such file")
 
-    tell_epoch(source)
+    print_epoch(source)
     weights = args.output / "nucleus.h5"
     try:
         with atomic_file(weights) as temporary:
@@ -129,9 +129,9 @@ def main(argv=None):
     config = BundledNucleusInferenceConfig()
     print(write_run_config(weights.with_suffix(".json"), config, CLASS_NAMES))
     shutil.copyfile(history, args.notes / HISTORY_FILE)
-    picture = args.notes / "training.png"
-    visualize.plot_training(history, "Training of nucleus.h5", picture)
-    print(picture)
+    curves = args.notes / "training.png"
+    visualize.plot_training(history, "Training of nucleus.h5", curves)
+    print(curves)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Fluorescence pictures shown as if stained and seen in transmitted light.
+"""Fluorescence images shown as if stained and seen in transmitted light.
 
-All but one of the pictures to train on are dark with bright nuclei; in pathology it is
+All but one of the images to train on are dark with bright nuclei; in pathology it is
 the other way round and in color. Light that crosses a stained slice is weakened as Beer
 and Lambert say: what comes through is I0 exp(-depth), where depth is the sum over dyes
 of their amount times their absorption of red, green and blue. The amount of the dye of
@@ -22,11 +22,11 @@ FAINTEST = 10  # gray values; what differs less is noise, not nuclei
 
 
 def stained(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a fluorescence picture might look like stained.
+    """What a fluorescence image might look like stained.
 
     Args:
         image: uint8 [H, W, 3], bright nuclei on a dark ground; it is not changed.
-        rng: source of the randomness; the same state gives the same picture.
+        rng: source of the randomness; the same state gives the same image.
 
     Returns:
         uint8 [H, W, 3], dark nuclei on tissue, smear or glass.

@@ -20,7 +20,7 @@ def table_below(text, head):
 
 
 def check_figures(text):
-    """The figures between the marks have each kind, with as many pictures as told."""
+    """The figures between the marks have each kind, with the counts of the card."""
     filled(text, "")  # the marks are there
     block = text.split(START)[1].split(END)[0]
     assert "| kind |" in block, "python benchmarks/nucleus.py --markdown writes them"
@@ -28,10 +28,10 @@ def check_figures(text):
     assert [row[0] for row in rows] == ["all", *KINDS]
     assert {len(row) for row in rows} == {len(head)}
     assert all(re.fullmatch(r"[\d.]+( %)?", cell) for row in rows for cell in row[1:])
-    told = table_below(text.split(END)[1], "kind")[1:]
-    assert [int(row[2]) for row in told[:4]] == [int(row[1]) for row in rows[1:]]
-    totals = {row[0]: int(row[2]) for row in told[4:]}
-    assert [totals["pictures"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
+    stated = table_below(text.split(END)[1], "kind")[1:]
+    assert [int(row[2]) for row in stated[:4]] == [int(row[1]) for row in rows[1:]]
+    totals = {row[0]: int(row[2]) for row in stated[4:]}
+    assert [totals["images"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
 
 
 def test_the_figures_are_those_of_the_benchmark():
@@ -39,7 +39,7 @@ def test_the_figures_are_those_of_the_benchmark():
 
 
 def test_figures_are_missed_where_there_are_none_or_others():
-    lines = ["| kind | pictures | nuclei | DSB 2018 |", "|---|--:|--:|--:|"]
+    lines = ["| kind | images | nuclei | DSB 2018 |", "|---|--:|--:|--:|"]
     counts = {"all": (25, 1502), **dict.fromkeys(KINDS, (0, 9))}
     counts |= zip(KINDS, [(9, 1), (5, 1), (10, 1), (1, 1)], strict=True)
     lines += [f"| {kind} | {a} | {b} | 0.500 |" for kind, (a, b) in counts.items()]
