@@ -23,9 +23,9 @@ from train_bundled import BundledNucleusInferenceConfig
 from mrcnn import visualize
 from mrcnn.data import atomic_file
 from mrcnn.engine import FOLDER, write_run_config
-from mrcnn.viz.history import HISTORY_FILE
 
 HERE = Path(__file__).parent
+HISTORY_FILE = "history.jsonl"  # what a run keeps beside its checkpoints
 CLASS_NAMES = ["BG", "nucleus"]
 MAX_BYTES = 12e6
 # Change of a tensor by half precision, of its norm: rounding alone makes 3e-4.
