@@ -28,9 +28,9 @@ def check_figures(text):
     assert [row[0] for row in rows] == ["all", *KINDS]
     assert {len(row) for row in rows} == {len(head)}
     assert all(re.fullmatch(r"[\d.]+( %)?", cell) for row in rows for cell in row[1:])
-    stated = table_below(text.split(END)[1], "kind")[1:]
-    assert [int(row[2]) for row in stated[:4]] == [int(row[1]) for row in rows[1:]]
-    totals = {row[0]: int(row[2]) for row in stated[4:]}
+    told = table_below(text.split(END)[1], "kind")[1:]
+    assert [int(row[2]) for row in told[:4]] == [int(row[1]) for row in rows[1:]]
+    totals = {row[0]: int(row[2]) for row in told[4:]}
     assert [totals["images"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
 
 
