@@ -306,12 +306,12 @@ def test_the_model_card_has_the_training_as_it_is(bundled, shared):
     cut = bundled.PiecesDataset()
     cut.load_nucleus(shared / "data" / "nucleus", "train")
     cut.prepare()
-    images = len(bundled.TRAIN_IMAGE_IDS)
+    pictures = len(bundled.TRAIN_IMAGE_IDS)
     for text in (
         f"{config.EPOCHS} epochs of {config.STEPS_PER_EPOCH} batches",
         f"seed {config.SEED}",
         f"pieces of {bundled.PIECE} px ({cut.num_images} of them)",
-        f"{images} images to train on: those of\n[samples/nucleus/train_image_ids",
+        f"{pictures} images to train on: those of\n[samples/nucleus/train_image_ids",
     ):
         assert text in card
 
