@@ -29,7 +29,7 @@ $(INSTALLED): setup.py requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-demo: $(INSTALLED)  ## Outline and count nuclei in four microscope pictures, into demo/
+demo: $(INSTALLED)  ## Outline and count nuclei in four microscope images, into demo/
 	$(BIN)/mrcnn detect mrcnn/pretrained/examples/nucleus/images --weights nucleus --output demo
 
 demo-train: $(INSTALLED)  ## Train on shapes for about two minutes: demo_shapes.png

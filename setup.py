@@ -8,8 +8,8 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 # To run notebooks/*.ipynb in an editor, and in the tests; JupyterLab brings its own.
 NOTEBOOKS = ["ipykernel", "nbclient", "nbformat"]
-# Trained models, their cards, and pictures to try them on.
-SHIPPED = ["*.h5", "*.json", "*.md", "examples/*/*.md", "examples/*/*/*.png"]
+# Trained models, their cards, and images to try them on.
+BUNDLED = ["*.h5", "*.json", "*.md", "examples/*/*.md", "examples/*/*/*.png"]
 
 
 def read_version() -> str:
@@ -23,14 +23,15 @@ def read_requirements() -> list[str]:
 
 
 setup(
-    name="mrcnn",
+    # Not `mrcnn`, which is somebody else's on the package index; the import stays.
+    name="keras-mask-rcnn",
     version=read_version(),
     description="Mask R-CNN for Keras 3 and TensorFlow",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["mrcnn", "mrcnn.*"]),
-    package_data={"mrcnn.pretrained": SHIPPED},
+    package_data={"mrcnn.pretrained": BUNDLED},
     entry_points={"console_scripts": ["mrcnn = mrcnn.cli.main:main"]},
     python_requires=">=3.10",
     install_requires=read_requirements(),
@@ -51,7 +52,10 @@ setup(
             "pytest-timeout",
             "pyyaml",
             "ruff",
+            "scipy",
+            "setuptools",
             "tensorboard",
+            "tifffile",
         ],
     },
     classifiers=[

@@ -1,13 +1,13 @@
-"""How well the network that ships finds nuclei, by kind of picture; how fast it is.
+"""How well the bundled network finds nuclei, by kind of image; how fast it is.
 
     python benchmarks/nucleus.py --data nucleus
     python benchmarks/nucleus.py --data nucleus --markdown mrcnn/pretrained/nucleus.md
 
 The folder is that of the Data Science Bowl 2018: it holds stage1_train. The 25
-validation pictures, those of samples/nucleus/val_image_ids.txt, are detected in once,
+validation images, those of samples/nucleus/val_image_ids.txt, are detected in once,
 and all figures come from these detections. --markdown alone prints the figures as the
 model card has them; with a file it replaces those between the file's two marks.
---failures draws the pictures of each kind with the worst scores, --sheet all of these
+--failures draws the images of each kind with the worst scores, --sheet all of these
 beside each other.
 """
 
@@ -44,27 +44,27 @@ RULE = (
     f"of 255 on average; {BRIGHT}, if the median pixel is 128 or brighter; all others "
     f"are fluorescence, small up to {SMALL_SIDE} px a side."
 )
-LIMITS = (100, 500)  # detections of a picture that AP looks at; the first is COCO's
+LIMITS = (100, 500)  # detections of an image that AP looks at; the first is COCO's
 SCORE = 0.5  # of detections that are counted, and scored by the competition's rule
 METRICS = ("AP50", "AP", "AP75")
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 class Row(NamedTuple):
-    """Figures of the pictures of a kind.
+    """Figures of the images of a kind.
 
     Attributes:
         kind: its name.
-        pictures: how many.
+        images: how many.
         nuclei: marked in them.
         found: detections of a score of SCORE or more.
-        count_error: sum over pictures of |found - nuclei|, as a part of all nuclei.
+        count_error: sum over images of |found - nuclei|, as a part of all nuclei.
         dsb: score of the Data Science Bowl 2018.
         aps: limit -> numbers of masks by the names of METRICS.
     """
 
     kind: str
-    pictures: int
+    images: int
     nuclei: int
     found: int
     count_error: float
@@ -73,7 +73,7 @@ class Row(NamedTuple):
 
 
 def kind_of(image):
-    """The kind of a picture uint8 [H, W, 3], by RULE."""
+    """The kind of an image uint8 [H, W, 3], by RULE."""
     spread = image.max(axis=2).astype(int) - image.min(axis=2)
     if spread.mean() > COLORED:
         return STAINED
@@ -118,11 +118,11 @@ def make_rows(records, kinds):
 
 def make_cells(rows):
     """The table as texts: its head and a line a Row."""
-    head = ["kind", "pictures", "nuclei", "found", "count error", "DSB 2018"]
+    head = ["kind", "images", "nuclei", "found", "count error", "DSB 2018"]
     head += [f"{name} ({limit})" for limit in LIMITS for name in METRICS]
     cells = [head]
     for row in rows:
-        line = [row.kind, row.pictures, row.nuclei, row.found]
+        line = [row.kind, row.images, row.nuclei, row.found]
         line += [f"{100 * row.count_error:.1f} %", f"{row.dsb:.3f}"]
         line += [f"{row.aps[i][name]:.3f}" for i in LIMITS for name in METRICS]
         cells.append([str(cell) for cell in line])
@@ -183,12 +183,12 @@ def matmul_rate(size=2048, repeats=5):
 
 
 def speed(model, images):
-    """A sentence on the time of one picture, and on the machine."""
+    """A sentence on the time of one image, and on the machine."""
     small = [image for image in images if image.shape[:2] == (256, 256)]
     image = small[0] if small else min(images, key=lambda image: image.size)
     clock, cores = detection_time(model, image)
     return (
-        f"One picture of {image.shape[0]} x {image.shape[1]} px takes {clock:.2f} s "
+        f"One image of {image.shape[0]} x {image.shape[1]} px takes {clock:.2f} s "
         f"({cores:.2f} s of all cores together) on a machine that multiplies float32 "
         f"matrices at {matmul_rate():.0f} GFLOP/s."
     )
@@ -206,7 +206,7 @@ def worst_of_each(records, kinds, count):
 
 
 def draw(dataset, record, title, **options):
-    """Draw what was found, missed and made up in a picture."""
+    """Draw what was found, missed and made up in an image."""
     from mrcnn.visualize import display_differences
 
     display_differences(
@@ -222,7 +222,7 @@ def draw(dataset, record, title, **options):
 
 
 def draw_failures(dataset, records, kinds, worst, folder):
-    """Draw each of the worst pictures to a file in a folder; returns the paths."""
+    """Draw each of the worst images to a file in a folder; returns the paths."""
     paths = []
     for i, score in worst:
         name, kind = picture_id(dataset, records[i]), kinds[i]
@@ -233,7 +233,7 @@ def draw_failures(dataset, records, kinds, worst, folder):
 
 
 def draw_sheet(dataset, records, kinds, worst, path):
-    """Draw the worst pictures beside each other, to one small file."""
+    """Draw the worst images beside each other, to one small file."""
     from matplotlib.figure import Figure
 
     columns = min(len(worst), 4)
@@ -245,7 +245,7 @@ def draw_sheet(dataset, records, kinds, worst, path):
         ax.axis("off")
     for ax, (i, score) in zip(axes, worst, strict=False):
         draw(dataset, records[i], "", ax=ax, show_label=False)
-        # The legend of one picture is too wide for a small one.
+        # The legend of one image is too wide for a small one.
         counts = [text.get_text() for text in ax.get_legend().get_texts()[:3]]
         ax.get_legend().remove()
         name = f"{picture_id(dataset, records[i])}, {kinds[i]}, score {score:.2f}"
@@ -256,7 +256,7 @@ def draw_sheet(dataset, records, kinds, worst, path):
 
 
 def picture_id(dataset, record):
-    """The first letters of the id of a picture: it has 64."""
+    """The first letters of the id of an image: it has 64."""
     return str(dataset.image_info[record.image_id]["id"])[:8]
 
 
@@ -271,7 +271,7 @@ def main(argv=None):
     add("--set", dest="settings", action="append", default=[], help="NAME=VALUE")
     text = "print for the model card; with FILE, write it there"
     add("--markdown", nargs="?", const="", metavar="FILE", help=text)
-    add("--failures", type=Path, metavar="DIR", help="draw the worst pictures here")
+    add("--failures", type=Path, metavar="DIR", help="draw the worst images here")
     add("--sheet", type=Path, metavar="FILE", help="all of them in one jpg or png")
     add("--worst", type=int, default=2, metavar="N", help="of each kind")
     args = parser.parse_args(argv)
@@ -303,8 +303,8 @@ def main(argv=None):
     notes = [
         RULE,
         f"Found: detections of a score of {SCORE:g} or more. Count error: the sum over "
-        "pictures of what is too much or too few, as a part of all nuclei. AP is of "
-        f"masks, with scores uncut; in brackets, how many detections of a picture it "
+        "images of what is too much or too few, as a part of all nuclei. AP is of "
+        f"masks, with scores uncut; in brackets, how many detections of an image it "
         f"looks at: COCO's {LIMITS[0]}, or {LIMITS[1]}.",
         f"{facts} {speed(model, images)}",
     ]

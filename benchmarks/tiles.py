@@ -2,16 +2,16 @@
 
     python benchmarks/tiles.py --data nucleus --subset val
 
-Dark pictures of fluorescence are laid out as one large image, black between them and
+Dark images of fluorescence are laid out as one large image, black between them and
 their objects equally bright, as on one slide. So it can be cut by hand without cutting
 an object: along the black. Tiles cut anywhere, and their objects are merged. Both are
 compared with the true masks; beside them stands what tiles give when nothing is merged,
 or when overlapping boxes suppress each other as in one image.
 
 A detector finds a little more or less in another cut, seam or not, and the more so the
-more the sizes differ (see --largest): the row "with more black" tells how much of that
+more the sizes differ (see --largest): the row "with more black" shows how much of that
 there is without any seam, and the rows "where tiles overlap" and "elsewhere" part the
-two. What merging does by itself is told by the last rows: their detector finds whatever
+two. What merging does by itself is in the last rows: their detector finds whatever
 a tile shows of each true mask, exactly.
 """
 
@@ -37,24 +37,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from samples.nucleus.nucleus import TRAIN_FOLDER, make_dataset  # noqa: E402
 
-MARGIN = 16  # px of black on each side of a picture
-LEAST_SIDE = 256  # px, of pictures that are used
+MARGIN = 16  # px of black on each side of an image
+LEAST_SIDE = 256  # px, of images that are used
 MORE = 32  # px, in the row "with more black"
 COLORED, BRIGHT = 5, 128  # grey levels: see is_dark
-GROUND = 2  # percentile of a picture's pixels that becomes black
-LIGHT = 100  # of 255: the median pixel of the objects of each picture
+GROUND = 2  # percentile of an image's pixels that becomes black
+LIGHT = 100  # of 255: the median pixel of the objects of each image
 SAME_IOU = 0.5
 NMS_IOU = 0.3
 
 
 class Scene(NamedTuple):
-    """A large image of pictures.
+    """A large image made of smaller ones.
 
     Attributes:
         image: uint8 [side, side, 3].
-        cells: int [N, (y1, x1, y2, x2)], px: the pictures with their margins.
+        cells: int [N, (y1, x1, y2, x2)], px: the images with their margins.
         objects: the true masks, as Crops.
-        used: index of the picture of each cell.
+        used: index of the image of each cell.
     """
 
     image: np.ndarray
@@ -64,13 +64,13 @@ class Scene(NamedTuple):
 
 
 def is_dark(image):
-    """Whether a picture is one of fluorescence: grey, with a dark ground."""
+    """Whether an image is one of fluorescence: grey, with a dark ground."""
     spread = image.max(axis=2).astype(int) - image.min(axis=2)
     return spread.mean() <= COLORED and np.median(image) < BRIGHT
 
 
 def exposed(image, crops):
-    """A picture as if taken with the others: its ground black, its objects at LIGHT."""
+    """An image as if taken with the others: its ground black, its objects at LIGHT."""
     grey = np.maximum(image.astype(float) - np.percentile(image, GROUND), 0)
     objects = [crop.of(grey)[crop.mask].ravel() for crop in crops]
     light = np.median(np.concatenate([*objects, [1.0]]))
@@ -286,7 +286,7 @@ def open_pictures(folder, subset):
 
 
 def dark_pictures(dataset, largest):
-    """Yields (name, image, Crops of the true masks) of pictures that are used."""
+    """Yields (name, image, Crops of the true masks) of images that are used."""
     for i in dataset.image_ids:
         image = dataset.load_image(i)
         height, width = image.shape[:2]
@@ -309,7 +309,7 @@ def main(argv=None):
     add("--data", type=Path, required=True)
     add("--subset")
     add("--side", type=int, default=3000, help="of the image, px")
-    text = "px, longest side of pictures that are used; best about that of tiles"
+    text = "px, longest side of images that are used; best about that of tiles"
     add("--largest", type=int, default=384, help=text)
     add("--tiles", type=int, nargs="+", default=[256, 384, 512], help="sides, px")
     add("--overlap", type=int, default=64, help="px")
@@ -321,7 +321,7 @@ def main(argv=None):
     pictures = list(dark_pictures(dataset, args.largest))
     scene = make_scene([picture[1:] for picture in pictures], args.side)
     if not len(scene.cells):
-        parser.error(f"--side {args.side}: no dark picture of {LEAST_SIDE} px fits")
+        parser.error(f"--side {args.side}: no dark image of {LEAST_SIDE} px fits")
     if args.save is not None:
         from PIL import Image
 

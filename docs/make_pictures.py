@@ -1,8 +1,8 @@
-"""Draw the pictures of the README with the model that ships.
+"""Draw the image of the README with the model that comes with the package.
 
     python docs/make_pictures.py
 
-writes docs/pictures/nuclei.png: the four example pictures, the nuclei found in them
+writes docs/pictures/nuclei.png: the four example images, the nuclei found in them
 outlined and tinted. `--weights FILE` takes other weights of the same network.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 WIDTH, GAP = 1000, 6  # px
-# Which example stands where: rows of inside ids, chosen for rows of one height.
+# Which example stands where: image ids by row, chosen for rows of one height.
 ROWS = ((0, 2), (1, 3))
 
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--output", type=Path, default=Path(__file__).parent / "pictures")
-    add("--weights", type=Path, help="instead of those that ship")
+    add("--weights", type=Path, help="instead of those of the package")
     args = parser.parse_args(argv)
 
     from mrcnn import pretrained
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def mosaic(images: Sequence[np.ndarray], found: Sequence[dict]) -> np.ndarray:
-    """Returns the pictures in rows of one width: uint8 [H, W, 3].
+    """Returns the images in rows of one width: uint8 [H, W, 3].
 
     Args:
         images: uint8 [H, W, 3] each.
@@ -55,8 +55,8 @@ def mosaic(images: Sequence[np.ndarray], found: Sequence[dict]) -> np.ndarray:
     rows = []
     for row in ROWS:
         sides = [images[i].shape[:2] for i in row]
-        room = WIDTH - GAP * (len(row) - 1)
-        height = round(room / sum(width / height for height, width in sides))
+        free = WIDTH - GAP * (len(row) - 1)
+        height = round(free / sum(width / height for height, width in sides))
         drawn = [fitted(images[i], found[i], height) for i in row]
         # Rounded widths may miss the row's by a pixel or two: the last one gives way.
         used = sum(picture.shape[1] for picture in drawn[:-1]) + GAP * (len(row) - 1)
@@ -66,7 +66,7 @@ def mosaic(images: Sequence[np.ndarray], found: Sequence[dict]) -> np.ndarray:
 
 
 def fitted(image: np.ndarray, found: dict, height: int, width: int | None = None):
-    """Returns a picture with its nuclei outlined, `height` px high: uint8 [h, w, 3]."""
+    """Returns an image with its nuclei outlined, `height` px high: uint8 [h, w, 3]."""
     from mrcnn.visualize import draw_instances
 
     count = len(found["rois"])
@@ -87,7 +87,7 @@ def fitted(image: np.ndarray, found: dict, height: int, width: int | None = None
 
 
 def joined(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    """Returns pictures side by side (axis 1) or one below the other, white between."""
+    """Returns images side by side (axis 1) or one below the other, white between."""
     shape = list(pictures[0].shape)
     shape[axis] = GAP
     gap = np.full(shape, 255, np.uint8)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mrcnn.config import Config
+from tests.call_graph import CallGraph
 from tests.pages import check_links
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,6 +155,32 @@ def test_methods_that_load_are_there(page):
     text = page.read_text(encoding="utf-8")
     for owner, method in re.findall(r"`(\w+Dataset)\.(load_\w+)", text):
         assert callable(getattr(find(f"mrcnn.data.{owner}"), method))
+
+
+@pytest.mark.parametrize(
+    ("page", "count"), [("CONTRIBUTING.md", 10), ("docs/training_step.md", 19)]
+)
+def test_each_numbered_step_is_a_function_of_the_file_beside_it(page, count):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    steps = re.findall(r"^\| (\d+) \| `([\w.]+)` \| `([\w/]+)\.py` \|", text, re.M)
+    assert [int(number) for number, _, _ in steps] == list(range(1, count + 1))
+    graph = CallGraph()
+    for _, name, file in steps:
+        module = graph.modules["mrcnn." + file.replace("/", ".")]
+        owner, _, method = name.partition(".")
+        definition = module.definitions[owner]
+        names = {getattr(part, "name", None) for part in ast.walk(definition)}
+        assert not method or method in names, f"{file}.py: {name}"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/training_step.md"])
+def test_files_and_folders_of_the_package_are_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", text))
+    assert len(named) > 10
+    outside = {f"{name}/" for name in ("data", "parity", "site", "mrcnn", "tests")}
+    missing = [n for n in named - outside if not (ROOT / "mrcnn" / n).exists()]
+    assert [n for n in missing if not (ROOT / n).exists()] == []
 
 
 def test_messages_are_those_of_the_code():

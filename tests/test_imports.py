@@ -1,4 +1,4 @@
-"""The floors of the house: who may import whom, and what imports no TensorFlow."""
+"""The layers of the package: who may import whom, and what imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrcnn"
-MAX_LINES = 400
 
-FLOORS = {
+# Importers stand above what they import: `mrcnn/<name>.py` or `mrcnn/<name>/`.
+LAYERS = {
     "config": 0,
     "config_checks": 0,
     "config_values": 0,
@@ -32,17 +32,17 @@ FLOORS = {
     "parallel_model": 6,
     "pretrained": 6,
     "cli": 7,
-    "__main__": 8,
+    "__main__": 7,
 }
-DOOR_FLOOR = 6
-# Neighbors on one floor, where a file is plainly below the other.
-NEIGHBORS = {
+# Pairs in one layer, where the second is plainly below the first.
+WITHIN_A_LAYER = {
+    ("__main__", "cli"),
     ("config", "config_checks"),
     ("config", "config_values"),
     # DetectionTargetLayer is the Keras layer around roi_targets_tensor.
     ("nn", "targets"),
 }
-# Rooms and files whose import must stay cheap: TensorFlow only inside functions.
+# Parts whose import must stay cheap: TensorFlow only inside functions.
 WITHOUT_TENSORFLOW = ("config", "config_checks", "config_values", "geometry")
 WITHOUT_TENSORFLOW += ("targets", "evaluation", "data", "viz", "utils", "pretrained")
 HEAVY = {"tensorflow", "keras"}
@@ -50,21 +50,11 @@ HEAVY = {"tensorflow", "keras"}
 LAZY = {"albumentations", "imgaug", "pycocotools", "matplotlib"}
 # Subclasses of matplotlib's Artist need it; imported by the functions that draw.
 NEEDS_LAZY_AT_ITS_TOP = {"viz/labels.py"}
-# Used where it is there already: inside a notebook; where the user has brought it.
-OPTIONAL = {"IPython", "albumentations"}
-
-# Import name to the name in requirements.txt, where they differ.
-DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "cv2": "opencv-python",
-    "imgaug": "imaug",
-    "skimage": "scikit-image",
-}
-
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
+def part_of(path: Path) -> str:
+    """The sub-package or top-level module that a file belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -81,8 +71,8 @@ def imported_modules(nodes) -> list[str]:
     return modules
 
 
-def imported_rooms(source: str) -> set[str]:
-    """Rooms and doors of mrcnn that a source imports, inside functions too."""
+def imported_parts(source: str) -> set[str]:
+    """Sub-packages and modules of mrcnn that a source imports, in functions too."""
     modules = imported_modules(ast.walk(ast.parse(source)))
     return {module.split(".")[1] for module in modules if module.startswith("mrcnn.")}
 
@@ -102,9 +92,9 @@ def statements_at_import(tree: ast.Module) -> list[ast.AST]:
 
 
 def may_import(importer: str, imported: str) -> bool:
-    if importer == imported or (importer, imported) in NEIGHBORS:
+    if importer == imported or (importer, imported) in WITHIN_A_LAYER:
         return True
-    return FLOORS[importer] > FLOORS[imported]
+    return LAYERS[importer] > LAYERS[imported]
 
 
 def top_level_packages(path: Path) -> set[str]:
@@ -126,11 +116,11 @@ def names(paths) -> list[str]:
         ("nn", "targets", True),
         ("targets", "nn", False),  # only one way
         ("geometry", "config", True),
-        ("geometry", "nn", False),  # upstairs
-        ("data", "viz", False),  # neighbors
-        ("engine", "utils", False),  # a door
+        ("geometry", "nn", False),  # above
+        ("data", "viz", False),  # the same layer
+        ("engine", "utils", False),  # a public module
         ("classic", "engine", True),
-        ("engine", "classic", False),  # upstairs
+        ("engine", "classic", False),  # above
         ("utils", "classic", True),
     ],
 )
@@ -145,7 +135,7 @@ import mrcnn.nn.rpn
 def late():
     from mrcnn.engine.graph import trunk
 """
-    assert imported_rooms(source) == {"utils", "nn", "engine"}
+    assert imported_parts(source) == {"utils", "nn", "engine"}
 
 
 def test_imports_under_type_checking_and_in_functions_do_not_run():
@@ -156,7 +146,7 @@ if TYPE_CHECKING:
     import keras
 def late():
     import tensorflow
-class Room:
+class Table:
     import h5py
 """
     )
@@ -165,23 +155,26 @@ class Room:
 
 
 @pytest.mark.parametrize("path", FILES, ids=names(FILES))
-def test_file_imports_only_lower_floors(path):
-    room = room_of(path)
-    imported = imported_rooms(path.read_text(encoding="utf-8"))
-    if room == "__init__":
-        assert not imported, "mrcnn/__init__.py maps the house and imports nothing"
+def test_file_imports_only_lower_layers(path):
+    part = part_of(path)
+    imported = imported_parts(path.read_text(encoding="utf-8"))
+    if part == "__init__":
+        assert not imported, "mrcnn/__init__.py describes the package, no more"
         return
-    assert room in FLOORS, f"{room} has no floor: add it to FLOORS and to CONTRIBUTING"
-    wrong = sorted(other for other in imported if not may_import(room, other))
-    assert not wrong, f"{room} (floor {FLOORS[room]}) must not import {wrong}"
+    assert part in LAYERS, f"{part} has no layer: add it to LAYERS and CONTRIBUTING"
+    wrong = sorted(other for other in imported if not may_import(part, other))
+    assert not wrong, f"{part} (layer {LAYERS[part]}) must not import {wrong}"
 
 
-def test_rooms_never_import_doors():
-    for path in FILES:
-        if FLOORS.get(room_of(path), 0) < DOOR_FLOOR:
-            imported = imported_rooms(path.read_text(encoding="utf-8"))
-            doors = {other for other in imported if FLOORS[other] == DOOR_FLOOR}
-            assert not doors, f"{path.name} imports {doors}"
+def test_the_map_in_contributing_has_the_same_layers():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("| layer | where |")[1].split("\n\n")[0]
+    found, layer = {}, None
+    for number, names in re.findall(r"^\| (\d?) ?\| (`.+?) \|", table, re.MULTILINE):
+        layer = int(number) if number else layer
+        for name in re.findall(r"`(\w+)[^`]*`", names):
+            assert found.setdefault(name, layer) == layer
+    assert found == LAYERS
 
 
 @pytest.mark.parametrize("path", FILES, ids=names(FILES))
@@ -192,33 +185,12 @@ def test_imports_are_absolute(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=names(FILES))
-def test_file_holds_one_idea(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES, f"{lines} lines: split it by idea"
-
-
-@pytest.mark.parametrize("path", FILES, ids=names(FILES))
 def test_file_imports_no_heavy_package_at_its_top(path):
     packages = top_level_packages(path)
-    if room_of(path) in WITHOUT_TENSORFLOW:
+    if part_of(path) in WITHOUT_TENSORFLOW:
         assert not packages & HEAVY, "import it inside the function that needs it"
     if path.relative_to(PACKAGE).as_posix() not in NEEDS_LAZY_AT_ITS_TOP:
         assert not packages & LAZY, "import it inside the function that needs it"
-
-
-def test_every_third_party_import_is_a_requirement():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    required = {re.split(r"[<>=!~\s]", line)[0] for line in lines if line[:1] != "#"}
-    sources = [*FILES, *(ROOT / "samples").rglob("*.py")]
-    imported = set()
-    for path in sources:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        imported |= {m.split(".")[0] for m in imported_modules(ast.walk(tree))}
-    third_party = imported - set(sys.stdlib_module_names) - {"mrcnn", "samples"}
-    # A script finds what lies in its folder.
-    third_party -= OPTIONAL | {path.stem for path in sources}
-    missing = {DISTRIBUTIONS.get(name, name) for name in third_party} - required
-    assert not missing
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_missing_interpreter_is_refused(tmp_path):
     assert result.returncode != 0 and "PYTHON=python3.12" in result.stderr
 
 
-def test_the_demo_detects_in_the_pictures_that_ship(tmp_path):
+def test_the_demo_detects_in_the_images_of_the_package(tmp_path):
     program, *argv = recipe("demo", tmp_path)
     assert program == str(tmp_path / "venv" / "bin" / "mrcnn")
     args = make_parser().parse_args(argv)
@@ -89,8 +89,8 @@ def test_the_demo_detects_in_the_pictures_that_ship(tmp_path):
         *("detect", "nucleus", "demo"),
     )
     (folder,) = args.inputs
-    pictures = sorted((ROOT / folder).glob("*.png"))
-    assert len(pictures) == 4 and all(map(is_example, pictures))
+    images = sorted((ROOT / folder).glob("*.png"))
+    assert len(images) == 4 and all(map(is_example, images))
     assert "/demo/" in (ROOT / ".gitignore").read_text().splitlines()
 
 

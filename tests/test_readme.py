@@ -63,9 +63,9 @@ def test_shortening_changes_what_it_says_and_nothing_else():
 
 def test_all_programs_run_one_after_the_other(working_folder, capsys):
     names = {}
-    ships, own, opened = BLOCKS
+    bundled, own, opened = BLOCKS
 
-    run(ships, names)
+    run(bundled, names)
     count = len(names["found"]["scores"])
     assert count > 5  # nuclei
     assert names["found"]["masks"].shape == (*names["image"].shape[:2], count)

@@ -1,4 +1,4 @@
-"""The plan of the package: folders, circles of imports, names, and what nobody uses."""
+"""The plan of the package: folders, files, circles of imports, names, unused code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.call_graph import ROOT, CallGraph, documented_words, scripts
 
 PACKAGE = ROOT / "mrcnn"
 MAX_FILES = 15
+MAX_LINES = 400
 # Sub-packages with folders of their own: others import from their front alone.
 FRONTS = ("data", "engine")
 # It times single steps inside.
@@ -83,6 +84,12 @@ def test_a_folder_holds_few_files():
     folders = [PACKAGE, *(p for p in PACKAGE.rglob("*") if p.is_dir())]
     counts = {f.relative_to(ROOT): len(list(f.glob("*.py"))) for f in folders}
     assert {f: n for f, n in counts.items() if n > MAX_FILES} == {}
+
+
+def test_a_file_holds_one_idea():
+    files = {p.relative_to(ROOT): p.read_text("utf-8") for p in package_files()}
+    lines = {file: len(text.splitlines()) for file, text in files.items()}
+    assert {file: n for file, n in lines.items() if n > MAX_LINES} == {}
 
 
 def test_circles_are_seen():

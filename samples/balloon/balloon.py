@@ -3,7 +3,7 @@
     python samples/balloon/balloon.py train --dataset balloon --weights coco
     python samples/balloon/balloon.py train --dataset balloon --preset small
     python samples/balloon/balloon.py evaluate --dataset balloon --weights last
-    python samples/balloon/balloon.py splash --weights last --image photo_or_folder
+    python samples/balloon/balloon.py splash --weights last --image image_or_folder
 
 The data set holds folders train and val, each with photographs and one
 via_region_data.json, the export of the VGG Image Annotator (versions 1 and 2).
@@ -20,17 +20,8 @@ from PIL import Image
 from skimage.color import gray2rgb, rgb2gray
 from tqdm import tqdm
 
-from mrcnn import utils
+from mrcnn import data, evaluation, utils
 from mrcnn.config import Config, SmallConfig
-from mrcnn.data import (
-    InMemoryDataset,
-    few_photographs,
-    list_images,
-    polygon_mask,
-    read_image,
-    read_via,
-)
-from mrcnn.evaluation import coco
 from mrcnn.viz.video import map_video
 
 DEFAULT_LOGS_DIR = Path("logs")
@@ -88,7 +79,7 @@ class BalloonDataset(utils.Dataset):
             raise ValueError(f"load_balloon(subset={subset!r}): use 'train' or 'val'.")
         folder = Path(dataset_dir) / subset
         self.add_class("balloon", 1, "balloon")
-        for photo in read_via(folder / ANNOTATIONS):
+        for photo in data.read_via(folder / ANNOTATIONS):
             if not photo["regions"]:
                 continue
             path = folder / photo["filename"]
@@ -104,7 +95,7 @@ class BalloonDataset(utils.Dataset):
         info = self.image_info[image_id]
         if info["source"] != "balloon":
             return super().load_mask(image_id)
-        masks = polygon_mask(info["regions"], info["height"], info["width"])
+        masks = data.polygon_mask(info["regions"], info["height"], info["width"])
         return masks, np.ones(masks.shape[-1], np.int32)
 
     def image_reference(self, image_id):
@@ -132,7 +123,7 @@ def check(dataset_dir, config):
 def make_augmentation(config, dataset):
     """What may happen to a photograph: mirror, zoom, tilt, light."""
     if config.FROM_SCRATCH:
-        return few_photographs(dataset, config)
+        return data.few_photographs(dataset, config)
     from imgaug import augmenters as iaa
 
     move = iaa.Sometimes(0.7, iaa.Affine(scale=(0.7, 1.4), rotate=(-15, 15)))
@@ -144,8 +135,8 @@ def train(model, dataset_dir, epochs=None, resume=False):
     config = model.config
     train_set, val_set = (make_dataset(dataset_dir, s) for s in ("train", "val"))
     if config.FROM_SCRATCH:  # many epochs: decode each photograph once
-        train_set = InMemoryDataset(train_set, max_side=config.IMAGE_MAX_DIM)
-        val_set = InMemoryDataset(val_set, max_side=config.IMAGE_MAX_DIM)
+        train_set = data.InMemoryDataset(train_set, max_side=config.IMAGE_MAX_DIM)
+        val_set = data.InMemoryDataset(val_set, max_side=config.IMAGE_MAX_DIM)
     history = model.train(
         train_set,
         val_set,
@@ -162,9 +153,9 @@ def train(model, dataset_dir, epochs=None, resume=False):
 def evaluate(model, dataset_dir, subset="val"):
     """Print COCO AP for boxes and masks of a subset; returns the numbers."""
     dataset = make_dataset(dataset_dir, subset)
-    metrics = coco.evaluate_detections(coco.dataset_records(model, dataset))
+    metrics = evaluation.evaluate_detections(evaluation.dataset_records(model, dataset))
     print(f"{dataset.num_images} photographs of {subset}, all scores kept:")
-    print(coco.format_metrics(metrics))
+    print(evaluation.format_metrics(metrics))
     return metrics
 
 
@@ -189,10 +180,10 @@ def detect_and_color_splash(model, image_path=None, video_path=None, output=".")
         written.append(output / f"{Path(video_path).stem}_splash.avi")
         map_video(splash, video_path, written[0], desc="splash")
     else:
-        paths = list_images(image_path)
+        paths = data.list_images(image_path)
         for path in tqdm(paths, desc="splash", disable=len(paths) < 2):
             written.append(output / f"{path.stem}_splash.png")
-            image = splash(read_image(path, exif="apply"))
+            image = splash(data.read_image(path, exif="apply"))
             Image.fromarray(image).save(written[-1])
     print("Saved", *(path.resolve() for path in written))
     return written
@@ -253,7 +244,7 @@ def problems(args):
             if not (args.dataset / subset / ANNOTATIONS).is_file():
                 yield f"--dataset {args.dataset}: {subset}/{ANNOTATIONS} isn't there"
         return
-    if args.image and not (args.image.exists() and list_images(args.image)):
+    if args.image and not (args.image.exists() and data.list_images(args.image)):
         yield f"--image {args.image}: no such file, or a folder without images"
     if args.video and not args.video.is_file():
         yield f"--video {args.video}: no such file"

@@ -112,7 +112,7 @@ def train(
 def evaluate(model, dataset, limit=0, output=None):
     """Print COCO's numbers for boxes and masks; returns the EvaluationResult.
 
-    Of the first `limit` images, or all (0); `output` is a folder for json and pictures.
+    Of the first `limit` images, or all (0); `output` is a folder for json and figures.
     """
     image_ids = dataset.image_ids[: limit or None]
     result = evaluation.evaluate(model, dataset, image_ids)
@@ -128,7 +128,7 @@ def evaluate(model, dataset, limit=0, output=None):
         visualize.display_truth_and_detections(
             examples, dataset.class_names, save_path=output / "examples.png"
         )
-        print(f"Numbers and pictures are in {output.resolve()}")
+        print(f"Numbers and figures are in {output.resolve()}")
     return result
 
 

@@ -1,16 +1,16 @@
-"""Find nuclei in microscope pictures: Data Science Bowl 2018.
+"""Find nuclei in microscope images: Data Science Bowl 2018.
 
     python samples/nucleus/nucleus.py train --dataset nucleus --weights imagenet
     python samples/nucleus/nucleus.py train --dataset nucleus --preset small
     python samples/nucleus/nucleus.py evaluate --dataset nucleus --weights last
     python samples/nucleus/nucleus.py detect --dataset nucleus --subset stage1_test \\
-        --weights last                          # writes submit.csv and pictures
+        --weights last                          # writes submit.csv and drawings
 
 The data set is what the competition's files unpack to: stage1_train/<id>/images/ and
 <id>/masks/, one png a nucleus; stage1_test and stage2_final have images only.
 
 This trains networks of one's own, as the sample of the old package does. The one that
-comes with the package, `mrcnn detect --weights nucleus`, is made by train_shipped.py,
+comes with the package, `mrcnn detect --weights nucleus`, is made by train_bundled.py,
 with the data set and the small network of this script.
 """
 
@@ -42,12 +42,12 @@ WEIGHTS_HELP = "coco, last, imagenet, none or a file"
 CLASS_LAYERS = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
 SUBSET_HELP = "train, val or a folder such as stage1_test"
 TRAIN_FOLDER = "stage1_train"
-# Pictures of stage1_train that are not trained on: those of the old package.
+# Images of stage1_train that are not trained on: those of the old package.
 VAL_IMAGE_IDS = (Path(__file__).parent / "val_image_ids.txt").read_text().split()
 
 
 class NucleusConfig(Config):
-    """ResNet-50 on pieces of pictures at double size. Wants a GPU."""
+    """ResNet-50 on pieces of images at double size. Wants a GPU."""
 
     NAME = "nucleus"
     NUM_CLASSES = 1 + 1  # background and nucleus
@@ -58,7 +58,7 @@ class NucleusConfig(Config):
     IMAGE_RESIZE_MODE = "crop"
     IMAGE_MIN_DIM = IMAGE_MAX_DIM = 512
     IMAGE_MIN_SCALE = 2.0
-    MEAN_PIXEL = np.array([43.53, 39.56, 48.22])  # of these pictures
+    MEAN_PIXEL = np.array([43.53, 39.56, 48.22])  # of these images
     RPN_ANCHOR_SCALES = (8, 16, 32, 64, 128)
     RPN_NMS_THRESHOLD = 0.9  # nuclei lie close
     RPN_TRAIN_ANCHORS_PER_IMAGE = 64
@@ -74,7 +74,7 @@ class NucleusConfig(Config):
 
 
 class NucleusInferenceConfig(NucleusConfig):
-    """Whole pictures, one at a time."""
+    """Whole images, one at a time."""
 
     IMAGES_PER_GPU = 1
     IMAGE_RESIZE_MODE = "pad64"
@@ -86,7 +86,7 @@ class SmallNucleusConfig(SmallConfig, NucleusConfig):
 
     NAME = "smallnucleus"
     IMAGES_PER_GPU = 4
-    STEPS_PER_EPOCH = VALIDATION_STEPS = None  # all pictures once
+    STEPS_PER_EPOCH = VALIDATION_STEPS = None  # all images once
     IMAGE_MIN_DIM = IMAGE_MAX_DIM = 256
     POST_NMS_ROIS_INFERENCE = 1000
     STAGES = ((None, "all"),)
@@ -94,7 +94,7 @@ class SmallNucleusConfig(SmallConfig, NucleusConfig):
 
 
 class SmallNucleusInferenceConfig(NucleusInferenceConfig, SmallNucleusConfig):
-    """The small network on whole pictures."""
+    """The small network on whole images."""
 
     DETECTION_MIN_CONFIDENCE = 0.5
     DETECTION_CLASS_RULE = "all"
@@ -107,7 +107,7 @@ PRESETS = {
 
 
 class NucleusDataset(MaskFolderDataset):
-    """Pictures with one mask file a nucleus."""
+    """Images with one mask file a nucleus."""
 
     def load_nucleus(self, dataset_dir, subset):
         """Add a subset: "val" (VAL_IMAGE_IDS), "train" (the rest), or a folder."""
@@ -117,7 +117,7 @@ class NucleusDataset(MaskFolderDataset):
         self.load_mask_folders(root, subset, split, "nucleus", source="nucleus")
 
     def image_reference(self, image_id):
-        """The id of the picture, which its folder is named by."""
+        """The id of the image, which its folder is named by."""
         return self.image_info[image_id]["id"]
 
 
@@ -161,7 +161,7 @@ def train(model, dataset_dir, subset="train", epochs=None, resume=False):
 
 
 def detect(model, dataset_dir, subset, output=RESULTS_DIR, limit=0):
-    """Write submit.csv and a picture of each image to a new folder; returns the csv."""
+    """Write submit.csv and each image, outlined, to a new folder; returns the csv."""
     dataset = make_dataset(dataset_dir, subset)
     folder = Path(output) / f"submit_{datetime.datetime.now():%Y%m%dT%H%M%S}"
     folder.mkdir(parents=True)
@@ -186,7 +186,7 @@ def detect(model, dataset_dir, subset, output=RESULTS_DIR, limit=0):
 
 
 def evaluate(model, dataset_dir, subset="val", limit=0):
-    """Print COCO's numbers (100 nuclei a picture) and the competition's score."""
+    """Print COCO's numbers (100 nuclei an image) and the competition's score."""
     dataset = make_dataset(dataset_dir, subset)
     result = evaluation.evaluate(model, dataset, dataset.image_ids[: limit or None])
     print(f"Data Science Bowl 2018: {result.dsb2018().score:.3f}")
@@ -208,7 +208,7 @@ def make_parser():
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("train", "train on a subset, validate on val"),
-        ("detect", "write submit.csv and pictures"),
+        ("detect", "write submit.csv, and images with outlines"),
         ("evaluate", "print COCO's numbers and the competition's score"),
     ):
         command = commands.add_parser(name, help=text, description=text)

@@ -1,6 +1,6 @@
-"""Fluorescence pictures shown as if stained and seen in transmitted light.
+"""Fluorescence images shown as if stained and seen in transmitted light.
 
-All but one of the pictures to train on are dark with bright nuclei; in pathology it is
+All but one of the images to train on are dark with bright nuclei; in pathology it is
 the other way round and in color. Light that crosses a stained slice is weakened as Beer
 and Lambert say: what comes through is I0 exp(-depth), where depth is the sum over dyes
 of their amount times their absorption of red, green and blue. The amount of the dye of
@@ -10,8 +10,8 @@ nuclei is taken from the fluorescence; everything else is drawn at random.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from skimage.color import rgb_from_hed
+from skimage.filters import gaussian
 from skimage.transform import resize
 
 # Absorption of red, green, blue (Ruifrok and Johnston 2001), as scikit-image has it.
@@ -22,11 +22,11 @@ FAINTEST = 10  # gray values; what differs less is noise, not nuclei
 
 
 def stained(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a fluorescence picture might look like stained.
+    """What a fluorescence image might look like stained.
 
     Args:
         image: uint8 [H, W, 3], bright nuclei on a dark ground; it is not changed.
-        rng: source of the randomness; the same state gives the same picture.
+        rng: source of the randomness; the same state gives the same image.
 
     Returns:
         uint8 [H, W, 3], dark nuclei on tissue, smear or glass.
@@ -43,14 +43,14 @@ def stained(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     depth += (rng.uniform(0.5, 1.5) * blood * (1 - light))[..., None] * EOSIN
     seen = rng.uniform(215, 255) * np.exp(-depth)
     focus = rng.uniform(0, 1)
-    seen = gaussian_filter(seen, (focus, focus, 0))
+    seen = _blurred(seen, (focus, focus, 0))
     seen += rng.normal(0, rng.uniform(0, 5), seen.shape)
     return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
 
 
 def _chromatin(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Amount of dye in nuclei [H, W]: grained, and some of them pale inside."""
-    inside = gaussian_filter(light, rng.uniform(2, 5))
+    inside = _blurred(light, rng.uniform(2, 5))
     amount = np.clip(light - rng.uniform(0, 0.7) * inside**2, 0, 1)
     grain = _field(light.shape, rng.uniform(1, 2.5), rng) - 0.5
     return amount * (1 + rng.uniform(0, 1) * grain)
@@ -61,10 +61,15 @@ def _tissue(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shape = light.shape
     texture = _field(shape, rng.uniform(4, 20), rng) * rng.uniform(0, 1)
     fibers = _field(shape, rng.uniform(1, 3), rng) * rng.uniform(0, 0.4)
-    cells = gaussian_filter(light, rng.uniform(4, 10)) * rng.uniform(0, 1)
+    cells = _blurred(light, rng.uniform(4, 10)) * rng.uniform(0, 1)
     amount = rng.uniform(0, 0.5) + texture + fibers + cells
     gaps = _patches(shape, rng.choice([0, 0, 0.2, 0.4, 0.6]), rng)
     return amount * (1 - gaps) * rng.choice([0.1, 0.3, 0.6, 0.9])
+
+
+def _blurred(values: np.ndarray, sigma) -> np.ndarray:
+    """Values smoothed by a Gaussian of `sigma` px, mirrored at the border."""
+    return gaussian(values, sigma, mode="reflect", preserve_range=True)
 
 
 def _between(first, second, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -75,14 +80,14 @@ def _between(first, second, share: float, rng: np.random.Generator) -> np.ndarra
 def _patches(shape, share: float, rng: np.random.Generator) -> np.ndarray:
     """Field [H, W], 1 on round patches that cover about this share, else 0."""
     field = _field(shape, rng.uniform(5, 30), rng)
-    return gaussian_filter((field < np.quantile(field, share)).astype(float), 1)
+    return _blurred((field < np.quantile(field, share)).astype(float), 1)
 
 
 def _field(shape, size: float, rng: np.random.Generator) -> np.ndarray:
     """Random field [H, W] of 0 to 1, its details about `size` px large."""
     coarse = max(1, int(size / 2))  # drawn small, for speed
     small = rng.standard_normal([-(-side // coarse) for side in shape])
-    small = gaussian_filter(small, size / coarse)
+    small = _blurred(small, size / coarse)
     return _stretched(resize(small, shape, order=1), 2, 98)
 
 

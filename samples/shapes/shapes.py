@@ -1,10 +1,10 @@
 """Train Mask R-CNN on synthetic shapes: no downloads, no GPU, some minutes.
 
-    python samples/shapes/shapes.py demo --minutes 2      # train, detect, one picture
+    python samples/shapes/shapes.py demo --minutes 2      # train, detect, one figure
     python samples/shapes/shapes.py train --epochs 10
     python samples/shapes/shapes.py evaluate --weights last
 
-Every picture is drawn from its seed and number: the same ones on every machine.
+Every image is drawn from its seed and number: the same ones on every machine.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn import utils, visualize
+from mrcnn import evaluation, utils, visualize
 from mrcnn.config import SmallConfig
-from mrcnn.evaluation import coco
 
 DEFAULT_LOGS_DIR = Path("logs")
 SHAPES = ("square", "circle", "triangle")
-MIN_CONTRAST = 64  # between colors of one picture, in at least one channel
+MIN_CONTRAST = 64  # between colors of one image, in at least one channel
 MIN_VISIBLE = 0.4  # a shape shows at least this part of its area
 MAX_BOX_IOU = 0.3  # boxes of two shapes overlap at most this much
-UNSEEN_SEED = 10**6  # of the pictures to evaluate on; training uses lower seeds
+UNSEEN_SEED = 10**6  # of the images to evaluate on; training uses lower seeds
 
 
 class ShapesConfig(SmallConfig):
@@ -61,7 +60,7 @@ class ShapesDataset(utils.Dataset):
     """Squares, circles and triangles on plain backgrounds, drawn when asked for."""
 
     def load_shapes(self, count, height, width, seed=0):
-        """Describe `count` pictures of [height, width]; one seed, one data set."""
+        """Describe `count` images of [height, width]; one seed, one data set."""
         for class_id, name in enumerate(SHAPES, start=1):
             self.add_class("shapes", class_id, name)
         for image_id in range(count):
@@ -72,7 +71,7 @@ class ShapesDataset(utils.Dataset):
             self.add_image("shapes", image_id, path=None, **size, **what)
 
     def load_image(self, image_id):
-        """The picture: uint8 [height, width, 3], RGB."""
+        """The image: uint8 [height, width, 3], RGB."""
         info = self.image_info[image_id]
         image = np.empty((info["height"], info["width"], 3), np.uint8)
         image[:] = info["bg_color"]
@@ -89,7 +88,7 @@ class ShapesDataset(utils.Dataset):
         return masks, np.array(names, np.int32)
 
     def image_reference(self, image_id):
-        """Which shapes the picture holds, and the seed that drew it."""
+        """Which shapes the image holds, and the seed that drew it."""
         info = self.image_info[image_id]
         names = ", ".join(shape for shape, _, _ in info["shapes"])
         return f"shapes seed {info['seed']}, number {info['id']}: {names}"
@@ -179,7 +178,7 @@ def make_model(mode, config, logs):
 
 
 def train(args):
-    """Train on 500 pictures of the seed, validate on 50 of another one."""
+    """Train on 500 images of the seed, validate on 50 of another one."""
     config = ShapesConfig()
     config.SEED = args.seed
     model = make_model("training", config, args.logs)
@@ -196,7 +195,7 @@ def train(args):
 
 
 def evaluate(args):
-    """Print COCO AP for boxes and masks on pictures that no training seed draws."""
+    """Print COCO AP for boxes and masks on images that no training seed draws."""
     config = ShapesInferenceConfig()
     model = make_model("inference", config, args.logs)
     model.load_weights(args.weights)
@@ -205,9 +204,9 @@ def evaluate(args):
 
 def print_ap(model, dataset):
     """Print the COCO AP of the model on the data set."""
-    metrics = coco.evaluate_detections(coco.dataset_records(model, dataset))
+    metrics = evaluation.evaluate_detections(evaluation.dataset_records(model, dataset))
     print(f"{dataset.num_images} unseen images, scores uncut:")
-    print(coco.format_metrics(metrics))
+    print(evaluation.format_metrics(metrics))
 
 
 def demo(args):
@@ -240,7 +239,7 @@ def demo(args):
         examples.append((dataset.load_image(i), *dataset.load_mask(i), found))
     names = dataset.class_names
     visualize.display_truth_and_detections(examples, names, save_path=args.output)
-    print(f"Picture: {args.output.resolve()}")
+    print(f"Figure: {args.output.resolve()}")
 
 
 def main(argv=None):
@@ -255,12 +254,12 @@ def main(argv=None):
         if run is evaluate:
             add("--weights", default="last", help="last or a file")
         else:
-            add("--seed", type=int, default=0, help="of pictures and training")
+            add("--seed", type=int, default=0, help="of images and training")
         if run is train:
             add("--epochs", type=int, default=10, help="in total")
             add("--weights", default="none", help="none, last or a file")
         else:
-            add("--count", type=int, default=100, help="pictures to evaluate on")
+            add("--count", type=int, default=100, help="images to evaluate on")
         if run is demo:
             add("--minutes", type=float, default=2, help="time to train")
             add("--output", type=Path, default="demo_shapes.png")

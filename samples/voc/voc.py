@@ -5,7 +5,7 @@
     python samples/voc/voc.py evaluate --dataset VOCdevkit --weights last
 
 The data set is what VOC's tar files unpack to: VOCdevkit/VOC2012/ with Annotations,
-ImageSets, JPEGImages and SegmentationObject; --year tells several years apart.
+ImageSets, JPEGImages and SegmentationObject; --year chooses one of several years.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def evaluate(model, dataset, limit=0, output=None):
         visualize.display_truth_and_detections(
             examples, dataset.class_names, save_path=output / "examples.png"
         )
-        print(f"Numbers and pictures are in {output.resolve()}")
+        print(f"Numbers and figures are in {output.resolve()}")
     return result
 
 

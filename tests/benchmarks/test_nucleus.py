@@ -1,4 +1,4 @@
-"""benchmarks/nucleus.py: kinds of drawn pictures, figures of made-up detections."""
+"""benchmarks/nucleus.py: kinds of drawn images, figures of made-up detections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def nucleus():
 
 
 def drawn(height, width, ground, nuclei):
-    """A picture of blocks of one color, a quarter of it, on a ground of another."""
+    """An image of blocks of one color, a quarter of it, on a ground of another."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = ground
     image[: height // 2, : width // 2] = nuclei
@@ -64,7 +64,7 @@ def test_the_25_validation_pictures_are_of_these_kinds(
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_a_folder_without_the_pictures_is_told_before_the_work(
+def test_a_folder_without_the_pictures_is_refused_before_the_work(
     nucleus, tmp_path, capsys, name
 ):
     (tmp_path / "empty").mkdir()
@@ -92,7 +92,7 @@ def test_figures_of_a_kind(nucleus, records):
         *("all", "small fluorescence", "stained", "bright-field"),
     ]
     every, unsure, right, bright = rows
-    assert (every.pictures, every.nuclei, every.found) == (4, 5, 4)
+    assert (every.images, every.nuclei, every.found) == (4, 5, 4)
     # One too few, one too many, one too few: they don't cancel each other.
     assert every.count_error == pytest.approx(3 / 5)
     assert every.dsb == pytest.approx((1 + 0.5 + 0.5 + 0) / 4)
@@ -105,7 +105,7 @@ def test_figures_of_a_kind(nucleus, records):
     assert (unsure.found, unsure.dsb, unsure.aps[500]["AP"]) == (0, 0, 0)
 
 
-def test_ap_is_told_at_100_and_at_500_detections(nucleus):
+def test_ap_is_measured_at_100_and_at_500_detections(nucleus):
     boxes = [(y, x, y + 2, x + 10) for x in range(0, 60, 12) for y in range(0, 120, 3)]
     found = [(1, 1 - i / 999, box) for i, box in enumerate(boxes)]
     row = nucleus.make_row(

@@ -16,7 +16,7 @@ def tiles():
 
 
 def picture(height, width, boxes, ground=20, light=90):
-    """A picture of bright blocks, and their masks; two corners of each are missing."""
+    """An image of bright blocks, and their masks; two corners of each are missing."""
     image = np.full((height, width, 3), ground, np.uint8)
     crops = []
     for y1, x1, y2, x2 in boxes:

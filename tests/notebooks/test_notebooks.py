@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAX_FUNCTION_LINES = 10
 MAX_BYTES = 200_000
-DOORS = {"config", "model", "utils", "visualize", "parallel_model"}
+PUBLIC_MODULES = {"config", "model", "utils", "visualize", "parallel_model"}
 
 # Runs in the kernel before the notebook: looks at each figure as it is shown.
 WATCH = """
@@ -63,8 +63,8 @@ def imported(notebook):
                 yield from ((node.module, alias.name) for alias in node.names)
 
 
-def rooms_of(notebook):
-    """Rooms and doors of mrcnn that a notebook imports."""
+def parts_of(notebook):
+    """Public modules and sub-packages of mrcnn that a notebook imports."""
     for module, name in imported(notebook):
         if module == "mrcnn" and name:
             yield name
@@ -120,10 +120,10 @@ def test_first_cell_says_the_question_the_time_and_the_inputs(path):
 
 
 @by_name
-def test_imports_are_doors_and_the_rooms_that_the_first_cell_names(path):
+def test_imports_are_public_modules_and_what_the_first_cell_names(path):
     notebook = read(path)
     named = set(re.findall(r"`mrcnn\.(\w+)", notebook.cells[0].source))
-    assert set(rooms_of(notebook)) - DOORS <= named
+    assert set(parts_of(notebook)) - PUBLIC_MODULES <= named
 
 
 @by_name

@@ -20,7 +20,7 @@ def table_below(text, head):
 
 
 def check_figures(text):
-    """The figures between the marks have each kind, with as many pictures as told."""
+    """The figures between the marks have each kind, with the counts of the card."""
     filled(text, "")  # the marks are there
     block = text.split(START)[1].split(END)[0]
     assert "| kind |" in block, "python benchmarks/nucleus.py --markdown writes them"
@@ -31,7 +31,7 @@ def check_figures(text):
     told = table_below(text.split(END)[1], "kind")[1:]
     assert [int(row[2]) for row in told[:4]] == [int(row[1]) for row in rows[1:]]
     totals = {row[0]: int(row[2]) for row in told[4:]}
-    assert [totals["pictures"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
+    assert [totals["images"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
 
 
 def test_the_figures_are_those_of_the_benchmark():
@@ -39,7 +39,7 @@ def test_the_figures_are_those_of_the_benchmark():
 
 
 def test_figures_are_missed_where_there_are_none_or_others():
-    lines = ["| kind | pictures | nuclei | DSB 2018 |", "|---|--:|--:|--:|"]
+    lines = ["| kind | images | nuclei | DSB 2018 |", "|---|--:|--:|--:|"]
     counts = {"all": (25, 1502), **dict.fromkeys(KINDS, (0, 9))}
     counts |= zip(KINDS, [(9, 1), (5, 1), (10, 1), (1, 1)], strict=True)
     lines += [f"| {kind} | {a} | {b} | 0.500 |" for kind, (a, b) in counts.items()]
@@ -63,8 +63,8 @@ def test_commands_take_the_arguments_that_it_gives():
     assert check_mrcnn(CARD) == {"detect", "evaluate", "train"}
     assert check_scripts(CARD) == {
         "benchmarks/nucleus.py",
-        "samples/nucleus/train_shipped.py",
-        "samples/nucleus/export_shipped.py",
+        "samples/nucleus/train_bundled.py",
+        "samples/nucleus/export_bundled.py",
     }
 
 

@@ -156,8 +156,8 @@ def test_an_installation_has_every_file():
         for node in tree.body
         if isinstance(node, ast.Assign)
     }
-    patterns = ast.literal_eval(values["SHIPPED"])
-    assert '"mrcnn.pretrained": SHIPPED' in ast.unparse(tree).replace("'", '"')
+    patterns = ast.literal_eval(values["BUNDLED"])
+    assert '"mrcnn.pretrained": BUNDLED' in ast.unparse(tree).replace("'", '"')
     names = [p.relative_to(HOME) for p in HOME.rglob("*") if p.is_file()]
     names = [p for p in names if p.suffix not in (".py", ".pyc")]
     assert len(names) >= 11
@@ -168,4 +168,4 @@ def test_an_installation_has_every_file():
             and len(name.parts) == pattern.count("/") + 1
             for pattern in patterns
         )
-        assert any(fits), f"{name} isn't in SHIPPED of setup.py"
+        assert any(fits), f"{name} isn't in BUNDLED of setup.py"

@@ -45,7 +45,7 @@ def voc():
 
 @pytest.fixture
 def tiny_steps():
-    """Training steps that aren't traced; returns the rooms' tiny configurations."""
+    """Training steps that aren't traced; returns tests/engine/tiny.py."""
     from tests.engine import tiny
 
     with tiny.eagerly():
@@ -53,7 +53,7 @@ def tiny_steps():
 
 
 class StrawModel:
-    """Knows the answers for the images of its data sets; notes what it is told."""
+    """Knows the answers for the images of its data sets; notes its arguments."""
 
     made: list[StrawModel] = []
 

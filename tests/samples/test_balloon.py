@@ -196,7 +196,7 @@ def test_splash_of_a_folder(balloon, model, folder, tmp_path):
 
 def test_splash_of_a_video(balloon, model, tmp_path):
     cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
-    source = tmp_path / "film.avi"
+    source = tmp_path / "video.avi"
     codec = cv2.VideoWriter_fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(source), codec, 10.0, (64, 48))
     for _ in range(3):
@@ -208,7 +208,7 @@ def test_splash_of_a_video(balloon, model, tmp_path):
     more, frame = cv2.VideoCapture(str(target)).read()
     assert more and frame.shape == (48, 64, 3)
     spread = frame.astype(int).max(axis=2) - frame.min(axis=2)
-    assert spread.max() < 10  # the red film has turned grey
+    assert spread.max() < 10  # the red video has turned grey
 
 
 def test_splash_needs_one_source(balloon, model):

@@ -30,7 +30,7 @@ CROWD = {"size": [HEIGHT, WIDTH], "counts": [0, 5, HEIGHT * WIDTH - 5]}
 
 
 def write_subset(folder, subset, year, first_id, count=2):
-    """Pictures, the last of them with a crowd, and their annotations."""
+    """Images, the last of them with a crowd, and their annotations."""
     images = {"minival": "val", "valminusminival": "val"}.get(subset, subset)
     (folder / f"{images}{year}").mkdir(parents=True, exist_ok=True)
     (folder / "annotations").mkdir(exist_ok=True)
@@ -56,7 +56,7 @@ def write_subset(folder, subset, year, first_id, count=2):
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """COCO of 2017, two pictures a subset."""
+    """COCO of 2017, two images a subset."""
     folder = tmp_path_factory.mktemp("coco")
     write_subset(folder, "train", "2017", 100)
     write_subset(folder, "val", "2017", 200)
@@ -205,12 +205,12 @@ def test_train_goes_through_the_stages(coco, straw, folder, flags, stages):
     assert coco.main(["train", *flags.split()]) == 0
     (model,) = straw
     assert model.mode == "training" and model.loaded == []
-    told = [options for _, options in model.trained]
+    calls = [options for _, options in model.trained]
     names = ("epochs", "layers", "learning_rate")
-    assert [tuple(t[name] for name in names) for t in told] == [
+    assert [tuple(t[name] for name in names) for t in calls] == [
         (end, layers, pytest.approx(rate)) for end, layers, rate in stages
     ]
-    assert {t["resume"] for t in told} == {"--resume" in flags}
+    assert {t["resume"] for t in calls} == {"--resume" in flags}
     for (train, val), _ in model.trained:
         assert (train.image_info[0]["id"], val.image_info[0]["id"]) == (100, 200)
 

@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 48, 72  # not square
 
 
 def write_picture(home, name, count, seed):
-    """A folder of the competition: an RGBA picture, and a mask a nucleus."""
+    """A folder of the competition: an RGBA image, and a mask a nucleus."""
     (home / name / "images").mkdir(parents=True)
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (HEIGHT, WIDTH, 4)).astype(np.uint8)
@@ -26,7 +26,7 @@ def write_picture(home, name, count, seed):
 
 @pytest.fixture
 def folder(nucleus, tmp_path, monkeypatch):
-    """Two pictures to train on, two for validation, and one that is not labeled."""
+    """Two images to train on, two for validation, and one that is not labeled."""
     monkeypatch.setattr(nucleus, "VAL_IMAGE_IDS", ["b", "d"])
     for number, name in enumerate("abcd"):
         write_picture(tmp_path / "stage1_train", name, number, number)
@@ -146,10 +146,10 @@ def test_train_goes_through_the_stages(nucleus, straw, folder, flags, stages):
     flags = f"--dataset {folder} --weights none {flags}"
     assert nucleus.main(["train", *flags.split()]) == 0
     (model,) = straw
-    told = [options for _, options in model.trained]
-    assert [(t["epochs"], t["layers"]) for t in told] == stages
-    assert {t["resume"] for t in told} == {"--resume" in flags}
-    assert {t["learning_rate"] for t in told} == {0.001}
+    calls = [options for _, options in model.trained]
+    assert [(t["epochs"], t["layers"]) for t in calls] == stages
+    assert {t["resume"] for t in calls} == {"--resume" in flags}
+    assert {t["learning_rate"] for t in calls} == {0.001}
     (train, val), _ = model.trained[0]
     assert [info["id"] for info in train.image_info] == ["a", "c"]
     assert [info["id"] for info in val.image_info] == ["b", "d"]

@@ -132,7 +132,7 @@ def test_train_draws_training_and_validation_apart(shapes, straw, tmp_path, caps
 
 
 class KnowingModel:
-    """Takes the place of make_model: its models know the unseen pictures."""
+    """Takes the place of make_model: its models know the unseen images."""
 
     def __init__(self, shapes, straw):
         self.shapes, self.straw = shapes, straw

@@ -90,12 +90,12 @@ def test_train_goes_through_the_stages(voc, straw, folder, flags, stages):
     flags = f"--dataset {folder} --weights none {flags}"
     assert voc.main(["train", *flags.split()]) == 0
     (model,) = straw
-    told = [options for _, options in model.trained]
+    calls = [options for _, options in model.trained]
     names = ("epochs", "layers", "learning_rate")
-    assert [tuple(t[name] for name in names) for t in told] == [
+    assert [tuple(t[name] for name in names) for t in calls] == [
         (end, layers, pytest.approx(rate)) for end, layers, rate in stages
     ]
-    assert {t["resume"] for t in told} == {"--resume" in flags}
+    assert {t["resume"] for t in calls} == {"--resume" in flags}
     (train, val), _ = model.trained[0]
     assert [info["id"] for info in train.image_info] == ["one"]
     assert [info["id"] for info in val.image_info] == ["three", "seven77"]

@@ -1,4 +1,4 @@
-"""The training of the network that ships: stains, pieces, augmentation, the command."""
+"""The training of the bundled network: stains, pieces, augmentation, the command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mrcnn.geometry.resize_plan import plan_resize
 from tests.samples.conftest import SAMPLES
 from tests.samples.test_nucleus import write_picture
 
-NAMES = ("train_shipped", "nucleus", "stains")
+NAMES = ("train_bundled", "nucleus", "stains")
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def scripts():
 
 
 @pytest.fixture(scope="module")
-def shipped(scripts):
-    return scripts["train_shipped"]
+def bundled(scripts):
+    return scripts["train_bundled"]
 
 
 def fluorescence(height=96, width=144):
-    """(picture, nuclei): bright discs on a dark ground, and where they are."""
+    """(image, nuclei): bright discs on a dark ground, and where they are."""
     y, x = np.mgrid[:height, :width]
     nuclei = np.zeros((height, width), bool)
     for top, left, radius in ((25, 30, 12), (60, 90, 15), (70, 30, 10), (20, 110, 9)):
@@ -105,41 +105,41 @@ def test_a_picture_of_nothing_can_be_stained(scripts, shape, level):
 
 
 @pytest.mark.parametrize("side", [1, 256, 383, 384, 385, 576, 577, 696, 1024, 1388])
-def test_pieces_along_a_side_reach_its_end_and_overlap(shipped, side):
-    first = shipped.starts(side)
+def test_pieces_along_a_side_reach_its_end_and_overlap(bundled, side):
+    first = bundled.starts(side)
     assert first[0] == 0
-    assert first[-1] == max(0, side - shipped.PIECE)
-    assert len(first) == 1 or side > shipped.PIECE
+    assert first[-1] == max(0, side - bundled.PIECE)
+    assert len(first) == 1 or side > bundled.PIECE
     steps = np.diff(first)
     assert (steps > 0).all()
-    assert (steps <= shipped.PIECE - shipped.OVERLAP).all()
+    assert (steps <= bundled.PIECE - bundled.OVERLAP).all()
 
 
 @pytest.mark.parametrize("size", [(256, 320), (520, 696), (384, 1000), (1024, 1024)])
-def test_pieces_cover_every_pixel(shipped, size):
+def test_pieces_cover_every_pixel(bundled, size):
     seen = np.zeros(size, int)
-    for window in shipped.windows(*size):
-        assert seen[window].shape == tuple(min(side, shipped.PIECE) for side in size)
+    for window in bundled.windows(*size):
+        assert seen[window].shape == tuple(min(side, bundled.PIECE) for side in size)
         seen[window] += 1
     assert seen.min() >= 1
 
 
 @pytest.fixture
 def folder(scripts, tmp_path, monkeypatch):
-    """Pictures of 48 x 72 px: two to train on, two for validation, one of neither."""
+    """Images of 48 x 72 px: two to train on, two for validation, one of neither."""
     monkeypatch.setattr(scripts["nucleus"], "VAL_IMAGE_IDS", ["b", "d"])
-    monkeypatch.setattr(scripts["train_shipped"], "TRAIN_IMAGE_IDS", ["a", "c"])
+    monkeypatch.setattr(scripts["train_bundled"], "TRAIN_IMAGE_IDS", ["a", "c"])
     for number, name in enumerate("abcde"):
         write_picture(tmp_path / "stage1_train", name, number, number)
     return tmp_path
 
 
 @pytest.fixture
-def pieces(scripts, shipped, folder, monkeypatch):
-    """(pictures, the same in pieces of 32 px): 2 x 4 pieces of each."""
-    monkeypatch.setattr(shipped, "PIECE", 32)
-    monkeypatch.setattr(shipped, "OVERLAP", 16)
-    whole, cut = scripts["nucleus"].NucleusDataset(), shipped.PiecesDataset()
+def pieces(scripts, bundled, folder, monkeypatch):
+    """(images, the same in pieces of 32 px): 2 x 4 pieces of each."""
+    monkeypatch.setattr(bundled, "PIECE", 32)
+    monkeypatch.setattr(bundled, "OVERLAP", 16)
+    whole, cut = scripts["nucleus"].NucleusDataset(), bundled.PiecesDataset()
     for dataset in (whole, cut):
         dataset.load_nucleus(folder, "train")
         dataset.prepare()
@@ -154,28 +154,28 @@ def test_it_learns_from_the_pictures_of_its_list_and_no_others(pieces):
 
 @pytest.mark.parametrize("command", [False, True])
 def test_pictures_of_the_list_that_are_missing_are_named(
-    shipped, straw, folder, monkeypatch, capsys, command
+    bundled, straw, folder, monkeypatch, capsys, command
 ):
-    monkeypatch.setattr(shipped, "TRAIN_IMAGE_IDS", ["a", "gone", "c", "lost"])
+    monkeypatch.setattr(bundled, "TRAIN_IMAGE_IDS", ["a", "gone", "c", "lost"])
     if not command:
         with pytest.raises(FileNotFoundError, match="2 of the 4 .*'gone', 'lost'"):
-            shipped.PiecesDataset().load_nucleus(folder, "train")
+            bundled.PiecesDataset().load_nucleus(folder, "train")
         return
     with pytest.raises(SystemExit):
-        shipped.main(["--dataset", str(folder)])
+        bundled.main(["--dataset", str(folder)])
     err = capsys.readouterr().err
     assert f"--dataset {folder}: " in err and "'gone'" in err and not straw
 
 
 def test_the_list_is_all_of_the_shared_pictures_but_those_of_validation(
-    scripts, shipped, shared
+    scripts, bundled, shared
 ):
-    ids = shipped.TRAIN_IMAGE_IDS
+    ids = bundled.TRAIN_IMAGE_IDS
     assert len(ids) == 147 and ids == sorted(set(ids))
     data = shared / "data" / "nucleus"
     whole = scripts["nucleus"].make_dataset(data, "train")
     assert ids == [info["id"] for info in whole.image_info]
-    cut = shipped.PiecesDataset()
+    cut = bundled.PiecesDataset()
     cut.load_nucleus(data, "train")
     # The order is part of the recipe: batches are drawn by number.
     assert cut.image_info == whole.image_info
@@ -202,72 +202,72 @@ def test_a_piece_shows_what_the_picture_shows_there(pieces):
     assert nuclei > 2 and len(cut.load_mask(0)[1]) == 0  # "a" has none
 
 
-def test_augmentation_moves_masks_with_their_image(shipped):
+def test_augmentation_moves_masks_with_their_image(bundled):
     picture, nuclei = fluorescence()
     # Nuclei wherever a crop may fall, as the loader gives them: CROP x CROP px.
     picture, nuclei = (np.tile(a, [3, 2, 1][: a.ndim]) for a in (picture, nuclei))
-    picture, nuclei = (a[: shipped.CROP, : shipped.CROP] for a in (picture, nuclei))
+    picture, nuclei = (a[: bundled.CROP, : bundled.CROP] for a in (picture, nuclei))
     masks = np.stack([nuclei, nuclei & (np.arange(256) < 100)], axis=-1)
-    augmentation, clear, sizes, dark = shipped.make_augmentation(), [], [], []
+    augmentation, clear, sizes, dark = bundled.make_augmentation(), [], [], []
     for seed in range(60):
         rng = np.random.default_rng(seed)
         new = augment(picture, masks, np.ones(2, np.int32), augmentation, rng)
         # Of any other size the loader would enlarge or cut it once more.
-        assert new.image.shape == (shipped.CROP, shipped.CROP, 3)
-        assert new.mask.shape == (shipped.CROP, shipped.CROP, 2)
+        assert new.image.shape == (bundled.CROP, bundled.CROP, 3)
+        assert new.mask.shape == (bundled.CROP, bundled.CROP, 2)
         share = share_darker(new.image, new.mask[..., 0])
         clear.append(max(share, 1 - share))
         dark.append(share > 0.5)
         sizes.append(distance_transform_edt(new.mask[..., 0]).max())
         assert not (new.mask[..., 1] & ~new.mask[..., 0]).any()
-    # Faint stains and uneven light aside, they are told from the ground as before.
+    # Faint stains and uneven light aside, they differ from the ground as before.
     assert np.median(clear) > 0.99 and np.mean(np.array(clear) > 0.9) > 0.8
     # Radii of 15 px, at half the size of detection: seen from 0.7 to 1.8 times 30 px.
     assert min(sizes) < 24 and max(sizes) > 46
     assert 0.2 < np.mean(dark) < 0.7  # some as if stained or inverted, not all
 
 
-def test_what_the_network_sees_while_trained_holds_the_size_of_detection(shipped):
-    training = shipped.ShippedNucleusConfig()
-    scales = [training.IMAGE_MAX_DIM / side for side in shipped.VIEWS]
-    scale = shipped.ShippedNucleusInferenceConfig().IMAGE_MIN_SCALE
+def test_what_the_network_sees_while_trained_holds_the_size_of_detection(bundled):
+    training = bundled.BundledNucleusConfig()
+    scales = [training.IMAGE_MAX_DIM / side for side in bundled.VIEWS]
+    scale = bundled.BundledNucleusInferenceConfig().IMAGE_MIN_SCALE
     assert min(scales) < 0.75 * scale and max(scales) > 1.5 * scale
 
 
-def test_masks_that_are_not_moved_would_be_seen(shipped):
+def test_masks_that_are_not_moved_would_be_seen(bundled):
     picture, nuclei = fluorescence()
     share = share_darker(picture, np.rot90(nuclei, 2))
     assert max(share, 1 - share) < 0.9
 
 
-def test_a_stain_reaches_the_image_only(shipped):
+def test_a_stain_reaches_the_image_only(bundled):
     from imgaug import augmenters as iaa
 
     picture, nuclei = fluorescence()
     rng = np.random.default_rng(0)
-    stain = iaa.Sometimes(1.0, iaa.Lambda(func_images=shipped.stain_dark))
+    stain = iaa.Sometimes(1.0, iaa.Lambda(func_images=bundled.stain_dark))
     new = augment(picture, nuclei[..., None], np.ones(1, np.int32), stain, rng)
     assert np.array_equal(new.mask[..., 0], nuclei)
     assert share_darker(new.image, nuclei) > 0.9
 
 
-def test_only_dark_pictures_are_stained(shipped):
+def test_only_dark_pictures_are_stained(bundled):
     picture, _ = fluorescence()
     rng = np.random.default_rng(0)
-    dark, light = shipped.stain_dark([picture, 255 - picture], rng)
+    dark, light = bundled.stain_dark([picture, 255 - picture], rng)
     assert not np.array_equal(dark, picture)
     assert np.array_equal(light, 255 - picture)
 
 
-def test_configs_fit_the_data_and_each_other(shipped):
-    training = shipped.ShippedNucleusConfig()
-    inference = shipped.ShippedNucleusInferenceConfig()
+def test_configs_fit_the_data_and_each_other(bundled):
+    training = bundled.BundledNucleusConfig()
+    inference = bundled.BundledNucleusInferenceConfig()
     for config in (training, inference):
         config.validate(num_dataset_classes=2)
     assert training.IMAGE_RESIZE_MODE == "crop"
     assert inference.IMAGE_RESIZE_MODE == "pad64"  # detect() refuses to crop
     assert inference.IMAGES_PER_GPU == 1
-    # Pictures in all: the figures of the model card hang on them.
+    # Images in all: the figures of the model card hang on them.
     assert training.STEPS_PER_EPOCH * training.IMAGES_PER_GPU * training.EPOCHS == 40000
     network = ("BACKBONE", "BACKBONE_WIDTH", "NORM", "TOP_DOWN_PYRAMID_SIZE", "ROI_OP")
     network += ("RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "MEAN_PIXEL", "NUM_CLASSES")
@@ -279,8 +279,8 @@ def test_configs_fit_the_data_and_each_other(shipped):
 @pytest.mark.parametrize(
     "shape", [(32, 32), (40, 500), (127, 64), (128, 128), (256, 320), (1040, 1388)]
 )
-def test_detection_sees_every_picture_at_double_size(shipped, shape):
-    config = shipped.ShippedNucleusInferenceConfig()
+def test_detection_sees_every_picture_at_double_size(bundled, shape):
+    config = bundled.BundledNucleusInferenceConfig()
     plan = plan_resize(
         shape,
         config.IMAGE_MIN_DIM,
@@ -291,41 +291,41 @@ def test_detection_sees_every_picture_at_double_size(shipped, shape):
     assert plan.scale == 2 and plan.shape == (2 * shape[0], 2 * shape[1])
 
 
-def test_a_training_that_goes_on_sees_crops_as_large_as_before(shipped):
-    config = shipped.ShippedNucleusInferenceConfig()
+def test_a_training_that_goes_on_sees_crops_as_large_as_before(bundled):
+    config = bundled.BundledNucleusInferenceConfig()
     set_for_training(config)
     assert config.IMAGE_RESIZE_MODE == "crop"
-    before = shipped.ShippedNucleusConfig()
-    assert config.IMAGE_MIN_DIM == before.IMAGE_MIN_DIM == shipped.CROP
+    before = bundled.BundledNucleusConfig()
+    assert config.IMAGE_MIN_DIM == before.IMAGE_MIN_DIM == bundled.CROP
     assert config.IMAGE_SHAPE.tolist() == before.IMAGE_SHAPE.tolist()
 
 
-def test_the_model_card_tells_the_training_as_it_is(shipped, shared):
+def test_the_model_card_has_the_training_as_it_is(bundled, shared):
     card = (SAMPLES.parent / "mrcnn" / "pretrained" / "nucleus.md").read_text()
-    config = shipped.ShippedNucleusConfig
-    cut = shipped.PiecesDataset()
+    config = bundled.BundledNucleusConfig
+    cut = bundled.PiecesDataset()
     cut.load_nucleus(shared / "data" / "nucleus", "train")
     cut.prepare()
-    pictures = len(shipped.TRAIN_IMAGE_IDS)
+    pictures = len(bundled.TRAIN_IMAGE_IDS)
     for text in (
         f"{config.EPOCHS} epochs of {config.STEPS_PER_EPOCH} batches",
         f"seed {config.SEED}",
-        f"pieces of {shipped.PIECE} px ({cut.num_images} of them)",
-        f"{pictures} pictures to train on: those of\n[samples/nucleus/train_image_ids",
+        f"pieces of {bundled.PIECE} px ({cut.num_images} of them)",
+        f"{pictures} images to train on: those of\n[samples/nucleus/train_image_ids",
     ):
         assert text in card
 
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_the_command_trains_on_pieces_from_scratch(
-    scripts, shipped, straw, folder, resume
+    scripts, bundled, straw, folder, resume
 ):
     flags = ["--dataset", str(folder), "--logs", str(folder / "logs"), "--epochs", "3"]
-    assert shipped.main(flags + ["--resume"] * resume) == 0
+    assert bundled.main(flags + ["--resume"] * resume) == 0
     (model,) = straw
     assert model.mode == "training" and model.loaded == []
-    assert model.config.SEED == shipped.SEED
-    (((train, val), told),) = model.trained
+    assert model.config.SEED == bundled.SEED
+    (((train, val), options),) = model.trained
     assert [info["id"] for info in train.image_info] == ["a", "c"]
     assert all("window" in info for info in train.image_info)
     assert [info["id"] for info in val.image_info] == ["b", "d"]
@@ -336,5 +336,9 @@ def test_the_command_trains_on_pieces_from_scratch(
     whole = scripts["nucleus"].make_dataset(folder, "val")
     assert np.array_equal(masks[::2, ::2], whole.load_mask(0)[0])
     assert abs(image.mean() - whole.load_image(0).mean()) < 2
-    assert (told["epochs"], told["layers"], told["resume"]) == (3, "all", resume)
-    assert told["augmentation"] is not None
+    assert (options["epochs"], options["layers"], options["resume"]) == (
+        3,
+        "all",
+        resume,
+    )
+    assert options["augmentation"] is not None

@@ -1,12 +1,12 @@
-"""Train the network that ships with the package: `--weights nucleus`.
+"""Train the network that comes with the package: `--weights nucleus`.
 
-    python samples/nucleus/train_shipped.py --dataset nucleus --logs logs
+    python samples/nucleus/train_bundled.py --dataset nucleus --logs logs
 
-From scratch, on the 147 pictures of train_image_ids.txt (the competition's stage1_train
+From scratch, on the 147 images of train_image_ids.txt (the competition's stage1_train
 has 670; what else lies there is left out), in one to two hours on two cores. The 25
-validation pictures are watched, never learned from, and no choice is made by them
-while this runs: the last checkpoint is what ships. The same command with --resume goes
-on after an interruption.
+validation images are watched, never learned from, and no choice is made by them
+while this runs: the last checkpoint is taken. The same command with --resume goes on
+after an interruption.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ VIEWS = (72, 88, 104, 120, 136, 160, 192)
 SEED = 20181
 
 
-class ShippedNucleusConfig(SmallNucleusConfig):
-    """The small network of the sample, trained longer and on more kinds of pictures."""
+class BundledNucleusConfig(SmallNucleusConfig):
+    """The small network of the sample, trained longer and on more kinds of images."""
 
     NAME = "nucleus"
     IMAGE_MIN_DIM = IMAGE_MAX_DIM = CROP
@@ -50,8 +50,8 @@ class ShippedNucleusConfig(SmallNucleusConfig):
     SEED = SEED
 
 
-class ShippedNucleusInferenceConfig(ShippedNucleusConfig):
-    """Whole pictures at double size, one at a time."""
+class BundledNucleusInferenceConfig(BundledNucleusConfig):
+    """Whole images at double size, one at a time."""
 
     IMAGES_PER_GPU = 1
     IMAGE_RESIZE_MODE = "pad64"
@@ -65,21 +65,21 @@ class ShippedNucleusInferenceConfig(ShippedNucleusConfig):
 
 
 class PiecesDataset(NucleusDataset):
-    """Pictures cut into overlapping pieces, so that the large, rare ones count more."""
+    """Images cut into overlapping pieces, so that the large, rare ones count more."""
 
     def load_nucleus(self, dataset_dir, subset="train"):
-        """Add the pictures of TRAIN_IMAGE_IDS, in this order; or another subset."""
+        """Add the images of TRAIN_IMAGE_IDS, in this order; or another subset."""
         if subset != "train":
             return super().load_nucleus(dataset_dir, subset)
         root, split = Path(dataset_dir) / TRAIN_FOLDER, {"train": TRAIN_IMAGE_IDS}
         self.load_mask_folders(root, subset, split, "nucleus", source="nucleus")
 
     def prepare(self, class_map=None):
-        """Puts pieces in the place of pictures, then numbers classes and pieces."""
+        """Puts pieces in the place of images, then numbers classes and pieces."""
         pieces = []
-        for number, picture in enumerate(self.image_info):
+        for number, info in enumerate(self.image_info):
             height, width = super().load_image(number).shape[:2]
-            pieces += [picture | {"window": w} for w in windows(height, width)]
+            pieces += [info | {"window": w} for w in windows(height, width)]
         self.image_info = pieces
         super().prepare(class_map)
 
@@ -96,10 +96,10 @@ class PiecesDataset(NucleusDataset):
 
 
 class DoubledDataset(NucleusDataset):
-    """Pictures at the size that detection sees them."""
+    """Images at the size that detection sees them."""
 
     def load_image(self, image_id):
-        """A picture, uint8 [2H, 2W, 3]."""
+        """An image, uint8 [2H, 2W, 3]."""
         image = super().load_image(image_id)
         image = rescale(image, 2, order=1, channel_axis=-1, preserve_range=True)
         return np.rint(image).astype(np.uint8)
@@ -111,7 +111,7 @@ class DoubledDataset(NucleusDataset):
 
 
 def windows(height, width):
-    """Slices of the pieces of a picture, row after row; a small one is one piece."""
+    """Slices of the pieces of an image, row after row; a small one is one piece."""
     corners = itertools.product(starts(height), starts(width))
     return [np.s_[top : top + PIECE, left : left + PIECE] for top, left in corners]
 
@@ -123,7 +123,7 @@ def starts(side):
 
 
 def stain_dark(images, random_state, parents=None, hooks=None):
-    """Fluorescence pictures as if stained, others as they are; called by imgaug."""
+    """Fluorescence images as if stained, others as they are; called by imgaug."""
     rng = np.random.default_rng(int(random_state.integers(2**31)))
     return [stained(i, rng) if i.mean() < 128 else i for i in images]
 
@@ -167,7 +167,7 @@ def main(argv=None):
     add = parser.add_argument
     add("--dataset", type=Path, required=True, help="holds stage1_train")
     add("--logs", type=Path, default=Path("logs"), help="folder of the runs")
-    add("--epochs", type=int, default=ShippedNucleusConfig.EPOCHS)
+    add("--epochs", type=int, default=BundledNucleusConfig.EPOCHS)
     add("--resume", action="store_true", help="the newest run")
     args = parser.parse_args(argv)
 
@@ -181,7 +181,7 @@ def main(argv=None):
         dataset.prepare()
     from mrcnn.model import MaskRCNN
 
-    config = ShippedNucleusConfig()
+    config = BundledNucleusConfig()
     model = MaskRCNN("training", config, args.logs)
     model.train(
         InMemoryDataset(train_set),

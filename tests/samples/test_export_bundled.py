@@ -1,4 +1,4 @@
-"""The step from a checkpoint to the file that ships."""
+"""The step from a checkpoint to the file that comes with the package."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.samples.conftest import SAMPLES
 
 @pytest.fixture(scope="module")
 def export():
-    names = ("export_shipped", "train_shipped", "nucleus", "stains")
+    names = ("export_bundled", "train_bundled", "nucleus", "stains")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SAMPLES / "nucleus")
         for name in names:
             patch.delitem(sys.modules, name, raising=False)
-        yield importlib.import_module("export_shipped")
+        yield importlib.import_module("export_bundled")
         for name in names:
             sys.modules.pop(name, None)
 
@@ -70,7 +70,7 @@ def test_the_newest_checkpoint_becomes_what_load_weights_reads(
 
 
 def test_newest_means_the_highest_epoch(export, tmp_path, kernel, capsys):
-    last = export.ShippedNucleusInferenceConfig.EPOCHS
+    last = export.BundledNucleusInferenceConfig.EPOCHS
     for epoch in (last, last - 1):  # in this order
         write_checkpoint(tmp_path / "run", epoch, kernel * epoch)
     (tmp_path / "run" / "mask_rcnn_nucleus_best.h5").write_bytes(b"chosen by val")
@@ -81,16 +81,16 @@ def test_newest_means_the_highest_epoch(export, tmp_path, kernel, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "said"),
     [("mask_rcnn_nucleus_0007.h5", "epoch 7 of"), ("other.h5", "unknown epoch")],
 )
 def test_a_checkpoint_before_the_last_is_warned_of(
-    export, tmp_path, kernel, capsys, name, told
+    export, tmp_path, kernel, capsys, name, said
 ):
     path = write_checkpoint(tmp_path / "run", 7, kernel)
     assert run(export, path.rename(path.with_name(name)), tmp_path) == 0
     out, err = capsys.readouterr()
-    assert told in out and told in err and "the last checkpoint is what ships" in err
+    assert said in out and said in err and "the package takes the last one" in err
 
 
 def test_a_run_with_nothing_but_the_best_has_no_checkpoint(export, tmp_path, capsys):
@@ -115,21 +115,21 @@ def test_config_history_and_curves_are_kept(export, tmp_path, kernel):
 
 
 @pytest.mark.parametrize(
-    ("factor", "limit", "told"),
+    ("factor", "limit", "said"),
     [
         (1e7, 12e6, "don't fit float16"),
         (1e-5, 12e6, "too small"),
         (1, 100, "more than 0.0001 MB"),
     ],
 )
-def test_what_would_not_ship_well_is_refused_and_nothing_left(
-    export, tmp_path, kernel, monkeypatch, capsys, factor, limit, told
+def test_what_float16_or_the_package_cannot_hold_is_refused_and_nothing_left(
+    export, tmp_path, kernel, monkeypatch, capsys, factor, limit, said
 ):
     monkeypatch.setattr(export, "MAX_BYTES", limit)
     path = write_checkpoint(tmp_path / "run", 1, kernel * factor)
     with pytest.raises(SystemExit):
         run(export, path, tmp_path)
-    assert told in capsys.readouterr().err
+    assert said in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
     assert not list((tmp_path / "notes").iterdir())
 
@@ -140,7 +140,7 @@ def test_a_tensor_of_zeros_is_none_of_the_faults(export):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "run"])
-def test_a_missing_checkpoint_is_told(export, tmp_path, capsys, name):
+def test_a_missing_checkpoint_is_named(export, tmp_path, capsys, name):
     (tmp_path / "run").mkdir()
     with pytest.raises(SystemExit):
         run(export, tmp_path / name, tmp_path)

@@ -1,10 +1,10 @@
 """Put the trained network into the package: `--weights nucleus`.
 
-    python samples/nucleus/export_shipped.py logs/nucleus20240131T1200
+    python samples/nucleus/export_bundled.py logs/nucleus20240131T1200
 
-takes the checkpoint of the highest epoch of a run of train_shipped.py (or the one that
-is named), tells which it is, and writes mrcnn/pretrained/nucleus.h5, its numbers in
-half precision, and nucleus.json, its Config for whole pictures; and history.jsonl and
+takes the checkpoint of the highest epoch of a run of train_bundled.py (or the one that
+is named), prints which it is, and writes mrcnn/pretrained/nucleus.h5, its numbers in
+half precision, and nucleus.json, its Config for whole images; and history.jsonl and
 training.png beside this script.
 """
 
@@ -18,14 +18,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from train_shipped import ShippedNucleusInferenceConfig
+from train_bundled import BundledNucleusInferenceConfig
 
 from mrcnn import visualize
 from mrcnn.data import atomic_file
 from mrcnn.engine import FOLDER, write_run_config
-from mrcnn.viz.history import HISTORY_FILE
 
 HERE = Path(__file__).parent
+HISTORY_FILE = "history.jsonl"  # what a run keeps beside its checkpoints
 CLASS_NAMES = ["BG", "nucleus"]
 MAX_BYTES = 12e6
 # Change of a tensor by half precision, of its norm: rounding alone makes 3e-4.
@@ -89,13 +89,13 @@ def find_checkpoint(path):
     return newest
 
 
-def tell_epoch(path):
+def print_epoch(path):
     """Print after which epoch a checkpoint was written, and warn if not the last."""
-    epoch, last = epoch_of(path), ShippedNucleusInferenceConfig.EPOCHS
+    epoch, last = epoch_of(path), BundledNucleusInferenceConfig.EPOCHS
     done = f"epoch {epoch} of {last}" if epoch else "unknown epoch"
     print(f"{path}: {done}")
     if epoch < last:
-        text = f"warning: {path}: {done}; the last checkpoint is what ships"
+        text = f"warning: {path}: {done}; the package takes the last one"
         print(text, file=sys.stderr)
 
 
@@ -116,7 +116,7 @@ def main(argv=None):
         if not path.is_file():
             parser.error(f"{path}: no such file")
 
-    tell_epoch(source)
+    print_epoch(source)
     weights = args.output / "nucleus.h5"
     try:
         with atomic_file(weights) as temporary:
@@ -126,12 +126,12 @@ def main(argv=None):
     size = weights.stat().st_size / 1e6
     print(f"{weights}: {size:.2f} MB, of {source}")
     print(f"float16 changes a tensor by {change:.2g} of its norm at most")
-    config = ShippedNucleusInferenceConfig()
+    config = BundledNucleusInferenceConfig()
     print(write_run_config(weights.with_suffix(".json"), config, CLASS_NAMES))
     shutil.copyfile(history, args.notes / HISTORY_FILE)
-    picture = args.notes / "training.png"
-    visualize.plot_training(history, "Training of nucleus.h5", picture)
-    print(picture)
+    curves = args.notes / "training.png"
+    visualize.plot_training(history, "Training of nucleus.h5", curves)
+    print(curves)
     return 0
 
 

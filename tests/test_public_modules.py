@@ -1,4 +1,4 @@
-"""The doors keep every name of the old package, with its parameters and defaults."""
+"""Public modules keep the names of the old package, with parameters and defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mrcnn.config import Config
 from tests import old_names
 from tests.samples.conftest import load_sample
 
-DOORS = {
+MODULES = {
     "model": old_names.MODEL,
     "utils": old_names.UTILS,
     "visualize": old_names.VISUALIZE,
@@ -29,7 +29,7 @@ SAMPLES = {
 NEEDED_NOW = {
     # The old function read the folder from the command line through a global.
     "balloon.train": {"dataset_dir"},
-    # Pictures that every machine draws alike come from a random stream.
+    # Images that every machine draws alike come from a random stream.
     "shapes.ShapesDataset.random_shape": {"rng"},
     "shapes.ShapesDataset.random_image": {"rng"},
 }
@@ -104,16 +104,16 @@ def test_the_comparison_itself(new, problems):
     assert misfits(parameters, old) == problems
 
 
-@pytest.mark.parametrize(("door", "name", "old"), cases(DOORS))
-def test_door_keeps_the_old_name(door, name, old):
-    module = importlib.import_module(f"mrcnn.{door}")
+@pytest.mark.parametrize(("module", "name", "old"), cases(MODULES))
+def test_module_keeps_the_old_name(module, name, old):
+    module = importlib.import_module(f"mrcnn.{module}")
     assert misfits(signature_without_self(module, name), old) == []
     assert name.split(".")[0] in module.__all__
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_door_offers_what_it_lists(door):
-    module = importlib.import_module(f"mrcnn.{door}")
+@pytest.mark.parametrize("name", MODULES)
+def test_module_offers_what_it_lists(name):
+    module = importlib.import_module(f"mrcnn.{name}")
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert module.__all__ == sorted(set(module.__all__))
 
