@@ -9,7 +9,7 @@ import pytest
 import mrcnn
 from mrcnn.cli import check
 from mrcnn.cli.main import COMMANDS, main
-from mrcnn.data.formats.layouts import FORMATS
+from mrcnn.data.formats.format_table import FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
 

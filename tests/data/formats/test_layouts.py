@@ -5,12 +5,10 @@ import json
 import pytest
 from PIL import Image
 
-from mrcnn.data.formats.layouts import (
-    FORMATS,
-    describe_folder,
-    find_layouts,
-    match_subset,
-)
+import mrcnn.data
+from mrcnn.data.formats.format_hints import describe_folder
+from mrcnn.data.formats.format_table import FORMATS, find_layouts
+from mrcnn.data.formats.subset_names import match_subset
 
 
 @pytest.mark.parametrize(
@@ -83,5 +81,8 @@ def test_folder_is_described_in_a_line(tmp_path):
     )
 
 
-def test_every_format_has_a_name_and_a_sign():
-    assert all(len(entry) == 2 and all(entry) for entry in FORMATS.values())
+def test_every_format_has_a_name_signs_and_a_public_class():
+    for name, format in FORMATS.items():
+        assert format.name == name
+        assert format.title and format.signs
+        assert getattr(mrcnn.data, format.dataset.__name__) is format.dataset

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
 from mrcnn.data.outlines.annotation import Annotation, Polygons, Rectangle, Rle, Shape
 from mrcnn.data.outlines.damaged import Damaged
 
@@ -19,8 +20,6 @@ KEYS = {
     "annotations": ("image_id", "category_id"),
     "categories": ("id",),
 }
-# Parsing a larger file takes seconds, for a few lines of categories.
-MAX_PARSED_BYTES = 1 << 25
 CATEGORIES = re.compile(rb'"categories"\s*:\s*(?=\[)')
 MAX_CATEGORIES_BYTES = 1 << 20
 
@@ -33,12 +32,7 @@ def read_coco_json(path: str | Path) -> dict:
         ValueError: it is no annotation file of COCO; says what is missing.
     """
     where = f"read_coco_json({str(path)!r})"
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{where}: no such file.")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{where}: no valid json ({error}).") from error
+    content = read_json(path, "read_coco_json")
     if not isinstance(content, dict):
         content = {}
     missing = [key for key in KEYS if not isinstance(content.get(key), list)]
@@ -75,15 +69,15 @@ def join_categories(paths: Iterable[str | Path], where: str) -> dict:
         ValueError: one id names two classes, or two ids one class.
     """
     names: dict = {}
-    told: dict = {}
+    files: dict = {}
     for path in paths:
         for category, name in category_names(_read_categories(Path(path))).items():
-            told.setdefault(category, path)
-            others = [i for i in names if names[i] == name and told[i] != path]
+            files.setdefault(category, path)
+            others = [i for i in names if names[i] == name and files[i] != path]
             if names.setdefault(category, name) != name:
-                other = f"{names[category]!r} in {told[category]}"
+                other = f"{names[category]!r} in {files[category]}"
             elif others and category not in others:
-                other = f"{others[0]!r} is it in {told[others[0]]}"
+                other = f"{others[0]!r} is it in {files[others[0]]}"
             else:
                 continue
             raise ValueError(
@@ -204,26 +198,26 @@ def _to_shape(raw: Mapping, boxes_as_masks: bool) -> Shape:
 def _read_categories(path: Path) -> list[dict]:
     """Returns the categories of an annotation file, without parsing a large one."""
     if path.stat().st_size > MAX_PARSED_BYTES:
-        for found in _lists_in(path):
-            if all(isinstance(entry, Mapping) and "id" in entry for entry in found):
-                return found
+        for match in search_file(path, CATEGORIES):
+            part = match.string[match.end() : match.end() + MAX_CATEGORIES_BYTES]
+            # What is no list of categories, or is cut off, is passed by.
+            with contextlib.suppress(ValueError):
+                text = part.decode("utf-8", errors="replace")
+                found = json.JSONDecoder().raw_decode(text)[0]
+                if all(isinstance(each, Mapping) and "id" in each for each in found):
+                    return found
     return read_coco_json(path)["categories"]
 
 
-def _lists_in(path: Path) -> Iterator[list]:
-    """Yields what stands behind the word "categories" in a file, if it is a list."""
+def search_file(path: str | Path, pattern: re.Pattern) -> Iterator[re.Match]:
+    """Yields the matches of a pattern of bytes in a file, without reading all of it."""
     import mmap
 
     with (
-        path.open("rb") as file,
+        open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        for match in CATEGORIES.finditer(content):
-            part = content[match.end() : match.end() + MAX_CATEGORIES_BYTES]
-            # What is cut off is no valid list.
-            with contextlib.suppress(ValueError):
-                text = part.decode("utf-8", errors="replace")
-                yield json.JSONDecoder().raw_decode(text)[0]
+        yield from pattern.finditer(content)
 
 
 def _some(ids: Iterable) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mrcnn.data.files.folders import list_files
 from mrcnn.data.formats.via.via_files import read_via
 
-# Names that people give to the attribute that tells the class.
+# Names that people give to the attribute that holds the class.
 CLASS_ATTRIBUTES = ("class", "label", "category", "name", "object", "type")
 
 
@@ -95,12 +95,12 @@ def find_attribute(
 
 
 def class_of(region: Mapping, attribute: str | None, class_name: str) -> str:
-    """Returns the class of a region, "" where it is not told.
+    """Returns the class of a region, "" where it has none.
 
     Args:
         region: of `read_via`.
         attribute: that names it; None for `class_name`.
-        class_name: of a region where no attribute tells it.
+        class_name: of a region where no attribute names it.
     """
     if attribute is None:
         return class_name

@@ -1,4 +1,4 @@
-"""Annotations of the VGG Image Annotator (VIA 1, 2, 3) as masks and as a data set."""
+"""Shapes of the VGG Image Annotator (VIA 1, 2, 3) as outlines, and its data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.formats.class_names import choose_names, register_classes
+from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
 from mrcnn.data.formats.via.via_classes import (
     class_of,
     find_attribute,
@@ -27,12 +28,10 @@ from mrcnn.data.outlines.annotation import (
     Shape,
 )
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
-from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH, paste
+from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH
+from mrcnn.geometry.crops import stack_crops
 
-__all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
-
-ROUND_SHAPES = ("circle", "ellipse")
-SHAPES = ("polygon", "rect", *ROUND_SHAPES)
+SHAPES = ("polygon", "rect", "circle", "ellipse")
 
 
 def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape | None:
@@ -59,11 +58,11 @@ def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape |
         if name == "rect":
             y, x = shape["y"], shape["x"]
             return Rectangle(y, x, y + shape["height"], x + shape["width"])
-        if name in ROUND_SHAPES:
-            keys = ("r", "r") if name == "circle" else ("ry", "rx")
-            radius_y, radius_x = (shape[key] for key in keys)
-            theta = float(shape.get("theta", 0.0))
-            return Ellipse(shape["cy"], shape["cx"], radius_y, radius_x, theta)
+        if name == "circle":
+            return Ellipse(shape["cy"], shape["cx"], shape["r"], shape["r"])
+        if name == "ellipse":
+            center, radii = (shape["cy"], shape["cx"]), (shape["ry"], shape["rx"])
+            return Ellipse(*center, *radii, float(shape.get("theta", 0.0)))
     except KeyError as error:
         raise ValueError(
             f"a {name}, lacks {error}; the file was not written by VIA, or is damaged."
@@ -95,8 +94,7 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
         ValueError: a region has no area (point, polyline), lacks a coordinate, or lies
             beyond a million px.
     """
-    # Instance axis first while drawing: every mask is then one block of memory.
-    masks = np.zeros([len(regions), height, width], dtype=bool)
+    crops = []
     for i, region in enumerate(regions):
         shape = region.get("shape", region)
         if shape.get("name") not in SHAPES:
@@ -105,10 +103,10 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
                 f"area; known shapes are {', '.join(SHAPES)}."
             )
         try:
-            paste(masks[i], via_shape(shape).crop(height, width))
+            crops.append(via_shape(shape).crop(height, width))
         except ValueError as error:
             raise ValueError(f"polygon_mask(): region {i}, {error}") from error
-    return masks.transpose(1, 2, 0)
+    return stack_crops(crops, (height, width))
 
 
 class ViaDataset(AnnotatedDataset):
@@ -146,7 +144,7 @@ class ViaDataset(AnnotatedDataset):
                 without any, all objects are of one class.
             classes: names of the classes to load, in the order of their ids; None for
                 all, by the alphabet. Objects of other classes are left out.
-            class_name: of the one class, where no attribute tells it.
+            class_name: of the one class, where no attribute names it.
             image_dir: where the images are; None: beside the file.
             line_width: px, with which polylines are drawn. Points are left out, with a
                 warning.
@@ -164,21 +162,20 @@ class ViaDataset(AnnotatedDataset):
         regions = [region for image in images for region in image["regions"]]
         attribute = find_attribute(regions, class_attribute, where)
         found = [class_of(region, attribute, class_name) for region in regions]
-        all_names = {name for name in found if name}
+        names = {name for name in found if name}
         if subset is not None and classes is None:
             folders = [f for f in list_folders(path) if f != file.parent]
             others = [other for f in folders for other in via_files_in(f)]
-            all_names |= via_class_names(others, class_attribute, class_name)
-        if not regions and not all_names and classes is None:
-            all_names = {class_name}
-        names = choose_names(all_names, classes, where)
-        ids = register_classes(self, source, names)
+            names |= via_class_names(others, class_attribute, class_name)
+        if not regions and not names and classes is None:
+            names = {class_name}
+        ids = register_classes(self, source, names, where, classes)
         damaged = []
         for image in images:
             annotations = []
             for i, region in enumerate(image["regions"]):
                 name = class_of(region, attribute, class_name)
-                if name not in names:
+                if name not in ids:
                     continue
                 try:
                     shape = via_shape(region["shape"], line_width)
@@ -198,7 +195,19 @@ class ViaDataset(AnnotatedDataset):
                 height=image.get("height"),
                 annotations=annotations,
             )
-        _warn_left_out(regions, found, attribute, where)
+        points = sum(region["shape"].get("name") == "point" for region in regions)
+        if points:
+            warnings.warn(
+                f"{where}: {points} points are left out; a point has no area.",
+                stacklevel=2,
+            )
+        if nameless := found.count(""):
+            warnings.warn(
+                f"{where}: {nameless} of {len(found)} regions have no (single) "
+                f"{attribute!r} and are left out; the network will learn that they are "
+                "background.",
+                stacklevel=2,
+            )
         warn_damaged(damaged)
 
     def image_reference(self, image_id: int) -> str:
@@ -252,17 +261,40 @@ def _image_path(folder: Path, name: str) -> str:
     )
 
 
-def _warn_left_out(regions, found, attribute, where: str) -> None:
-    """Tells of regions that are no objects: of no class, or points."""
-    points = sum(region["shape"].get("name") == "point" for region in regions)
-    if points:
-        warnings.warn(
-            f"{where}: {points} points are left out; a point has no area.", stacklevel=3
-        )
-    if nameless := sum(not name for name in found):
-        warnings.warn(
-            f"{where}: {nameless} of {len(found)} regions have no (single) "
-            f"{attribute!r} and are left out; the network will learn that they are "
-            "background.",
-            stacklevel=3,
-        )
+def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout | None:
+    """Returns the layout of a folder with VIA files in it or right below it."""
+    files = [path for path, kind in json_kinds.items() if kind == "via"]
+    return file_layout("via", folder, files)
+
+
+def _load(dataset: ViaDataset, part: Part, **kwargs) -> None:
+    """Adds the images of a file."""
+    dataset.load_via(part.place, **kwargs)
+
+
+def _classes_of_all(
+    files,
+    where: str,
+    *,
+    class_attribute: str | None = None,
+    classes: Sequence[str] | None = None,
+    class_name: str = "object",
+    **kwargs,
+) -> dict:
+    """Returns the classes of all files, if they are not given."""
+    if classes is not None:
+        return {}
+    names = via_class_names(files, class_attribute, class_name)
+    return {"classes": sorted(names)} if names else {}
+
+
+FORMAT = Format(
+    name="via",
+    title="VIA json",
+    signs="a json export or project of the VGG Image Annotator, here or in a folder "
+    "per subset",
+    dataset=ViaDataset,
+    find=_find,
+    load=_load,
+    classes_of_all=_classes_of_all,
+)

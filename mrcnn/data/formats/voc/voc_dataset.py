@@ -10,8 +10,8 @@ import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.files.image_files import IMAGE_SUFFIXES
-from mrcnn.data.formats.class_names import choose_names, register_classes
+from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
 from mrcnn.data.outlines.annotation import Annotation, LabelValue, Rectangle
 from mrcnn.data.outlines.mask_files import label_values, read_labels
@@ -69,15 +69,19 @@ class VocDataset(AnnotatedDataset):
         """
         where = f"load_voc(root={str(root)!r}, subset={subset!r})"
         folder = _pick_year(find_voc_folders(root), root, year)
-        masks = _files_by_stem(folder / "SegmentationObject")
-        pictures = _files_by_stem(folder / "JPEGImages")
+        masks, images = (
+            {path.stem: path for path in images_in(folder / name)}
+            for name in ("SegmentationObject", "JPEGImages")
+        )
         ids = _listed_ids(folder, subset, boxes_as_masks, where)
         if not boxes_as_masks:
             ids = _with_mask(ids, masks, where)
         parsed = {i: read_voc_xml(folder / "Annotations" / f"{i}.xml") for i in ids}
-        class_ids = register_classes(
-            self, SOURCE, _class_names(folder, parsed, classes, where)
-        )
+        names = {item.name for image in parsed.values() for item in image.objects}
+        if classes is None:
+            names |= _other_names(folder, parsed)
+            classes = VOC_CLASSES if names <= set(VOC_CLASSES) else None
+        class_ids = register_classes(self, SOURCE, names, where, classes)
         if unread := [flag for image in parsed.values() for flag in image.unread]:
             warnings.warn(
                 f"{where}: {len(unread)} flags of objects are no number and are left "
@@ -92,7 +96,7 @@ class VocDataset(AnnotatedDataset):
             self.add_image(
                 SOURCE,
                 image_id,
-                str(pictures.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
+                str(images.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
                 annotations=annotations,
                 **{key: side for key, side in size.items() if side},
             )
@@ -125,12 +129,12 @@ def voc_subsets(folder: str | Path) -> list[str]:
 
 
 def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation]:
-    """One annotation an object whose class is wanted, in the order of the xml file."""
+    """Returns the objects whose class is wanted, in the order of the xml file."""
     path = masks.get(image_id)
     if path is not None and len(image.objects) >= VOID:
         raise ValueError(
             f"load_voc(): image {image_id!r} has {len(image.objects)} objects, but a "
-            f"VOC label image can tell only {VOID - 1} apart."
+            f"VOC label image has numbers for {VOID - 1} only."
         )
     annotations = []
     for k, item in enumerate(image.objects, start=1):
@@ -150,26 +154,26 @@ def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation
 
 
 def _unlisted(path: Path, num_listed: int, class_ids: dict) -> list[Annotation]:
-    """Objects that a label image has, but not the xml file."""
-    values = [v for v in label_values(path) if num_listed < v != VOID]
+    """Returns the objects that a label image has, but not the xml file."""
     annotations = []
-    for value in values:
+    for value in label_values(path):
+        if value <= num_listed or value == VOID:
+            continue
         name = _class_of_pixels(path, value)
         if name is None:
             warnings.warn(
                 f"load_voc(): object {value} of {str(path)!r} is not in the xml file, "
-                "and SegmentationClass does not tell its class; it is left out.",
+                "and SegmentationClass does not show its class; it is left out.",
                 stacklevel=3,
             )
         elif name in class_ids:
-            annotations.append(
-                Annotation(LabelValue(str(path), value), class_ids[name])
-            )
+            shape = LabelValue(str(path), value)
+            annotations.append(Annotation(shape, class_ids[name]))
     return annotations
 
 
 def _class_of_pixels(path: Path, value: int) -> str | None:
-    """Name of the class that most pixels of an object have in SegmentationClass."""
+    """Returns the class that most pixels of an object have in SegmentationClass."""
     class_path = path.parent.parent / "SegmentationClass" / path.name
     if not class_path.is_file():
         return None
@@ -179,12 +183,12 @@ def _class_of_pixels(path: Path, value: int) -> str | None:
 
 
 def _is_voc(folder: Path) -> bool:
-    """True for a folder that holds VOC's Annotations, with an xml file in it."""
+    """Returns True for a folder that holds Annotations/ with an xml file."""
     return next((folder / "Annotations").glob("*.xml"), None) is not None
 
 
 def _pick_year(folders: list[Path], root, year) -> Path:
-    """The one folder to load from."""
+    """Returns the one folder to load from."""
     where = f"load_voc(root={str(root)!r}, year={year!r})"
     if not folders:
         raise FileNotFoundError(
@@ -204,19 +208,8 @@ def _pick_year(folders: list[Path], root, year) -> Path:
     return folders[0]
 
 
-def _files_by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their name without suffix."""
-    if not folder.is_dir():
-        return {}
-    return {
-        p.stem: p
-        for p in sorted(folder.iterdir())
-        if p.suffix.lower() in IMAGE_SUFFIXES
-    }
-
-
 def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[str]:
-    """Image ids of a subset, in the order of its list."""
+    """Returns the image ids of a subset, in the order of its list."""
     if subset is None:
         return sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
     kinds = ("Main", "Segmentation") if boxes_as_masks else ("Segmentation", "Main")
@@ -233,7 +226,7 @@ def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[
 
 
 def _with_mask(ids: list[str], masks: dict, where: str) -> list[str]:
-    """The ids that have a SegmentationObject image."""
+    """Returns the ids that have a SegmentationObject image."""
     kept = [image_id for image_id in ids if image_id in masks]
     if ids and not kept:
         raise ValueError(
@@ -250,14 +243,35 @@ def _with_mask(ids: list[str], masks: dict, where: str) -> list[str]:
     return kept
 
 
-def _class_names(folder: Path, parsed: dict, classes, where: str) -> list[str]:
-    """Names in the order of their ids: the same for every subset of a folder."""
-    names = {item.name for image in parsed.values() for item in image.objects}
-    if classes is None:
-        others = (folder / "Annotations").glob("*.xml")
-        for path in others:
-            if path.stem not in parsed:
-                names |= {item.name for item in read_voc_xml(path).objects}
-        if names <= set(VOC_CLASSES):
-            classes = VOC_CLASSES
-    return choose_names(names, classes, where)
+def _other_names(folder: Path, parsed: dict) -> set[str]:
+    """Returns the class names in the xml files of other subsets than the one parsed."""
+    paths = (folder / "Annotations").glob("*.xml")
+    others = [read_voc_xml(path) for path in paths if path.stem not in parsed]
+    return {item.name for image in others for item in image.objects}
+
+
+def _find(folder: Path, json_kinds) -> Layout | None:
+    """Returns the layout of a folder with VOC folders, each of them a part."""
+    homes = find_voc_folders(folder)
+    if not homes:
+        return None
+    parts = tuple(Part(home.name, home) for home in homes)
+    subsets = dict.fromkeys(name for home in homes for name in voc_subsets(home))
+    return Layout(SOURCE, folder, parts, tuple(subsets), some_names(homes, folder))
+
+
+def _load(dataset: VocDataset, part: Part, **kwargs) -> None:
+    """Adds the images of a list, or all."""
+    dataset.load_voc(part.place, part.subset, **kwargs)
+
+
+FORMAT = Format(
+    name=SOURCE,
+    title="Pascal VOC",
+    signs="Annotations/*.xml with JPEGImages/ and SegmentationObject/, here, in "
+    "VOC2007 and the like, or in VOCdevkit/",
+    dataset=VocDataset,
+    find=_find,
+    load=_load,
+    has_lists=True,
+)
