@@ -37,5 +37,8 @@ def find_layouts(folder: str | Path) -> list[Layout]:
         for place in (folder, *list_folders(folder))
         for path in list_files(place, ".json")
     }
-    found = [format.find(folder, json_kinds) for format in FORMATS.values()]
-    return [layout for layout in found if layout is not None]
+    layouts = [
+        format.find(folder, json_kinds)._replace(format=name, folder=folder)
+        for name, format in FORMATS.items()
+    ]
+    return [layout for layout in layouts if layout.parts]

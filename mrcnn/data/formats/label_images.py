@@ -182,30 +182,21 @@ def _is_label_image(path: Path) -> bool:
         return False
 
 
-def _find(folder: Path, json_kinds) -> Layout | None:
+def _find(folder: Path, json_kinds) -> Layout:
     """Returns the layout of images with label images, in two folders or one."""
     found = {".": pair_label_images(folder)[0]}
     if not found["."]:
         homes = (folder, *(folder / name for name in IMAGE_FOLDERS))
         names = {place.name for home in homes for place in list_folders(home)}
         found = {name: pair_label_images(folder, name)[0] for name in sorted(names)}
-    found = {name: pairs[0] for name, pairs in found.items() if pairs}
-    if not found:
-        return None
-    parts = []
-    for name, (image, label) in found.items():
-        text = f"{image.relative_to(folder)} with {label.relative_to(folder)}"
-        parts.append(Part(name, folder, text))
-    subsets = tuple(name for name in found if name != ".")
-    image, label = next(iter(found.values()))
-    return Layout(
-        SOURCE,
-        folder,
-        tuple(parts),
-        subsets,
-        parts[0].evidence,
-        is_weak=image.parent == label.parent,
-    )
+    parts, is_beside = [], False
+    for name, pairs in found.items():
+        for image, label in pairs[:1]:
+            text = f"{image.relative_to(folder)} with {label.relative_to(folder)}"
+            is_beside = image.parent == label.parent if not parts else is_beside
+            parts.append(Part(name, folder, text))
+    evidence = parts[0].evidence if parts else ""
+    return Layout(parts, evidence, is_weak=is_beside)
 
 
 def _load(dataset: LabelImageDataset, part: Part, **kwargs) -> None:

@@ -243,18 +243,15 @@ def _embedded(content: Mapping) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(content["imageData"])))
 
 
-def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout | None:
+def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout:
     """Returns the layout of a folder with LabelMe files in it or right below it."""
     files = [path for path, kind in json_kinds.items() if kind == SOURCE]
-    if not files:
-        return None
     counts = Counter(path.parent for path in files)
-    parts = tuple(
+    parts = [
         Part(home.name if home != folder else ".", home, f"{count} json files")
         for home, count in counts.items()
-    )
-    names = tuple(part.name for part in parts)
-    return Layout(SOURCE, folder, parts, names, f"{len(files)} json files")
+    ]
+    return Layout(parts, f"{len(files)} json files")
 
 
 def _load(dataset: LabelMeDataset, part: Part, **kwargs) -> None:

@@ -37,20 +37,28 @@ class Layout(NamedTuple):
     """A data set of one format that was found in a folder.
 
     Attributes:
+        parts: what is loaded, one after the other; none where nothing was found.
+        evidence: the files by which it was recognized, for people.
+        lists: names of lists of images, where these are the subsets; the loader is then
+            called once, with the folder and a list. None where each part is a subset.
+        is_weak: True when another layout explains the same files better.
         format: name of the format, a key of `format_table.FORMATS`.
         folder: where it was found.
-        parts: what is loaded, one after the other.
-        subsets: names that can be chosen; more than the parts where subsets overlap.
-        evidence: the files by which it was recognized, for people.
-        is_weak: True when another layout explains the same files better.
     """
 
-    format: str
-    folder: Path
-    parts: tuple[Part, ...]
-    subsets: tuple[str, ...]
+    parts: Sequence[Part]
     evidence: str
+    lists: Sequence[str] | None = None
     is_weak: bool = False
+    format: str = ""
+    folder: Path = Path()
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names that can be chosen."""
+        if self.lists is not None:
+            return tuple(dict.fromkeys(self.lists))
+        return tuple(part.name for part in self.parts if part.subset)
 
 
 class Format(NamedTuple):
@@ -63,15 +71,14 @@ class Format(NamedTuple):
         title: as people call it.
         signs: which files a folder of it has, in words.
         dataset: its class.
-        find: returns the layout of a folder, None where there is none; called with the
-            folder and the `json_kind` of each json file in it and right below it.
+        find: returns the layout of a folder, one without parts where there is none;
+            called with the folder and the `json_kind` of each json file in it and right
+            below it.
         load: adds the images of a part; called with the data set, the part and the
             keywords given to `open_dataset`.
         classes_of_all: returns the keywords for `load` that make all parts number their
             classes alike; called with the annotation files, the beginning of an error
             message, and the keywords. None where the loader does it by itself.
-        has_lists: True when a subset is a list of images: the loader is then called
-            once, with the folder and the name of the list.
         counts_objects: False when counting the objects takes long.
         holds_images: True when annotation files may hold the images themselves.
     """
@@ -80,30 +87,25 @@ class Format(NamedTuple):
     title: str
     signs: str
     dataset: type[AnnotatedDataset]
-    find: Callable[[Path, Mapping[Path, str]], Layout | None]
+    find: Callable[[Path, Mapping[Path, str]], Layout]
     load: Callable[..., None]
     classes_of_all: Callable[..., dict] | None = None
-    has_lists: bool = False
     counts_objects: bool = True
     holds_images: bool = False
 
 
-def file_layout(format: str, folder: Path, files: Sequence[Path]) -> Layout | None:
+def file_layout(folder: Path, files: Sequence[Path]) -> Layout:
     """Returns the layout of a data set with one annotation file a subset.
 
     Args:
-        format: name of the format.
         folder: where the files were found.
-        files: in the folder or right below it; no layout without any.
+        files: in the folder or right below it.
     """
-    if not files:
-        return None
-    names = [_subset_of(file, folder, files) for file in files]
-    parts = tuple(
-        Part(name, file, str(file.relative_to(folder)))
-        for name, file in zip(names, files, strict=True)
-    )
-    return Layout(format, folder, parts, tuple(names), some_names(files, folder))
+    parts = [
+        Part(_subset_of(file, folder, files), file, some_names([file], folder))
+        for file in files
+    ]
+    return Layout(parts, some_names(files, folder))
 
 
 def _subset_of(file: Path, folder: Path, files: Sequence[Path]) -> str:

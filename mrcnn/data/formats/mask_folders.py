@@ -188,22 +188,17 @@ def _choose_image(folder: Path, images: list[Path], where: str) -> Path:
     return (named or images)[0]
 
 
-def _find(folder: Path, json_kinds) -> Layout | None:
+def _find(folder: Path, json_kinds) -> Layout:
     """Returns the layout of a folder that holds a folder an image."""
     homes = find_mask_folders(folder)
-    if not homes:
-        return None
-    names = [home.name for home in homes if home != folder]
+    subsets = [home.name for home in homes if home != folder]
     # A split that cannot be read is an error for those who ask for a subset of it.
     with contextlib.suppress(ValueError):
-        split = list(read_split(folder))
-        names += split
-        if any("valid" in name for name in split):
-            names += ["train", "val"]
-    subsets = tuple(dict.fromkeys(names))
-    return Layout(
-        SOURCE, folder, (Part(".", folder),), subsets, some_names(homes, folder)
-    )
+        subsets += read_split(folder)
+        if any("valid" in name for name in read_split(folder)):
+            subsets += ["train", "val"]
+    parts = [Part(".", folder)] if homes else []
+    return Layout(parts, some_names(homes, folder), subsets)
 
 
 def _load(dataset: MaskFolderDataset, part: Part, **kwargs) -> None:
@@ -218,5 +213,4 @@ FORMAT = Format(
     dataset=MaskFolderDataset,
     find=_find,
     load=_load,
-    has_lists=True,
 )

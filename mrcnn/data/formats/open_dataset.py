@@ -127,7 +127,8 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
         raise ValueError(
             f"{where}: is {kind}, neither COCO nor VIA annotations. {expectations()}"
         )
-    return FORMATS[kind].find(path.parent, {path: kind})
+    layout = FORMATS[kind].find(path.parent, {path: kind})
+    return layout._replace(format=kind, folder=path.parent)
 
 
 def _pick_layout(
@@ -135,13 +136,11 @@ def _pick_layout(
 ) -> Layout:
     """Returns the one layout of a folder that fits the subset and the format."""
     layouts = find_layouts(folder)
-    if not layouts and subset is not None:
+    is_inner = not layouts and subset is not None
+    if is_inner:
         places = [folder / name for name in (subset, *synonyms(subset))]
         place = next((place for place in places if place.is_dir()), None)
-        layouts = [
-            layout._replace(subsets=(place.name,))
-            for layout in (find_layouts(place) if place else ())
-        ]
+        layouts = find_layouts(place) if place else []
     if format is not None:
         others = [layout.format for layout in layouts]
         layouts = [layout for layout in layouts if layout.format == format]
@@ -155,9 +154,8 @@ def _pick_layout(
         raise ValueError(nothing_fits(folder, where))
     fitting = layouts
     # Of lists alone, the loader itself says which there are.
-    if subset is not None and (
-        len(layouts) > 1 or not FORMATS[layouts[0].format].has_lists
-    ):
+    has_lists = len(layouts) == 1 and layouts[0].lists is not None
+    if subset is not None and not is_inner and not has_lists:
         fitting = [x for x in layouts if match_subset(x.subsets, subset)]
         if not fitting:
             known = "; ".join(
@@ -183,15 +181,15 @@ def _pick_layout(
 def _choose_parts(layout: Layout, subset: str | None, where: str) -> Layout:
     """Returns the layout with those parts alone that are of the subset."""
     names = [] if subset is None else match_subset(layout.subsets, subset)
-    if FORMATS[layout.format].has_lists:
+    if layout.lists is not None:
         # Where no list or several fit, the loader says which there are.
         name = names[0] if len(names) == 1 else subset
-        return layout._replace(parts=(Part(name or ".", layout.folder),))
+        return layout._replace(parts=[Part(name or ".", layout.folder)])
     if len(names) > 1:
         raise ValueError(
             f"{where}: {', '.join(names)} all fit; choose one of them by subset=."
         )
-    parts = tuple(part for part in layout.parts if part.name in names)
+    parts = [part for part in layout.parts if part.name in names]
     if not parts:
         return layout
     return layout._replace(parts=parts, evidence=parts[0].evidence)

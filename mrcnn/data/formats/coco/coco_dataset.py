@@ -255,12 +255,12 @@ def _how_to_get(subset: str, year: str | int) -> str:
     return f"unpack {addresses} there, or use auto_download=True."
 
 
-def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout | None:
+def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout:
     """Returns the layout of a folder with COCO files in it or right below it."""
     files = [path for path, kind in json_kinds.items() if kind == "coco"]
     # Beside them lie files of the same images, with keypoints or stuff.
     instances = [path for path in files if path.stem.startswith(COCO_PREFIX)]
-    return file_layout("coco", folder, instances or files)
+    return file_layout(folder, instances or files)
 
 
 def _load(dataset: CocoDataset, part: Part, image_dir=None, **kwargs) -> None:

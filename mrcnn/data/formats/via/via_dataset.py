@@ -162,13 +162,13 @@ class ViaDataset(AnnotatedDataset):
         regions = [region for image in images for region in image["regions"]]
         attribute = find_attribute(regions, class_attribute, where)
         found = [class_of(region, attribute, class_name) for region in regions]
-        names = {name for name in found if name}
+        names = set(found) - {""}
         if subset is not None and classes is None:
             folders = [f for f in list_folders(path) if f != file.parent]
             others = [other for f in folders for other in via_files_in(f)]
             names |= via_class_names(others, class_attribute, class_name)
-        if not regions and not names and classes is None:
-            names = {class_name}
+        if not regions and classes is None:
+            names = names or {class_name}
         ids = register_classes(self, source, names, where, classes)
         damaged = []
         for image in images:
@@ -226,16 +226,14 @@ def find_via_file(path: str | Path) -> Path:
     if path.is_file():
         return path
     found = via_files_in(path)
+    where = f"find_via_file({str(path)!r})"
     if not found:
         raise FileNotFoundError(
-            f"find_via_file({str(path)!r}): no such file, or a folder without a json "
-            "file of VIA."
+            f"{where}: no such file, or a folder without a json file of VIA."
         )
     if len(found) > 1:
-        raise ValueError(
-            f"find_via_file({str(path)!r}): several VIA files, "
-            f"{', '.join(file.name for file in found)}; name the one to read."
-        )
+        names = ", ".join(file.name for file in found)
+        raise ValueError(f"{where}: several VIA files, {names}; name the one to read.")
     return found[0]
 
 
@@ -255,16 +253,14 @@ def _image_path(folder: Path, name: str) -> str:
     """Returns where an image is: at its address, below the folder, or in it."""
     if name.startswith(("http://", "https://")):
         return name
-    beside = folder / Path(name).name
-    return str(
-        beside if beside.is_file() and not (folder / name).is_file() else folder / name
-    )
+    places = [folder / name, folder / Path(name).name]
+    return str(next((place for place in places if place.is_file()), places[0]))
 
 
-def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout | None:
+def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout:
     """Returns the layout of a folder with VIA files in it or right below it."""
     files = [path for path, kind in json_kinds.items() if kind == "via"]
-    return file_layout("via", folder, files)
+    return file_layout(folder, files)
 
 
 def _load(dataset: ViaDataset, part: Part, **kwargs) -> None:

@@ -109,9 +109,8 @@ def find_voc_folders(root: str | Path) -> list[Path]:
         root: such a folder, the VOCdevkit above it, or one folder further up.
     """
     root = Path(root)
-    for above in (None, root, root / "VOCdevkit"):
-        places = list_folders(above) if above else [root]
-        found = [place for place in places if _is_voc(place)]
+    for places in ([root], list_folders(root), list_folders(root / "VOCdevkit")):
+        found = [p for p in places if any((p / "Annotations").glob("*.xml"))]
         if found:
             return found
     return []
@@ -120,10 +119,8 @@ def find_voc_folders(root: str | Path) -> list[Path]:
 def voc_subsets(folder: str | Path) -> list[str]:
     """Returns the names of a VOC folder's image lists, but not those of a class."""
     for kind in ("Segmentation", "Main"):
-        names = sorted(
-            p.stem for p in (Path(folder) / "ImageSets" / kind).glob("*.txt")
-        )
-        if names:
+        files = (Path(folder) / "ImageSets" / kind).glob("*.txt")
+        if names := sorted(file.stem for file in files):
             return [name for name in names if "_" not in name] or names
     return []
 
@@ -180,11 +177,6 @@ def _class_of_pixels(path: Path, value: int) -> str | None:
     classes = read_labels(class_path)[read_labels(path) == value]
     votes = np.bincount(classes, minlength=VOID + 1)[1 : len(VOC_CLASSES) + 1]
     return VOC_CLASSES[int(votes.argmax())] if votes.any() else None
-
-
-def _is_voc(folder: Path) -> bool:
-    """Returns True for a folder that holds Annotations/ with an xml file."""
-    return next((folder / "Annotations").glob("*.xml"), None) is not None
 
 
 def _pick_year(folders: list[Path], root, year) -> Path:
@@ -250,14 +242,12 @@ def _other_names(folder: Path, parsed: dict) -> set[str]:
     return {item.name for image in others for item in image.objects}
 
 
-def _find(folder: Path, json_kinds) -> Layout | None:
+def _find(folder: Path, json_kinds) -> Layout:
     """Returns the layout of a folder with VOC folders, each of them a part."""
     homes = find_voc_folders(folder)
-    if not homes:
-        return None
-    parts = tuple(Part(home.name, home) for home in homes)
-    subsets = dict.fromkeys(name for home in homes for name in voc_subsets(home))
-    return Layout(SOURCE, folder, parts, tuple(subsets), some_names(homes, folder))
+    parts = [Part(home.name, home) for home in homes]
+    lists = [name for home in homes for name in voc_subsets(home)]
+    return Layout(parts, some_names(homes, folder), lists)
 
 
 def _load(dataset: VocDataset, part: Part, **kwargs) -> None:
@@ -273,5 +263,4 @@ FORMAT = Format(
     dataset=VocDataset,
     find=_find,
     load=_load,
-    has_lists=True,
 )
