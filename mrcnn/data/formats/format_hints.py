@@ -53,20 +53,19 @@ def nothing_fits(folder: Path, where: str) -> str:
         folder: that was given.
         where: begins the message.
     """
-    hints = []
-    for place in list_folders(folder)[:MAX_NEIGHBORS]:
-        hints += [_hint(place, layout) for layout in _layouts_near(place)[:1]]
+    near = [(p, _layouts_near(p)) for p in list_folders(folder)[:MAX_NEIGHBORS]]
+    hints = [_hint(place, layouts[0]) for place, layouts in near if layouts]
     # What lies in the folder itself says more than what lies above it.
     xml = None if hints else _voc_xml_in(folder)
-    if not hints and xml is None:
-        hints = _hints_above(folder)
-    hint = f" Near it is a data set; pass {' or '.join(hints[:4])}." if hints else ""
+    hint = ""
     if xml is not None:
         hint = (
             f" {xml.relative_to(folder)} is Pascal VOC's, but not where VOC has it: "
             "move the xml files into a folder Annotations, the images into "
             "JPEGImages beside it, and pass the folder that holds both."
         )
+    elif hints := hints or _hints_above(folder):
+        hint = f" Near it is a data set; pass {' or '.join(hints[:4])}."
     return (
         f"{where}: no known data set; found {describe_folder(folder)}.{hint} "
         f"{expectations()}"

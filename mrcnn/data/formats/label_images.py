@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from PIL import Image
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
-from mrcnn.data.formats.layouts import Format, Layout, Part, images_in
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation, LabelValue
 from mrcnn.data.outlines.mask_files import label_values
 
@@ -63,13 +63,9 @@ class LabelImageDataset(AnnotatedDataset):
                 f"{where}: no image has a label image; expected images/7.jpg with "
                 "labels/7.png (or masks/7.png), or 7.jpg beside 7.png or 7_labels.png."
             )
-        if alone:
-            warnings.warn(
-                f"{where}: {len(alone)} files have no partner of the same name and are "
-                f"left out, for example {alone[0]}; an image without objects needs a "
-                "label image of zeros.",
-                stacklevel=2,
-            )
+        text = f"files have no partner of the same name, {some_names(alone)}, and are "
+        text += "left out; an image without objects needs a label image of zeros."
+        warn_left_out(where, len(alone), text)
         _refuse_color([label for _, label in pairs], where)
         class_id = register_classes(self, SOURCE, [class_name], where)[class_name]
         for image, label in pairs:
@@ -189,14 +185,13 @@ def _find(folder: Path, json_kinds) -> Layout:
         homes = (folder, *(folder / name for name in IMAGE_FOLDERS))
         names = {place.name for home in homes for place in list_folders(home)}
         found = {name: pair_label_images(folder, name)[0] for name in sorted(names)}
-    parts, is_beside = [], False
-    for name, pairs in found.items():
-        for image, label in pairs[:1]:
-            text = f"{image.relative_to(folder)} with {label.relative_to(folder)}"
-            is_beside = image.parent == label.parent if not parts else is_beside
-            parts.append(Part(name, folder, text))
-    evidence = parts[0].evidence if parts else ""
-    return Layout(parts, evidence, is_weak=is_beside)
+    found = {name: pairs[0] for name, pairs in found.items() if pairs}
+    parts = [
+        Part(name, folder, " with ".join(str(p.relative_to(folder)) for p in pair))
+        for name, pair in found.items()
+    ]
+    is_weak = next((one.parent == two.parent for one, two in found.values()), False)
+    return Layout(parts, parts[0].evidence if parts else "", is_weak=is_weak)
 
 
 def _load(dataset: LabelImageDataset, part: Part, **kwargs) -> None:

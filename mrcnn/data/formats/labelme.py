@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import (
     Annotation,
     Ellipse,
@@ -103,11 +103,7 @@ class LabelMeDataset(AnnotatedDataset):
                 annotations=annotations,
                 annotation_file=str(path),
             )
-        if num_points:
-            warnings.warn(
-                f"{where}: {num_points} points have no area and are left out.",
-                stacklevel=2,
-            )
+        warn_left_out(where, num_points, "points have no area and are left out.")
         warn_damaged([shape for shape in outlines if isinstance(shape, Damaged)])
 
     def load_image(self, image_id: int) -> np.ndarray:

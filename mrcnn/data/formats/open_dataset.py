@@ -105,30 +105,24 @@ def open_dataset(
 
 def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     """Returns the layout of a single annotation file."""
+    folder, suffix = str(path.parent), path.suffix.lower()
+    kind = json_kind(path) if suffix == ".json" else ""
     if subset is not None:
-        raise ValueError(
-            f"{where}: is a file, which has no subsets; leave subset away, or pass the "
-            f"folder that holds the files of all, for example {str(path.parent)!r}."
-        )
-    if path.suffix.lower() in ARCHIVES:
-        raise ValueError(f"{where}: is an archive; unpack it and pass the folder.")
-    if path.suffix.lower() != ".json":
-        raise ValueError(
-            f"{where}: is a file; pass the folder of the data set, for example "
-            f"{str(path.parent)!r}, or a COCO or VIA json."
-        )
-    kind = json_kind(path)
-    if kind == "labelme":
-        raise ValueError(
-            f"{where}: is a LabelMe json, which is of one image; pass its folder "
-            f"{str(path.parent)!r}."
-        )
-    if kind not in FORMATS:
-        raise ValueError(
-            f"{where}: is {kind}, neither COCO nor VIA annotations. {expectations()}"
-        )
-    layout = FORMATS[kind].find(path.parent, {path: kind})
-    return layout._replace(format=kind, folder=path.parent)
+        reason = "is a file, which has no subsets; leave subset away, or pass the "
+        reason += f"folder that holds the files of all, for example {folder!r}."
+    elif suffix in ARCHIVES:
+        reason = "is an archive; unpack it and pass the folder."
+    elif not kind:
+        reason = "is a file; pass the folder of the data set, for example "
+        reason += f"{folder!r}, or a COCO or VIA json."
+    elif kind == "labelme":
+        reason = f"is a LabelMe json, of one image; pass its folder {folder!r}."
+    elif kind not in FORMATS:
+        reason = f"is {kind}, neither COCO nor VIA annotations. {expectations()}"
+    else:
+        layout = FORMATS[kind].find(path.parent, {path: kind})
+        return layout._replace(format=kind, folder=path.parent)
+    raise ValueError(f"{where}: {reason}")
 
 
 def _pick_layout(

@@ -17,7 +17,6 @@ from mrcnn.data.formats.coco.coco_json import (
     annotations_by_image,
     as_pycocotools,
     category_names,
-    is_crowd,
     join_categories,
     read_coco_json,
     to_annotation,
@@ -179,15 +178,15 @@ class CocoDataset(AnnotatedDataset):
         objects = np.zeros([len(self.class_info)], np.int64)
         crowds = np.zeros_like(objects)
         for image_id in self.image_ids if image_ids is None else image_ids:
-            info = self.image_info[image_id]
+            source = self.image_info[image_id]["source"]
             for kept in super().load_annotations(image_id):
-                is_raw = isinstance(kept, Mapping)
-                category = kept["category_id"] if is_raw else kept.class_id
-                key = f"{info['source']}.{category}"
-                class_id = self.class_from_source_map.get(key)
+                if isinstance(kept, Mapping):
+                    category, is_crowd = kept["category_id"], kept.get("iscrowd", 0)
+                else:
+                    category, is_crowd = kept.class_id, kept.is_crowd
+                class_id = self.class_from_source_map.get(f"{source}.{category}")
                 if class_id is not None:
-                    crowd = is_crowd(kept) if is_raw else kept.is_crowd
-                    (crowds if crowd else objects)[class_id] += 1
+                    (crowds if is_crowd else objects)[class_id] += 1
         return AnnotationCounts(objects, crowds)
 
     def image_reference(self, image_id: int) -> str:

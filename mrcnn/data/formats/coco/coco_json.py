@@ -6,11 +6,11 @@ import contextlib
 import io
 import json
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation, Polygons, Rectangle, Rle, Shape
 from mrcnn.data.outlines.damaged import Damaged
 
@@ -122,41 +122,27 @@ def annotations_by_image(
     lost, masked = [], 0
     for annotation in content["annotations"]:
         image_id, category = annotation["image_id"], annotation["category_id"]
-        if image_id not in by_image or category not in names:
-            lost.append(annotation)
-            continue
-        by_image[image_id].append(annotation)
-        masked += bool(annotation.get("segmentation"))
+        if image_id in by_image and category in names:
+            by_image[image_id].append(annotation)
+            masked += bool(annotation.get("segmentation"))
+        else:
+            lost.append((image_id, category))
+    kept = len(content["annotations"]) - len(lost)
     if lost:
-        image_id, category = lost[0]["image_id"], lost[0]["category_id"]
-        text = (
-            f"belong to an image or a category that is not listed, for example to "
-            f"image {image_id!r} and category {category!r}"
-        )
-        if len(lost) == len(content["annotations"]):
+        text = "belong to an image or a category that is not listed, for example to "
+        text += "image {!r} and category {!r}".format(*lost[0])
+        if not kept:
             raise ValueError(
                 f"{where}: all {len(lost)} annotations {text}; write ids alike "
                 f"everywhere: the images have {_some(by_image)}, the categories "
                 f"{_some(names)}."
             )
-        warnings.warn(
-            f"{where}: {len(lost)} annotations {text}; they are left out.",
-            stacklevel=3,
-        )
-    boxes = len(content["annotations"]) - len(lost) - masked
-    if boxes and not boxes_as_masks:
-        warnings.warn(
-            f"{where}: {boxes} of {boxes + masked} objects have no segmentation, so "
-            "their masks have no pixel; load_json(boxes_as_masks=True) takes their "
-            "boxes for masks.",
-            stacklevel=3,
-        )
+        warn_left_out(where, len(lost), f"annotations {text}; they are left out.")
+    if not boxes_as_masks:
+        text = f"of {kept} objects have no segmentation, so their masks have no pixel; "
+        text += "load_json(boxes_as_masks=True) takes their boxes for masks."
+        warn_left_out(where, kept - masked, text)
     return by_image
-
-
-def is_crowd(raw: Mapping) -> bool:
-    """Returns True for an annotation of a COCO file that is a crowd."""
-    return bool(raw.get("iscrowd", 0))
 
 
 def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
@@ -175,7 +161,7 @@ def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
     return Annotation(
         shape,
         raw["category_id"],
-        is_crowd=is_crowd(raw),
+        is_crowd=bool(raw.get("iscrowd", 0)),
         # The evaluation goes by COCO's own box and area, as published numbers do.
         extra={key: raw[key] for key in ("id", "bbox", "area") if key in raw},
     )

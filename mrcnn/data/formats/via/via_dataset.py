@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.formats.via.via_classes import (
     class_of,
     find_attribute,
@@ -196,18 +196,10 @@ class ViaDataset(AnnotatedDataset):
                 annotations=annotations,
             )
         points = sum(region["shape"].get("name") == "point" for region in regions)
-        if points:
-            warnings.warn(
-                f"{where}: {points} points are left out; a point has no area.",
-                stacklevel=2,
-            )
-        if nameless := found.count(""):
-            warnings.warn(
-                f"{where}: {nameless} of {len(found)} regions have no (single) "
-                f"{attribute!r} and are left out; the network will learn that they are "
-                "background.",
-                stacklevel=2,
-            )
+        warn_left_out(where, points, "points are left out; a point has no area.")
+        text = f"of {len(found)} regions have no (single) {attribute!r} and are left "
+        text += "out; the network will learn that they are background."
+        warn_left_out(where, found.count(""), text)
         warn_damaged(damaged)
 
     def image_reference(self, image_id: int) -> str:

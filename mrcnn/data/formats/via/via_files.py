@@ -64,16 +64,11 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
         regions = entry.get("regions") or []
         if isinstance(regions, Mapping):
             regions = regions.values()
-        image = {
-            "filename": entry["filename"],
-            "regions": [
-                {
-                    "shape": dict(region["shape_attributes"]),
-                    "attributes": dict(region.get("region_attributes") or {}),
-                }
-                for region in regions
-            ],
-        }
+        image = {"filename": entry["filename"], "regions": []}
+        for region in regions:
+            shape = dict(region["shape_attributes"])
+            attributes = dict(region.get("region_attributes") or {})
+            image["regions"].append({"shape": shape, "attributes": attributes})
         file_attributes = entry.get("file_attributes") or {}
         for side in ("width", "height"):
             if str(file_attributes.get(side, "")).isdecimal():

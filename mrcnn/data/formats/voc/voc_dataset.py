@@ -12,6 +12,7 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
 from mrcnn.data.outlines.annotation import Annotation, LabelValue, Rectangle
 from mrcnn.data.outlines.mask_files import label_values, read_labels
@@ -82,12 +83,10 @@ class VocDataset(AnnotatedDataset):
             names |= _other_names(folder, parsed)
             classes = VOC_CLASSES if names <= set(VOC_CLASSES) else None
         class_ids = register_classes(self, SOURCE, names, where, classes)
-        if unread := [flag for image in parsed.values() for flag in image.unread]:
-            warnings.warn(
-                f"{where}: {len(unread)} flags of objects are no number and are left "
-                f"out: {', '.join(sorted(set(unread))[:4])}.",
-                stacklevel=2,
-            )
+        unread = [flag for image in parsed.values() for flag in image.unread]
+        some = ", ".join(sorted(set(unread))[:4])
+        text = f"flags of objects are no number and are left out: {some}."
+        warn_left_out(where, len(unread), text)
         for image_id, image in parsed.items():
             annotations = _annotations(image_id, image, masks, class_ids)
             if image_id in masks:
@@ -225,13 +224,9 @@ def _with_mask(ids: list[str], masks: dict, where: str) -> list[str]:
             f"{where}: none of its {len(ids)} images has a file in SegmentationObject; "
             "pass boxes_as_masks=True to take the rectangles of the boxes as masks."
         )
-    if len(kept) < len(ids):
-        warnings.warn(
-            f"{where}: {len(ids) - len(kept)} of {len(ids)} images have no file in "
-            "SegmentationObject and are left out; boxes_as_masks=True takes them with "
-            "the rectangles of their boxes.",
-            stacklevel=3,
-        )
+    text = f"of {len(ids)} images have no file in SegmentationObject and are left out; "
+    text += "boxes_as_masks=True takes them with the rectangles of their boxes."
+    warn_left_out(where, len(ids) - len(kept), text)
     return kept
 
 
