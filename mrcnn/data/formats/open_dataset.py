@@ -1,4 +1,4 @@
-"""open_dataset: guesses the format of a folder, opens it, and says what it took."""
+"""open_dataset: finds out the format of a folder, and opens it as a data set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_dataset(
     verbose: int = 1,
     **kwargs,
 ) -> AnnotatedDataset:
-    """Returns the prepared data set of a folder, whose format is guessed.
+    """Returns the data set in a folder, prepared; its format is found out.
 
     What it was taken for is printed, logged (logger "mrcnn", level INFO) and kept in
     `format` of the result: "COCO json (annotations/instances_train2017.json): 80

@@ -198,9 +198,7 @@ def test_file_instead_of_a_folder(tmp_path):
     with pytest.raises(ValueError, match="is an archive; unpack it"):
         open_dataset(archive)
     single = write_json(tmp_path / "a.json", labelme())
-    with pytest.raises(
-        ValueError, match="is a LabelMe json, of one image; pass its"
-    ):
+    with pytest.raises(ValueError, match="is a LabelMe json, of one image; pass its"):
         open_dataset(single)
     file = write_json(tmp_path / "via.json", via())
     with pytest.raises(ValueError, match="is a file, which has no subsets"):

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mrcnn.data.files.folders import list_files
-from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.via.via_files import read_via
 
 # Names that people give to the attribute that holds the class.
 CLASS_ATTRIBUTES = ("class", "label", "category", "name", "object", "type")
-
-
-def via_files_in(folder: str | Path) -> list[Path]:
-    """Returns the VIA files in a folder, sorted; [] where there is no folder."""
-    files = list_files(folder, ".json") if Path(folder).is_dir() else []
-    return [file for file in files if json_kind(file) == "via"]
 
 
 def via_class_names(

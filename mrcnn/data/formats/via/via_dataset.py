@@ -8,16 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
 from mrcnn.data.formats.left_out import warn_left_out
-from mrcnn.data.formats.via.via_classes import (
-    class_of,
-    find_attribute,
-    via_class_names,
-    via_files_in,
-)
+from mrcnn.data.formats.via.via_classes import class_of, find_attribute, via_class_names
 from mrcnn.data.formats.via.via_files import read_via
 from mrcnn.data.outlines.annotation import (
     Annotation,
@@ -35,7 +31,7 @@ SHAPES = ("polygon", "rect", "circle", "ellipse")
 
 
 def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape | None:
-    """Returns the outline that VIA's shape attributes describe; None of a point.
+    """Returns the outline that VIA's shape attributes describe; None for a point.
 
     Pixel (0, 0) covers 0 to 1: the polygon around a rect is that rect. Annotators
     click on and beyond the border (x == width); such vertices are legal.
@@ -165,7 +161,7 @@ class ViaDataset(AnnotatedDataset):
         names = set(found) - {""}
         if subset is not None and classes is None:
             folders = [f for f in list_folders(path) if f != file.parent]
-            others = [other for f in folders for other in via_files_in(f)]
+            others = [other for f in folders for other in _via_files_in(f)]
             names |= via_class_names(others, class_attribute, class_name)
         if not regions and classes is None:
             names = names or {class_name}
@@ -217,7 +213,7 @@ def find_via_file(path: str | Path) -> Path:
     path = Path(path)
     if path.is_file():
         return path
-    found = via_files_in(path)
+    found = _via_files_in(path) if path.is_dir() else []
     where = f"find_via_file({str(path)!r})"
     if not found:
         raise FileNotFoundError(
@@ -227,6 +223,11 @@ def find_via_file(path: str | Path) -> Path:
         names = ", ".join(file.name for file in found)
         raise ValueError(f"{where}: several VIA files, {names}; name the one to read.")
     return found[0]
+
+
+def _via_files_in(folder: Path) -> list[Path]:
+    """Returns the VIA files in a folder, sorted."""
+    return [f for f in list_files(folder, ".json") if json_kind(f) == "via"]
 
 
 def _points(shape: Mapping) -> np.ndarray:
@@ -261,13 +262,7 @@ def _load(dataset: ViaDataset, part: Part, **kwargs) -> None:
 
 
 def _classes_of_all(
-    files,
-    where: str,
-    *,
-    class_attribute: str | None = None,
-    classes: Sequence[str] | None = None,
-    class_name: str = "object",
-    **kwargs,
+    files, where, class_attribute=None, classes=None, class_name="object", **kwargs
 ) -> dict:
     """Returns the classes of all files, if they are not given."""
     if classes is not None:

@@ -82,14 +82,11 @@ def _via3_images(content: Mapping, where: str) -> Iterator[dict]:
     attributes = content.get("attribute") or {}
     regions: dict[str, list[dict]] = {}
     for key, metadata in content["metadata"].items():
-        if not metadata.get("xy"):
-            continue  # it is of the whole file
-        regions.setdefault(str(metadata["vid"]), []).append(
-            {
-                "shape": _via3_shape(metadata["xy"], f"{where}: region {key!r}"),
-                "attributes": _via3_attributes(metadata.get("av") or {}, attributes),
-            }
-        )
+        if metadata.get("xy"):  # without, it is of the whole file
+            shape = _via3_shape(metadata["xy"], f"{where}: region {key!r}")
+            named = _via3_attributes(metadata.get("av") or {}, attributes)
+            of_view = regions.setdefault(str(metadata["vid"]), [])
+            of_view.append({"shape": shape, "attributes": named})
     views = {str(key): view for key, view in content["view"].items()}
     shown = (content.get("project") or {}).get("vid_list") or ()
     lost = sorted(regions.keys() - views.keys())

@@ -42,7 +42,7 @@ class VocDataset(AnnotatedDataset):
         boxes_as_masks: bool = False,
         classes: Sequence[str] | None = None,
     ) -> None:
-        """Adds the images of a VOC folder that have object masks.
+        """Adds the images of a VOC folder that have a label image of their objects.
 
         Object k of the xml file is value k of the SegmentationObject image; 255 (void)
         belongs to none. An object that the xml file lacks takes the class that most of
@@ -62,7 +62,7 @@ class VocDataset(AnnotatedDataset):
                 ImageSets/Main, then), with the full rectangle of each box as mask.
                 Otherwise such images are left out.
             classes: names in the order of their ids; objects of others are left out.
-                Also spares reading every xml file for its names.
+                Without it, every xml file is read for its names.
 
         Raises:
             FileNotFoundError: there is no VOC folder, list or xml file.
