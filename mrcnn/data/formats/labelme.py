@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part
-from mrcnn.data.formats.left_out import warn_left_out
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.outlines.annotation import (
     Annotation,
     Ellipse,
@@ -24,6 +24,7 @@ from mrcnn.data.outlines.annotation import (
     Polyline,
     Rectangle,
     Rle,
+    Shape,
 )
 from mrcnn.data.outlines.compound import Compound
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
@@ -91,7 +92,7 @@ class LabelMeDataset(AnnotatedDataset):
             areas = [s for s in shapes if s.get("shape_type") not in POINTS]
             num_points += len(shapes) - len(areas)
             annotations = _annotations(
-                areas, class_ids, height, width, line_width, f"{where}: {path.name}"
+                areas, class_ids, height, width, line_width, f"{where}: {path.name}: "
             )
             outlines += [annotation.shape for annotation in annotations]
             self.add_image(
@@ -119,26 +120,23 @@ def _annotations(
     shapes, class_ids, height, width, line_width, where
 ) -> list[Annotation]:
     """Returns one annotation an object: a shape, or all shapes of a label and group."""
-    groups: dict = {}
+    groups = defaultdict(list)
     for i, shape in enumerate(shapes):
         group = shape.get("group_id")
-        key = i if group is None else (shape["label"], group)
-        groups.setdefault(key, []).append(shape)
+        groups[i if group is None else (shape["label"], group)].append(shape)
     annotations = []
     for parts in groups.values():
         first = parts[0]
-        try:
-            shape = _join([_shape(part, height, width, line_width) for part in parts])
-        except (OSError, TypeError, ValueError) as error:
-            shape = Damaged(f"{where}: {error}")
+        shape = outline_or_damaged(where, _join, parts, height, width, line_width)
         keys = ("group_id", "flags", "description")
         extra = {k: first[k] for k in keys if first.get(k) not in (None, {}, "")}
         annotations.append(Annotation(shape, class_ids[first["label"]], extra=extra))
     return annotations
 
 
-def _join(shapes: list):
-    """Returns one shape of several."""
+def _join(parts: list[Mapping], height: int, width: int, line_width: float) -> Shape:
+    """Returns the outline of an object of one or several LabelMe shapes."""
+    shapes = [_shape(part, height, width, line_width) for part in parts]
     if len(shapes) == 1:
         return shapes[0]
     if all(isinstance(shape, Polygons) for shape in shapes):
@@ -146,7 +144,7 @@ def _join(shapes: list):
     return Compound(tuple(shapes))
 
 
-def _shape(shape: Mapping, height: int, width: int, line_width: float):
+def _shape(shape: Mapping, height: int, width: int, line_width: float) -> Shape:
     """Returns the outline that a LabelMe shape describes."""
     kind = shape.get("shape_type") or "polygon"
     points = np.asarray(shape["points"], dtype=np.float64).reshape([-1, 2])

@@ -5,7 +5,8 @@ import warnings
 
 import pytest
 
-from mrcnn.data.formats.left_out import warn_left_out
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
+from mrcnn.data.outlines.damaged import Damaged
 
 
 def load(count):
@@ -25,3 +26,12 @@ def test_nothing_left_out_is_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(0)
+
+
+def test_outline_that_cannot_be_made_is_damaged_with_the_reason():
+    assert outline_or_damaged("a.json, ", dict, [("x", 1)]) == {"x": 1}
+    damaged = outline_or_damaged("a.json, ", {}.__getitem__, "y")
+    assert damaged == Damaged("a.json, lacks 'y'")
+    assert outline_or_damaged("a.json, ", int, "z").reason.startswith("a.json, invalid")
+    with pytest.raises(ZeroDivisionError):
+        outline_or_damaged("a.json, ", divmod, 1, 0)

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
-from mrcnn.data.formats.left_out import warn_left_out
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.outlines.annotation import Annotation, Polygons, Rectangle, Rle, Shape
-from mrcnn.data.outlines.damaged import Damaged
 
 # The lists of an annotation file, and what each of their entries must have.
 KEYS = {
@@ -33,10 +32,8 @@ def read_coco_json(path: str | Path) -> dict:
     """
     where = f"read_coco_json({str(path)!r})"
     content = read_json(path, "read_coco_json")
-    if not isinstance(content, dict):
-        content = {}
-    missing = [key for key in KEYS if not isinstance(content.get(key), list)]
-    if missing:
+    lists = content if isinstance(content, Mapping) else {}
+    if missing := [key for key in KEYS if not isinstance(lists.get(key), list)]:
         raise ValueError(
             f"{where}: has no list of {' or '.join(missing)}; it is no annotation file "
             "of COCO for objects."
@@ -44,8 +41,7 @@ def read_coco_json(path: str | Path) -> dict:
     for name, keys in KEYS.items():
         for i, entry in enumerate(content[name]):
             known = entry if isinstance(entry, Mapping) else ()
-            lacks = [key for key in keys if key not in known]
-            if lacks:
+            if lacks := [key for key in keys if key not in known]:
                 raise ValueError(
                     f"{where}: entry {i} of {name} has no {' and no '.join(lacks)}; "
                     "complete or remove it."
@@ -153,11 +149,8 @@ def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
         boxes_as_masks: takes the box where there is no segmentation.
         file: that it stands in, for the message.
     """
-    try:
-        shape = _to_shape(raw, boxes_as_masks)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        shape = Damaged(f"annotation {raw.get('id')!r} of {file}: {reason}")
+    where = f"annotation {raw.get('id')!r} of {file}: "
+    shape = outline_or_damaged(where, _to_shape, raw, boxes_as_masks)
     return Annotation(
         shape,
         raw["category_id"],

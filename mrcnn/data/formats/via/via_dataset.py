@@ -12,7 +12,7 @@ from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
-from mrcnn.data.formats.left_out import warn_left_out
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.formats.via.via_classes import class_of, find_attribute, via_class_names
 from mrcnn.data.formats.via.via_files import read_via
 from mrcnn.data.outlines.annotation import (
@@ -166,23 +166,18 @@ class ViaDataset(AnnotatedDataset):
         if not regions and classes is None:
             names = names or {class_name}
         ids = register_classes(self, source, names, where, classes)
-        damaged = []
+        outlines = []
         for image in images:
             annotations = []
             for i, region in enumerate(image["regions"]):
                 name = class_of(region, attribute, class_name)
-                if name not in ids:
+                if name not in ids or region["shape"].get("name") == "point":
                     continue
-                try:
-                    shape = via_shape(region["shape"], line_width)
-                except (TypeError, ValueError) as error:
-                    shape = Damaged(
-                        f"{where}: region {i} of {image['filename']!r}, {error}"
-                    )
-                    damaged.append(shape)
-                if shape is not None:
-                    extra = {"attributes": region["attributes"]}
-                    annotations.append(Annotation(shape, ids[name], extra=extra))
+                which = f"{where}: region {i} of {image['filename']!r}, "
+                args = region["shape"], line_width
+                outlines.append(outline_or_damaged(which, via_shape, *args))
+                extra = {"attributes": region["attributes"]}
+                annotations.append(Annotation(outlines[-1], ids[name], extra=extra))
             self.add_image(
                 source,
                 image["filename"],
@@ -196,7 +191,7 @@ class ViaDataset(AnnotatedDataset):
         text = f"of {len(found)} regions have no (single) {attribute!r} and are left "
         text += "out; the network will learn that they are background."
         warn_left_out(where, found.count(""), text)
-        warn_damaged(damaged)
+        warn_damaged([shape for shape in outlines if isinstance(shape, Damaged)])
 
     def image_reference(self, image_id: int) -> str:
         """Returns the path of the image."""
