@@ -23,8 +23,7 @@ def refuse_several_data_sets(folder: Path, layout: Layout, where: str) -> None:
     Raises:
         ValueError: names the data sets in the folder.
     """
-    several = _several_data_sets(folder, layout)
-    if several:
+    if several := _several_data_sets(folder, layout):
         names = ", ".join(place.name for place in several)
         raise ValueError(
             f"{where}: holds several data sets: {names}; pass one of these folders, "

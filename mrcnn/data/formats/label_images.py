@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -136,13 +137,12 @@ def _pair_folders(images: Path, labels: Path) -> tuple[list[Pair], list[Path]]:
 def _pair_files(folder: Path) -> list[Pair]:
     """Pairs the files of one folder: a label image has one channel and no loss."""
     files = images_in(folder)
-    by_stem: dict[str, list[Path]] = {}
+    by_stem, pairs = defaultdict(list), []
     for path in files:
-        by_stem.setdefault(path.stem, []).append(path)
-    pairs = []
+        by_stem[path.stem].append(path)
     for path in files:
         names = [path.stem + ending for ending in LABEL_ENDINGS]
-        labels = [p for name in names for p in by_stem.get(name, ())]
+        labels = [p for name in names for p in by_stem[name]]
         if not labels and path.suffix.lower() in LOSSY:
             labels = [p for p in by_stem[path.stem] if p.suffix.lower() not in LOSSY]
         if len(labels) == 1 and _is_label_image(labels[0]):

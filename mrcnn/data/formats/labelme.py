@@ -210,17 +210,15 @@ def _find_image(path: Path, content: Mapping) -> Path:
     """Returns the image file of a json; where it should be if the json holds it."""
     # LabelMe on Windows writes backslashes.
     name = str(content.get("imagePath") or "").replace("\\", "/")
+    meant = path.parent / name
     beside = path.parent / (Path(name).name or f"{path.stem}.jpg")
-    for candidate in (path.parent / name, beside):
-        if candidate.is_file():
-            return candidate
-    if not content.get("imageData"):
+    found = meant if meant.is_file() else beside
+    if not found.is_file() and not content.get("imageData"):
         raise ValueError(
             f"load_labelme(): {str(path)!r} has no imageData, and its image "
-            f"{str(path.parent / name)!r} is missing; restore the image, or remove "
-            "the json."
+            f"{str(meant)!r} is missing; restore the image, or remove the json."
         )
-    return beside
+    return found
 
 
 def _size(content: Mapping, image: Path) -> tuple[int, int]:

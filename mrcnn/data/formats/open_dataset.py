@@ -7,13 +7,7 @@ import warnings
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.formats.format_hints import (
-    describe_folder,
-    expectations,
-    nearest,
-    nothing_fits,
-    refuse_several_data_sets,
-)
+from mrcnn.data.formats import format_hints
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Layout, Part
@@ -80,7 +74,7 @@ def open_dataset(
     else:
         raise FileNotFoundError(
             f"{where}: there is no such folder (relative paths start at {Path.cwd()}); "
-            f"{nearest(path)}."
+            f"{format_hints.nearest(path)}."
         )
     chosen = FORMATS[layout.format]
     if len(layout.parts) > 1 and chosen.classes_of_all:
@@ -118,7 +112,8 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     elif kind == "labelme":
         reason = f"is a LabelMe json, of one image; pass its folder {folder!r}."
     elif kind not in FORMATS:
-        reason = f"is {kind}, neither COCO nor VIA annotations. {expectations()}"
+        reason = f"is {kind}, neither COCO nor VIA annotations. "
+        reason += format_hints.expectations()
     else:
         layout = FORMATS[kind].find(path.parent, {path: kind})
         return layout._replace(format=kind, folder=path.parent)
@@ -142,10 +137,10 @@ def _pick_layout(
             seen = f"; it looks like {', '.join(others)}" if others else ""
             raise ValueError(
                 f"{where}: format={format!r} looks for {FORMATS[format].signs}; found "
-                f"{describe_folder(folder)}{seen}."
+                f"{format_hints.describe_folder(folder)}{seen}."
             )
     if not layouts:
-        raise ValueError(nothing_fits(folder, where))
+        raise ValueError(format_hints.nothing_fits(folder, where))
     fitting = layouts
     # Of lists alone, the loader itself says which there are.
     has_lists = len(layouts) == 1 and layouts[0].lists is not None
@@ -168,7 +163,7 @@ def _pick_layout(
             f"format={fitting[0].format!r}."
         )
     if subset is None:
-        refuse_several_data_sets(folder, fitting[0], where)
+        format_hints.refuse_several_data_sets(folder, fitting[0], where)
     return fitting[0]
 
 

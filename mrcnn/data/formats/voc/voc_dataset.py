@@ -69,7 +69,7 @@ class VocDataset(AnnotatedDataset):
             ValueError: a choice is missing, no image is left, or a file is damaged.
         """
         where = f"load_voc(root={str(root)!r}, subset={subset!r})"
-        folder = _pick_year(find_voc_folders(root), root, year)
+        folder = _pick_year(find_voc_folders(root), year, where)
         masks, images = (
             {path.stem: path for path in images_in(folder / name)}
             for name in ("SegmentationObject", "JPEGImages")
@@ -91,13 +91,13 @@ class VocDataset(AnnotatedDataset):
             annotations = _annotations(image_id, image, masks, class_ids)
             if image_id in masks:
                 annotations += _unlisted(masks[image_id], len(image.objects), class_ids)
-            size = {"height": image.height, "width": image.width}
             self.add_image(
                 SOURCE,
                 image_id,
                 str(images.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
                 annotations=annotations,
-                **{key: side for key, side in size.items() if side},
+                height=image.height or None,
+                width=image.width or None,
             )
 
 
@@ -178,9 +178,8 @@ def _class_of_pixels(path: Path, value: int) -> str | None:
     return VOC_CLASSES[int(votes.argmax())] if votes.any() else None
 
 
-def _pick_year(folders: list[Path], root, year) -> Path:
+def _pick_year(folders: list[Path], year, where: str) -> Path:
     """Returns the one folder to load from."""
-    where = f"load_voc(root={str(root)!r}, year={year!r})"
     if not folders:
         raise FileNotFoundError(
             f"{where}: there is no Annotations/*.xml in it, nor in a folder or in "
@@ -191,7 +190,7 @@ def _pick_year(folders: list[Path], root, year) -> Path:
     if year is not None:
         folders = [f for f in folders if f.resolve().name in (str(year), f"VOC{year}")]
         if not folders:
-            raise FileNotFoundError(f"{where}: no such year; there is {names}.")
+            raise FileNotFoundError(f"{where}: no year {year}; there is {names}.")
     if len(folders) > 1:
         raise ValueError(
             f"{where}: there is {names}; choose one by year=, or pass that folder."
