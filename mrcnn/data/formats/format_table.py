@@ -37,8 +37,10 @@ def find_layouts(folder: str | Path) -> list[Layout]:
         for place in (folder, *list_folders(folder))
         for path in list_files(place, ".json")
     }
-    layouts = [
-        format.find(folder, json_kinds)._replace(format=name, folder=folder)
-        for name, format in FORMATS.items()
-    ]
-    return [layout for layout in layouts if layout.parts]
+    layouts = []
+    for name, format in FORMATS.items():
+        files = [path for path, kind in json_kinds.items() if kind == name]
+        layout = format.find(folder, files)
+        if layout.parts:
+            layouts.append(layout._replace(format=name, folder=folder))
+    return layouts

@@ -178,7 +178,7 @@ def _is_label_image(path: Path) -> bool:
         return False
 
 
-def _find(folder: Path, json_kinds) -> Layout:
+def _find(folder: Path, json_files) -> Layout:
     """Returns the layout of images with label images, in two folders or one."""
     found = {".": pair_label_images(folder)[0]}
     if not found["."]:
@@ -194,11 +194,6 @@ def _find(folder: Path, json_kinds) -> Layout:
     return Layout(parts, parts[0].evidence if parts else "", is_weak=is_weak)
 
 
-def _load(dataset: LabelImageDataset, part: Part, **kwargs) -> None:
-    """Adds the images of a subset, or of the whole folder."""
-    dataset.load_label_images(part.place, part.subset, **kwargs)
-
-
 FORMAT = Format(
     name=SOURCE,
     title="label images",
@@ -206,6 +201,6 @@ FORMAT = Format(
     "7_labels.png",
     dataset=LabelImageDataset,
     find=_find,
-    load=_load,
+    load=LabelImageDataset.load_label_images,
     counts_objects=False,
 )

@@ -235,21 +235,14 @@ def _embedded(content: Mapping) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(content["imageData"])))
 
 
-def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout:
+def _find(folder: Path, files: Sequence[Path]) -> Layout:
     """Returns the layout of a folder with LabelMe files in it or right below it."""
-    files = [path for path, kind in json_kinds.items() if kind == SOURCE]
     counts = Counter(path.parent for path in files)
     parts = [
         Part(home.name if home != folder else ".", home, f"{count} json files")
         for home, count in counts.items()
     ]
     return Layout(parts, f"{len(files)} json files")
-
-
-def _load(dataset: LabelMeDataset, part: Part, **kwargs) -> None:
-    """Adds the images of a subset, or of the folder itself."""
-    folder = part.place.parent if part.subset else part.place
-    dataset.load_labelme(folder, part.subset, **kwargs)
 
 
 FORMAT = Format(
@@ -259,6 +252,6 @@ FORMAT = Format(
     "subset",
     dataset=LabelMeDataset,
     find=_find,
-    load=_load,
+    load=LabelMeDataset.load_labelme,
     holds_images=True,
 )

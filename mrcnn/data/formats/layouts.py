@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,10 +72,11 @@ class Format(NamedTuple):
         signs: which files a folder of it has, in words.
         dataset: its class.
         find: returns the layout of a folder, one without parts where there is none;
-            called with the folder and the `json_kind` of each json file in it and right
-            below it.
-        load: adds the images of a part; called with the data set, the part and the
-            keywords given to `open_dataset`.
+            called with the folder and the json files of this format (`json_kind`) in it
+            and right below it.
+        load: adds images; called with the data set, an annotation file (the place of a
+            part) or the layout's folder, the subset or None, and the keywords given to
+            `open_dataset`.
         classes_of_all: returns the keywords for `load` that make all parts number their
             classes alike; called with the annotation files, the beginning of an error
             message, and the keywords. None where the loader does it by itself.
@@ -87,7 +88,7 @@ class Format(NamedTuple):
     title: str
     signs: str
     dataset: type[AnnotatedDataset]
-    find: Callable[[Path, Mapping[Path, str]], Layout]
+    find: Callable[[Path, Sequence[Path]], Layout]
     load: Callable[..., None]
     classes_of_all: Callable[..., dict] | None = None
     counts_objects: bool = True

@@ -188,7 +188,7 @@ def _choose_image(folder: Path, images: list[Path], where: str) -> Path:
     return (named or images)[0]
 
 
-def _find(folder: Path, json_kinds) -> Layout:
+def _find(folder: Path, json_files) -> Layout:
     """Returns the layout of a folder that holds a folder an image."""
     homes = find_mask_folders(folder)
     subsets = [home.name for home in homes if home != folder]
@@ -201,16 +201,11 @@ def _find(folder: Path, json_kinds) -> Layout:
     return Layout(parts, some_names(homes, folder), subsets)
 
 
-def _load(dataset: MaskFolderDataset, part: Part, **kwargs) -> None:
-    """Adds the images of a subset, or of the whole folder."""
-    dataset.load_mask_folders(part.place, part.subset, **kwargs)
-
-
 FORMAT = Format(
     name=SOURCE,
     title="mask folders",
     signs="<id>/images/ with one image and <id>/masks/ with one file an object",
     dataset=MaskFolderDataset,
     find=_find,
-    load=_load,
+    load=MaskFolderDataset.load_mask_folders,
 )

@@ -84,7 +84,8 @@ def open_dataset(
     dataset = chosen.dataset()
     parts: list[str] = []  # the part of each image
     for part in layout.parts:
-        chosen.load(dataset, part, **kwargs)
+        place = part.place if part.place.is_file() else layout.folder
+        chosen.load(dataset, place, part.subset, **kwargs)
         parts += [part.name] * (len(dataset.image_info) - len(parts))
     _tell_images_apart(dataset, parts, where)
     if not chosen.holds_images:
@@ -115,7 +116,7 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
         reason = f"is {kind}, neither COCO nor VIA annotations. "
         reason += format_hints.expectations()
     else:
-        layout = FORMATS[kind].find(path.parent, {path: kind})
+        layout = FORMATS[kind].find(path.parent, [path])
         return layout._replace(format=kind, folder=path.parent)
     raise ValueError(f"{where}: {reason}")
 

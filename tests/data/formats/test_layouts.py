@@ -92,18 +92,15 @@ def test_every_format_has_a_name_signs_and_a_public_class():
 
 def test_a_new_format_is_one_line_of_the_table(tmp_path, monkeypatch):
     class ToyDataset(AnnotatedDataset):
-        def load_toy(self, folder):
+        def load_toy(self, folder, subset):
             for path in sorted(folder.glob("*.toy")):
                 self.add_image("toy", path.stem, str(path), width=4, height=4)
 
-    def find(folder, json_kinds):
+    def find(folder, json_files):
         files = sorted(folder.glob("*.toy"))
         return Layout([Part(".", folder)] if files else [], f"{len(files)} toys")
 
-    def load(dataset, part):
-        dataset.load_toy(part.place)
-
-    toy = Format("toy", "Toy files", "*.toy", ToyDataset, find, load)
+    toy = Format("toy", "Toy files", "*.toy", ToyDataset, find, ToyDataset.load_toy)
     monkeypatch.setitem(FORMATS, "toy", toy)
     with pytest.raises(ValueError, match=r"\n  toy: \*\.toy"):
         open_dataset(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from mrcnn.data.formats.coco.coco_json import (
     read_coco_json,
     to_annotation,
 )
-from mrcnn.data.formats.layouts import COCO_PREFIX, Format, Layout, Part, file_layout
+from mrcnn.data.formats.layouts import COCO_PREFIX, Format, Layout, file_layout
 from mrcnn.data.outlines.annotation import Annotation
 
 DOWNLOADS = "http://images.cocodataset.org"
@@ -254,18 +254,19 @@ def _how_to_get(subset: str, year: str | int) -> str:
     return f"unpack {addresses} there, or use auto_download=True."
 
 
-def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout:
+def _find(folder: Path, files: Sequence[Path]) -> Layout:
     """Returns the layout of a folder with COCO files in it or right below it."""
-    files = [path for path, kind in json_kinds.items() if kind == "coco"]
     # Beside them lie files of the same images, with keypoints or stuff.
     instances = [path for path in files if path.stem.startswith(COCO_PREFIX)]
     return file_layout(folder, instances or files)
 
 
-def _load(dataset: CocoDataset, part: Part, image_dir=None, **kwargs) -> None:
+def _load(
+    dataset: CocoDataset, file: Path, subset: str, image_dir=None, **kwargs
+) -> None:
     """Adds the images of a file; their folder is looked for if it is not given."""
-    image_dir = image_dir or find_image_dir(part.place, part.name)
-    dataset.load_json(part.place, image_dir, **kwargs)
+    image_dir = image_dir or find_image_dir(file, subset)
+    dataset.load_json(file, image_dir, **kwargs)
 
 
 def _classes_of_all(files, where: str, **kwargs) -> dict:

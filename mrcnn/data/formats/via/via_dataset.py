@@ -11,7 +11,7 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import json_kind
-from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
+from mrcnn.data.formats.layouts import Format, file_layout
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.formats.via.via_classes import class_of, find_attribute, via_class_names
 from mrcnn.data.formats.via.via_files import read_via
@@ -245,15 +245,9 @@ def _image_path(folder: Path, name: str) -> str:
     return str(next((place for place in places if place.is_file()), places[0]))
 
 
-def _find(folder: Path, json_kinds: Mapping[Path, str]) -> Layout:
-    """Returns the layout of a folder with VIA files in it or right below it."""
-    files = [path for path, kind in json_kinds.items() if kind == "via"]
-    return file_layout(folder, files)
-
-
-def _load(dataset: ViaDataset, part: Part, **kwargs) -> None:
+def _load(dataset: ViaDataset, file: Path, subset: str, **kwargs) -> None:
     """Adds the images of a file."""
-    dataset.load_via(part.place, **kwargs)
+    dataset.load_via(file, **kwargs)
 
 
 def _classes_of_all(
@@ -272,7 +266,7 @@ FORMAT = Format(
     signs="a json export or project of the VGG Image Annotator, here or in a folder "
     "per subset",
     dataset=ViaDataset,
-    find=_find,
+    find=file_layout,
     load=_load,
     classes_of_all=_classes_of_all,
 )

@@ -236,17 +236,12 @@ def _other_names(folder: Path, parsed: dict) -> set[str]:
     return {item.name for image in others for item in image.objects}
 
 
-def _find(folder: Path, json_kinds) -> Layout:
+def _find(folder: Path, json_files) -> Layout:
     """Returns the layout of a folder with VOC folders, each of them a part."""
     homes = find_voc_folders(folder)
     parts = [Part(home.name, home) for home in homes]
     lists = [name for home in homes for name in voc_subsets(home)]
     return Layout(parts, some_names(homes, folder), lists)
-
-
-def _load(dataset: VocDataset, part: Part, **kwargs) -> None:
-    """Adds the images of a list, or all."""
-    dataset.load_voc(part.place, part.subset, **kwargs)
 
 
 FORMAT = Format(
@@ -256,5 +251,5 @@ FORMAT = Format(
     "VOC2007 and the like, or in VOCdevkit/",
     dataset=VocDataset,
     find=_find,
-    load=_load,
+    load=VocDataset.load_voc,
 )
