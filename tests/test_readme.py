@@ -136,10 +136,12 @@ def test_every_notebook_is_listed():
 
 
 def test_formats_are_those_that_are_opened():
-    from mrcnn.data.formats.open_dataset import CLASSES
+    from mrcnn.data.formats.format_table import FORMATS
 
     table = README.split("| class in `mrcnn.data` |")[1].split("\n\n")[0]
-    assert re.findall(r"`(\w+Dataset)`", table) == list(CLASSES.values())
+    assert re.findall(r"`(\w+Dataset)`", table) == [
+        f.dataset.__name__ for f in FORMATS.values()
+    ]
 
 
 def test_figures_come_from_commands():

@@ -9,9 +9,7 @@ from pathlib import Path
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.settings import PRESET_HELP, PRESETS
 from mrcnn.cli.weights import WEIGHTS_HELP
-
-# As mrcnn.data.formats.layouts.FORMATS, which is imported only when data is opened.
-FORMATS = ("coco", "via", "voc", "labelme", "mask_folders", "label_images")
+from mrcnn.data import FORMATS
 
 
 def add_weights(command: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -44,7 +42,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
     add(
         "--data", type=Path, required=True, metavar="DIR", help="folder, or a COCO json"
     )
-    add("--format", choices=FORMATS, help="guessed if it isn't given")
+    add("--format", choices=tuple(FORMATS), help="guessed if it isn't given")
     text = "for the loader of the format, as --option class_name=cell"
     options = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
     add("--option", dest="options", **options, help=text)

@@ -16,10 +16,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from pycocotools import mask as mask_utils
 from tqdm import tqdm
 
 from mrcnn import data, evaluation, visualize
 from mrcnn.config import Config, SmallConfig
+from mrcnn.evaluation.coco_format import to_rle
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
@@ -71,6 +73,14 @@ class CocoDataset(data.CocoDataset):
         """Add all that "train" or "val" stands for in a year."""
         for subset in SUBSETS[str(year)][split]:
             self.load_coco(dataset_dir, subset, year, auto_download=download)
+
+    def annToRLE(self, ann, height, width):  # noqa: N802
+        """Return an annotation of COCO as compressed run lengths."""
+        return to_rle(ann["segmentation"], height, width)
+
+    def annToMask(self, ann, height, width):  # noqa: N802
+        """Return an annotation of COCO as a mask: uint8 [height, width], 0 and 1."""
+        return mask_utils.decode(self.annToRLE(ann, height, width))
 
 
 def make_dataset(dataset_dir, split, year=DEFAULT_YEAR, download=False):

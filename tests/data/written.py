@@ -1,4 +1,4 @@
-"""Small data sets of the known formats, written for the tests of this room."""
+"""Small data sets of the known formats, written for the tests."""
 
 from __future__ import annotations
 

@@ -8,60 +8,46 @@ from mrcnn.data.dataset import Dataset
 
 
 def register_classes(
-    dataset: Dataset, source: str, names: Sequence[str]
+    dataset: Dataset,
+    source: str,
+    found: Iterable[str],
+    where: str,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, int]:
-    """Returns the source class id of every class name of a source.
+    """Returns the source class id of each class name: those asked for, else all found.
 
     Names that the data set has from this source keep their id; new ones are added with
-    the next ids, counted from 1, in the order given.
+    the next ids, counted from 1: in the order asked for, else by the alphabet.
 
     Args:
         dataset: gets the classes.
         source: that the classes belong to.
-        names: class names, without repetition.
+        found: the names in the annotations.
+        where: begins the message of an error.
+        classes: the names asked for, in the order of their ids, or None for all.
 
     Raises:
-        ValueError: a name comes twice.
+        TypeError: `classes` is a text.
+        ValueError: one of `classes` is named twice, or none of them occurs, which is a
+            slip of spelling or case.
     """
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
+    if isinstance(classes, str):
+        raise TypeError(f"{where}: classes is the text {classes!r}; give a list.")
+    found = sorted(set(found))
+    names = found if classes is None else list(classes)
+    if found and not set(found) & set(names):
         raise ValueError(
-            f"register_classes(source={source!r}): classes {twice} are named more than "
-            "once; name each once."
+            f"{where}: none of classes={names} occurs; the annotations have {found}."
         )
-    known = {
-        info["name"]: info["id"]
-        for info in dataset.class_info
-        if info["source"] == source
-    }
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(
+            f"{where}: classes {twice} are named more than once; name each once."
+        )
+    own = [info for info in dataset.class_info if info["source"] == source]
+    known = {info["name"]: info["id"] for info in own}
     for name in names:
         if name not in known:
             known[name] = len(known) + 1
             dataset.add_class(source, known[name], name)
-    return known
-
-
-def choose_names(
-    found: Iterable[str], classes: Sequence[str] | None, where: str
-) -> list[str]:
-    """Returns the class names of a data set: those asked for, else those found, sorted.
-
-    Args:
-        found: the names in the annotations.
-        classes: the names asked for, in the order of their ids, or None for all.
-        where: begins the message of an error.
-
-    Raises:
-        ValueError: none of `classes` occurs, which is a slip of spelling or case.
-    """
-    found = sorted(set(found))
-    if classes is None:
-        return found
-    if isinstance(classes, str):
-        raise TypeError(f"{where}: classes is the text {classes!r}; give a list.")
-    if found and not set(found) & set(classes):
-        raise ValueError(
-            f"{where}: none of classes={list(classes)} occurs; the annotations have "
-            f"{found}."
-        )
-    return list(classes)
+    return {name: known[name] for name in names}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mrcnn.data.files.folders import list_files, list_folders
-from mrcnn.data.formats.layouts import FORMATS, Layout, describe_folder, find_layouts
+from mrcnn.data.formats.format_table import FORMATS, find_layouts
+from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.layouts import Layout, some_names
 
 MAX_NEIGHBORS = 50  # folders that are looked into for a hint
 
@@ -15,14 +17,13 @@ def refuse_several_data_sets(folder: Path, layout: Layout, where: str) -> None:
 
     Args:
         folder: that was given.
-        layout: the reading of it that was chosen.
+        layout: of it, the one that was chosen.
         where: begins the message.
 
     Raises:
         ValueError: names the data sets in the folder.
     """
-    several = _several_data_sets(folder, layout)
-    if several:
+    if several := _several_data_sets(folder, layout):
         names = ", ".join(place.name for place in several)
         raise ValueError(
             f"{where}: holds several data sets: {names}; pass one of these folders, "
@@ -31,8 +32,8 @@ def refuse_several_data_sets(folder: Path, layout: Layout, where: str) -> None:
 
 
 def _several_data_sets(folder: Path, layout: Layout) -> list[Path]:
-    """The folders in a folder that are data sets beside the layout found; or none."""
-    places = [place for _, place in layout.parts]
+    """Returns the data sets in a folder, if there are others than the one found."""
+    places = [part.place for part in layout.parts]
     if any(p == folder or (p.parent == folder and p.is_file()) for p in places):
         return []
     own = {folder / place.relative_to(folder).parts[0] for place in places}
@@ -51,20 +52,19 @@ def nothing_fits(folder: Path, where: str) -> str:
         folder: that was given.
         where: begins the message.
     """
-    hints = []
-    for place in list_folders(folder)[:MAX_NEIGHBORS]:
-        hints += [_hint(place, layout) for layout in _layouts_near(place)[:1]]
-    # What lies in the folder itself tells more than what lies above it.
+    near = [(p, _layouts_near(p)) for p in list_folders(folder)[:MAX_NEIGHBORS]]
+    hints = [_hint(place, layouts[0]) for place, layouts in near if layouts]
+    # What lies in the folder itself says more than what lies above it.
     xml = None if hints else _voc_xml_in(folder)
-    if not hints and xml is None:
-        hints = _hints_above(folder)
-    hint = f" Near it is a data set; pass {' or '.join(hints[:4])}." if hints else ""
+    hint = ""
     if xml is not None:
         hint = (
             f" {xml.relative_to(folder)} is Pascal VOC's, but not where VOC has it: "
-            "move the xml files into a folder Annotations, the pictures into "
+            "move the xml files into a folder Annotations, the images into "
             "JPEGImages beside it, and pass the folder that holds both."
         )
+    elif hints := hints or _hints_above(folder):
+        hint = f" Near it is a data set; pass {' or '.join(hints[:4])}."
     return (
         f"{where}: no known data set; found {describe_folder(folder)}.{hint} "
         f"{expectations()}"
@@ -72,7 +72,7 @@ def nothing_fits(folder: Path, where: str) -> str:
 
 
 def _hints_above(folder: Path) -> list[str]:
-    """The nearest data set one or two levels above a folder, if it is one alone."""
+    """Returns the data set one or two levels above a folder, if it is one alone."""
     for place in list(folder.resolve().parents)[:2]:
         layouts = _layouts_near(place)
         if layouts and not _several_data_sets(place, layouts[0]):
@@ -81,7 +81,7 @@ def _hints_above(folder: Path) -> list[str]:
 
 
 def _voc_xml_in(folder: Path) -> Path | None:
-    """An xml file of VOC in a folder or right below it."""
+    """Returns an xml file of VOC in a folder or right below it."""
     for place in [folder, *list_folders(folder)[:MAX_NEIGHBORS]]:
         for path in list_files(place, ".xml")[:1]:
             with path.open("rb") as file:
@@ -91,7 +91,7 @@ def _voc_xml_in(folder: Path) -> Path | None:
 
 
 def _layouts_near(place: Path) -> list[Layout]:
-    """The readings of a folder that nobody asked for, and that may be closed to us."""
+    """Returns the layouts of a folder that the user did not name; none if locked."""
     try:
         return find_layouts(place)
     except OSError:
@@ -99,20 +99,38 @@ def _layouts_near(place: Path) -> list[Layout]:
 
 
 def _hint(place: Path, layout: Layout) -> str:
-    """A folder to pass instead."""
+    """Returns a folder to pass instead."""
     if _several_data_sets(place, layout):
         return f"a folder in {str(place)!r}"
     subsets = f", subset {' or '.join(layout.subsets[:4])}" if layout.subsets else ""
-    return f"{str(place)!r} ({FORMATS[layout.format][0]}{subsets})"
+    return f"{str(place)!r} ({FORMATS[layout.format].title}{subsets})"
 
 
 def expectations() -> str:
-    """Returns what each format is told by, a line each."""
-    lines = [f"\n  {key}: {sign}" for key, (_, sign) in FORMATS.items()]
-    return "Formats and what they are told by:" + "".join(lines)
+    """Returns the files that each format has, a line each."""
+    lines = [f"\n  {format.name}: {format.signs}" for format in FORMATS.values()]
+    return "Formats and their files:" + "".join(lines)
 
 
 def nearest(path: Path) -> str:
     """Returns what the deepest existing folder of a path holds."""
     above = next(parent for parent in path.absolute().parents if parent.is_dir())
     return f"{str(above)!r} holds {describe_folder(above)}"
+
+
+def describe_folder(folder: Path) -> str:
+    """Returns what lies in a folder, in a line."""
+    by_kind: dict[str, list[Path]] = {"folder": list_folders(folder)}
+    files = list_files(folder)
+    for path in sorted(files, key=lambda path: path.suffix.lower()):
+        suffix = path.suffix.lower()
+        kind = f"{suffix} file" if suffix else "file without suffix"
+        by_kind.setdefault(kind, []).append(path)
+    parts = [
+        f"{len(paths)} {kind}{'s' if len(paths) != 1 else ''} ({some_names(paths)})"
+        for kind, paths in by_kind.items()
+        if paths
+    ]
+    jsons = by_kind.get(".json file", [])[:3]
+    parts += [f"{path.name} is {json_kind(path)}" for path in jsons]
+    return "; ".join(parts) or "nothing"

@@ -1,25 +1,42 @@
-"""What a json file is: of COCO, VIA, LabelMe, or something else."""
+"""Json files: reading one, and which tool wrote it: COCO, VIA, LabelMe or another."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
-
-from mrcnn.data.formats.labelme import is_labelme
 
 HEAD_BYTES = 1 << 16
 # Larger files are judged by words in their head and tail: parsing takes seconds.
 MAX_PARSED_BYTES = 1 << 25
-ANNOTATION_KINDS = ("coco", "via", "labelme")
 # VIA 3 keeps files, views and regions apart.
 VIA3_KEYS = {"file", "view", "metadata"}
-FILE_NAME = re.compile(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def read_json(path: str | Path, reader: str):
+    """Returns the parsed content of a json file.
+
+    Args:
+        path: the file.
+        reader: the function that reads it, named in the message of an error.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no json, or damaged.
+    """
+    where = f"{reader}({str(path)!r})"
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{where}: there is no such file.")
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{where}: no valid json ({error}); repair or remove it."
+        ) from error
 
 
 def json_kind(path: str | Path) -> str:
-    """Returns "coco", "via" or "labelme", else a few words that tell what a file is.
+    """Returns "coco", "via" or "labelme", else a few words on what a file is.
 
     Args:
         path: a json file.
@@ -28,20 +45,30 @@ def json_kind(path: str | Path) -> str:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES).decode("utf-8", errors="replace")
-        # LabelMe files are many and carry their picture: the head is enough.
-        if '"shapes"' in head and '"imagePath"' in head and '"images"' not in head:
-            return "labelme"
-        if path.stat().st_size > MAX_PARSED_BYTES:
-            return _kind_of_text(head + _tail(path))
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+            # LabelMe files are many and hold their image: the head is enough.
+            if '"shapes"' in head and '"imagePath"' in head and '"images"' not in head:
+                return "labelme"
+            if path.stat().st_size > MAX_PARSED_BYTES:
+                file.seek(-HEAD_BYTES, 2)
+                tail = file.read().decode("utf-8", errors="replace")
+                return _kind_of_text(head + tail)
+        return _kind_of_content(read_json(path, "json_kind"))
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})"
-    except (ValueError, RecursionError):
+    except ValueError:
         return "no valid json"
-    return kind_of_content(content)
 
 
-def kind_of_content(content) -> str:
+def is_labelme(content) -> bool:
+    """Returns True for the parsed content of a LabelMe json."""
+    return (
+        isinstance(content, Mapping)
+        and isinstance(content.get("shapes"), list)
+        and bool({"imagePath", "imageData"} & set(content))
+    )
+
+
+def _kind_of_content(content) -> str:
     """Returns what `json_kind` does, of the parsed content of a file."""
     if isinstance(content, list):
         first = content[0] if content else None
@@ -67,43 +94,18 @@ def kind_of_content(content) -> str:
     return f"json with the keys {keys}{' ...' if len(content) > 4 else ''}"
 
 
-def coco_file_names(path: str | Path, limit: int = 20) -> list[str]:
-    """Returns the file names of the first images of a COCO json, without parsing all.
-
-    Args:
-        path: the json file.
-        limit: how many names.
-    """
-    names, rest = [], ""
-    with Path(path).open(encoding="utf-8-sig") as file:
-        while len(names) < limit and (chunk := file.read(HEAD_BYTES)):
-            text = rest + chunk
-            end = 0
-            for match in FILE_NAME.finditer(text):
-                names.append(json.loads(match[1]))
-                end = match.end()
-            # A name may be cut in two by the end of what was read.
-            rest = text[max(end, len(text) - 1024) :]
-    return names[:limit]
-
-
-def _tail(path: Path) -> str:
-    """The last bytes of a file, as text."""
-    with path.open("rb") as file:
-        file.seek(-HEAD_BYTES, 2)
-        return file.read().decode("utf-8", errors="replace")
-
-
 def _kind_of_text(text: str) -> str:
-    """Judges the head and tail of a file that is too large to parse twice."""
-    if '"_via_img_metadata"' in text or (
-        '"regions"' in text and '"shape_attributes"' in text
-    ):
+    """Returns the kind of a file that is too large to parse twice, by head and tail."""
+
+    def has(*words: str) -> bool:
+        return all(f'"{word}"' in text for word in words)
+
+    if has("_via_img_metadata") or has("regions", "shape_attributes"):
         return "via"
     if text.lstrip("\ufeff \n\r\t").startswith("["):
         return "a list"
-    if '"segmentation"' in text or '"bbox"' in text or '"category_id"' in text:
+    if any(map(has, ("segmentation", "bbox", "category_id"))):
         return "coco"
-    if '"categories"' in text and '"images"' in text:
+    if has("categories", "images"):
         return "coco"
     return "a large json of unknown content"

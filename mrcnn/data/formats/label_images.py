@@ -1,16 +1,18 @@
-"""Label images: one picture whose values number the objects of another."""
+"""Label images: files whose values number the objects of an image."""
 
 from __future__ import annotations
 
-import warnings
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.image_files import list_images
+from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation, LabelValue
 from mrcnn.data.outlines.mask_files import label_values
 
@@ -22,10 +24,11 @@ LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_instances")
 LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 LOSSY = (".jpg", ".jpeg")
 MAX_READ = 20  # label images that look like color are decoded to make sure
+Pair = tuple[Path, Path]  # an image and its label image
 
 
 class LabelImageDataset(AnnotatedDataset):
-    """Pictures with a label image each: 0 is background, any other value an object."""
+    """Images with a label image each: 0 is background, any other value an object."""
 
     def load_label_images(
         self,
@@ -34,11 +37,11 @@ class LabelImageDataset(AnnotatedDataset):
         class_name: str = "object",
         ignore: Iterable[int] = (),
     ) -> None:
-        """Adds the pictures of a folder that have a label image of the same name.
+        """Adds the images of a folder that have a label image of the same name.
 
         The two lie in folders images/ and labels/ (or masks/), or side by side as
         `7.jpg` and `7.png`, or `7.png` and `7_labels.png`. Label images have one
-        channel of whole numbers of 8, 16 or 32 bits; in a palette picture the index
+        channel of whole numbers of 8, 16 or 32 bits; in a palette file the index
         counts, not the color. A class map (one value a class) is not a label image: it
         would make one object of all things of a class.
 
@@ -58,18 +61,14 @@ class LabelImageDataset(AnnotatedDataset):
         pairs, alone = pair_label_images(folder, subset)
         if not pairs:
             raise FileNotFoundError(
-                f"{where}: no picture has a label image; expected images/7.jpg with "
+                f"{where}: no image has a label image; expected images/7.jpg with "
                 "labels/7.png (or masks/7.png), or 7.jpg beside 7.png or 7_labels.png."
             )
-        if alone:
-            warnings.warn(
-                f"{where}: {len(alone)} files have no partner of the same name and are "
-                f"left out, for example {alone[0]}; a picture without objects needs a "
-                "label image of zeros.",
-                stacklevel=2,
-            )
+        text = f"files have no partner of the same name, {some_names(alone)}, and are "
+        text += "left out; an image without objects needs a label image of zeros."
+        warn_left_out(where, len(alone), text)
         _refuse_color([label for _, label in pairs], where)
-        class_id = register_classes(self, SOURCE, [class_name])[class_name]
+        class_id = register_classes(self, SOURCE, [class_name], where)[class_name]
         for image, label in pairs:
             self.add_image(
                 SOURCE,
@@ -83,7 +82,7 @@ class LabelImageDataset(AnnotatedDataset):
     def load_annotations(self, image_id: int) -> list[Annotation]:
         """Returns one annotation a value of the label image, in rising order.
 
-        The file is read at the first call; what it holds is kept in `image_info`.
+        The file is read at the first call; its values are kept in `image_info`.
         """
         info = self.image_info[image_id]
         if info["source"] != SOURCE:
@@ -99,68 +98,61 @@ class LabelImageDataset(AnnotatedDataset):
 
 def pair_label_images(
     folder: str | Path, subset: str | None = None
-) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    """Returns pairs (picture, label image), and the files that have no partner.
+) -> tuple[list[Pair], list[Path]]:
+    """Returns pairs (image, label image), and the files that have no partner.
 
     Args:
-        folder: holds a folder of pictures and one of label images, or both kinds of
-            files side by side (where files without partner are not told).
+        folder: holds a folder of images and one of label images, or both kinds of
+            files side by side (files without a partner are then not returned).
         subset: folder that holds them, or that lies in both folders.
     """
-    folder = Path(folder)
+    folder, inner = Path(folder), subset or ""
     for image_name in IMAGE_FOLDERS:
         for label_name in LABEL_FOLDERS:
-            homes = [(folder / image_name, folder / label_name)]
-            if subset is not None:
-                homes = [
-                    (folder / subset / image_name, folder / subset / label_name),
-                    (folder / image_name / subset, folder / label_name / subset),
-                ]
-            for images, labels in homes:
+            for outer, below in dict.fromkeys([(inner, ""), ("", inner)]):
+                images = folder / outer / image_name / below
+                labels = folder / outer / label_name / below
                 if images.is_dir() and labels.is_dir():
                     pairs, alone = _pair_folders(images, labels)
                     if pairs:
                         return pairs, alone
-    return _pair_files(folder / (subset or "")), []
+    return _pair_files(folder / inner), []
 
 
-def _pair_folders(images: Path, labels: Path):
+def _pair_folders(images: Path, labels: Path) -> tuple[list[Pair], list[Path]]:
     """Pairs the files of two folders; `7_labels.png` belongs to 7 too."""
-    pictures = {path.stem: path for path in list_images(images)}
-    by_stem = {path.stem: path for path in list_images(labels)}
-    pairs, used = [], set()
-    for stem, picture in pictures.items():
-        for name in (stem, *(stem + ending for ending in LABEL_ENDINGS)):
-            if name in by_stem:
-                pairs.append((picture, by_stem[name]))
-                used |= {picture, by_stem[name]}
-                break
-    alone = [p for p in (*pictures.values(), *by_stem.values()) if p not in used]
-    return pairs, alone
-
-
-def _pair_files(folder: Path) -> list[tuple[Path, Path]]:
-    """Pairs the files of one folder: a label image has one channel and no loss."""
-    if not folder.is_dir():
-        return []
-    pictures = list_images(folder)
-    by_stem: dict[str, list[Path]] = {}
-    for path in pictures:
-        by_stem.setdefault(path.stem, []).append(path)
+    by_stem = {path.stem: path for path in images_in(images)}
+    labels_by_stem = {path.stem: path for path in images_in(labels)}
     pairs = []
-    for path in pictures:
+    for stem, image in by_stem.items():
+        names = (stem, *(stem + ending for ending in LABEL_ENDINGS))
+        label = next((name for name in names if name in labels_by_stem), None)
+        if label is not None:
+            pairs.append((image, labels_by_stem[label]))
+    used = {path for pair in pairs for path in pair}
+    files = (*by_stem.values(), *labels_by_stem.values())
+    return pairs, [path for path in files if path not in used]
+
+
+def _pair_files(folder: Path) -> list[Pair]:
+    """Pairs the files of one folder: a label image has one channel and no loss."""
+    files = images_in(folder)
+    by_stem, pairs = defaultdict(list), []
+    for path in files:
+        by_stem[path.stem].append(path)
+    for path in files:
         names = [path.stem + ending for ending in LABEL_ENDINGS]
-        labels = [p for name in names for p in by_stem.get(name, ())]
+        labels = [p for name in names for p in by_stem[name]]
         if not labels and path.suffix.lower() in LOSSY:
             labels = [p for p in by_stem[path.stem] if p.suffix.lower() not in LOSSY]
-        if len(labels) == 1 and is_label_image(labels[0]):
+        if len(labels) == 1 and _is_label_image(labels[0]):
             pairs.append((path, labels[0]))
     return pairs
 
 
 def _refuse_color(labels: list[Path], where: str) -> None:
     """Raises for label images in color; grey ones, saved in color, can be read."""
-    doubtful = [path for path in labels if not is_label_image(path)]
+    doubtful = [path for path in labels if not _is_label_image(path)]
     for path in doubtful[:MAX_READ]:
         try:
             label_values(path)
@@ -174,13 +166,41 @@ def _refuse_color(labels: list[Path], where: str) -> None:
                 "return_inverse=True)[1] numbers the colors."
             ) from error
         except OSError:
-            continue  # no picture; told when it is loaded, and by validate
+            continue  # damaged: load_mask and validate say so
 
 
-def is_label_image(path: str | Path) -> bool:
-    """True for a picture of one channel of whole numbers, judged by its header."""
+def _is_label_image(path: Path) -> bool:
+    """Returns True for a file of one channel of whole numbers, by its header."""
     try:
-        with Image.open(path) as picture:
-            return picture.mode in LABEL_MODES
+        with Image.open(path) as image:
+            return image.mode in LABEL_MODES
     except OSError:
         return False
+
+
+def _find(folder: Path, json_files) -> Layout:
+    """Returns the layout of images with label images, in two folders or one."""
+    found = {".": pair_label_images(folder)[0]}
+    if not found["."]:
+        homes = (folder, *(folder / name for name in IMAGE_FOLDERS))
+        names = {place.name for home in homes for place in list_folders(home)}
+        found = {name: pair_label_images(folder, name)[0] for name in sorted(names)}
+    found = {name: pairs[0] for name, pairs in found.items() if pairs}
+    parts = [
+        Part(name, folder, " with ".join(str(p.relative_to(folder)) for p in pair))
+        for name, pair in found.items()
+    ]
+    is_weak = next((one.parent == two.parent for one, two in found.values()), False)
+    return Layout(parts, parts[0].evidence if parts else "", is_weak=is_weak)
+
+
+FORMAT = Format(
+    name=SOURCE,
+    title="label images",
+    signs="images/7.jpg with labels/7.png (or masks/7.png), or 7.jpg beside 7.png or "
+    "7_labels.png",
+    dataset=LabelImageDataset,
+    find=_find,
+    load=LabelImageDataset.load_label_images,
+    counts_objects=False,
+)

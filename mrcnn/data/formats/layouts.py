@@ -1,247 +1,132 @@
-"""Layouts: which data sets a folder holds, told by what lies where."""
+"""Format, Layout, Part: how an annotation format is described to `open_dataset`."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mrcnn.data.files.folders import list_files, list_folders
-from mrcnn.data.formats.json_kinds import json_kind
-from mrcnn.data.formats.label_images import IMAGE_FOLDERS, pair_label_images
-from mrcnn.data.formats.mask_folders import find_mask_folders, read_split
-from mrcnn.data.formats.voc.voc_dataset import find_voc_folders, voc_subsets
+from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.image_files import list_images
 
-# Format: what people call it, and what it is told by.
-FORMATS = {
-    "coco": (
-        "COCO json",
-        "a json file with 'images', 'annotations' and 'categories', here, in "
-        "annotations/ or in a folder per subset",
-    ),
-    "via": (
-        "VIA json",
-        "a json export or project of the VGG Image Annotator, here or in a folder per "
-        "subset",
-    ),
-    "voc": (
-        "Pascal VOC",
-        "Annotations/*.xml with JPEGImages/ and SegmentationObject/, here, in VOC2007 "
-        "and the like, or in VOCdevkit/",
-    ),
-    "labelme": (
-        "LabelMe",
-        "one json a picture with 'shapes' and 'imagePath', here or in a folder per "
-        "subset",
-    ),
-    "mask_folders": (
-        "mask folders",
-        "<id>/images/ with one picture and <id>/masks/ with one file an object",
-    ),
-    "label_images": (
-        "label images",
-        "images/7.jpg with labels/7.png (or masks/7.png), or 7.jpg beside 7.png or "
-        "7_labels.png",
-    ),
-}
 # Folders of annotation files that are no subset by themselves.
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "json")
 COCO_PREFIX = "instances_"
-# Names of one and the same subset.
-SYNONYMS = (("val", "valid", "validation"),)
+
+
+class Part(NamedTuple):
+    """A part of a data set that is loaded by one call.
+
+    Attributes:
+        name: of the subset that it is, "." where it is none.
+        place: its annotation file, or a folder.
+        evidence: the files by which it was recognized, for people.
+    """
+
+    name: str
+    place: Path
+    evidence: str = ""
+
+    @property
+    def subset(self) -> str | None:
+        """Name of the subset; None where it is none."""
+        return None if self.name == "." else self.name
 
 
 class Layout(NamedTuple):
-    """One reading of a folder.
+    """A data set of one format that was found in a folder.
 
     Attributes:
-        format: a key of FORMATS.
-        parts: (name of subset, file or folder) pairs, to be loaded one by one.
-        subsets: names that can be chosen; more than the parts where subsets overlap.
-        evidence: what it was told by, for people.
+        parts: what is loaded, one after the other; none where nothing was found.
+        evidence: the files by which it was recognized, for people.
+        lists: names of lists of images, where these are the subsets; the loader is then
+            called once, with the folder and a list. None where each part is a subset.
         is_weak: True when another layout explains the same files better.
-        part_evidence: what each part was told by, by its name.
+        format: name of the format, a key of `format_table.FORMATS`.
+        folder: where it was found.
     """
 
-    format: str
-    parts: tuple[tuple[str, Path], ...]
-    subsets: tuple[str, ...]
+    parts: Sequence[Part]
     evidence: str
+    lists: Sequence[str] | None = None
     is_weak: bool = False
-    part_evidence: Mapping[str, str] = {}
+    format: str = ""
+    folder: Path = Path()
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names that can be chosen."""
+        if self.lists is not None:
+            return tuple(dict.fromkeys(self.lists))
+        return tuple(part.name for part in self.parts if part.subset)
 
 
-def find_layouts(folder: str | Path) -> list[Layout]:
-    """Returns all readings of a folder; none if it is no data set.
+class Format(NamedTuple):
+    """An annotation format: how a folder of it is recognized, shown and loaded.
+
+    Each format has one, FORMAT, beside its Dataset class; `format_table` lists all.
+
+    Attributes:
+        name: as in `open_dataset(format="coco")`.
+        title: as people call it.
+        signs: which files a folder of it has, in words.
+        dataset: its class.
+        find: returns the layout of a folder, one without parts where there is none;
+            called with the folder and the json files of this format (`json_kind`) in it
+            and right below it.
+        load: adds images; called with the data set, an annotation file (the place of a
+            part) or the layout's folder, the subset or None, and the keywords given to
+            `open_dataset`.
+        classes_of_all: returns the keywords for `load` that make all parts number their
+            classes alike; called with the annotation files, the beginning of an error
+            message, and the keywords. None where the loader does it by itself.
+        counts_objects: False when counting the objects takes long.
+        holds_images: True when annotation files may hold the images themselves.
+    """
+
+    name: str
+    title: str
+    signs: str
+    dataset: type[AnnotatedDataset]
+    find: Callable[[Path, Sequence[Path]], Layout]
+    load: Callable[..., None]
+    classes_of_all: Callable[..., dict] | None = None
+    counts_objects: bool = True
+    holds_images: bool = False
+
+
+def file_layout(folder: Path, files: Sequence[Path]) -> Layout:
+    """Returns the layout of a data set with one annotation file a subset.
 
     Args:
-        folder: where to look; folders one level below are looked into too.
+        folder: where the files were found.
+        files: in the folder or right below it.
     """
-    folder = Path(folder)
-    found = [*_json_layouts(folder), *_voc_layouts(folder)]
-    return [*found, *_mask_folder_layouts(folder), *_label_image_layouts(folder)]
+    parts = [
+        Part(_subset_of(file, folder, files), file, some_names([file], folder))
+        for file in files
+    ]
+    return Layout(parts, some_names(files, folder))
 
 
-def json_kinds_in(folder: Path) -> dict[Path, str]:
-    """Returns the kind of every json file in a folder and right below it."""
-    places = [folder, *list_folders(folder)]
-    return {
-        path: json_kind(path) for place in places for path in list_files(place, ".json")
-    }
+def _subset_of(file: Path, folder: Path, files: Sequence[Path]) -> str:
+    """Returns the subset of a file: its folder where that is a subset's, else stem."""
+    stem, home = file.stem.removeprefix(COCO_PREFIX), file.parent
+    if home == folder or home.name.lower() in ANNOTATION_FOLDERS:
+        return stem
+    is_alone = sum(other.parent == home for other in files) == 1
+    return home.name if is_alone else f"{home.name}/{stem}"
 
 
-def match_subset(names, subset: str) -> list[str]:
-    """Returns the names that a subset may mean: itself, else those with it as a word.
-
-    `val` is a word of `val2017` and `my_val`, not of `minival` or `valminusminival`.
-    Where nothing fits, `val`, `valid` and `validation` stand for one another.
-
-    Args:
-        names: to choose from.
-        subset: as the user calls it.
-    """
-    names = list(names)
-    for call in (subset, *synonyms(subset)):
-        if call in names:
-            return [call]
-        word = re.compile(rf"(?<![a-z]){re.escape(call.lower())}(?![a-z])")
-        if found := [name for name in names if word.search(name.lower())]:
-            return found
-    return []
-
-
-def synonyms(subset: str) -> list[str]:
-    """Returns what else a subset may be called."""
-    calls = next((calls for calls in SYNONYMS if subset.lower() in calls), ())
-    return [call for call in calls if call != subset.lower()]
-
-
-def describe_folder(folder: Path) -> str:
-    """Returns what lies in a folder, in a line."""
-    folders, files = list_folders(folder), list_files(folder)
-    if not folders and not files:
-        return "nothing"
-    parts = []
-    if folders:
-        parts.append(f"{_count(folders, 'folder')} ({_some(folders)})")
-    by_suffix: dict[str, list[Path]] = {}
-    for path in files:
-        by_suffix.setdefault(path.suffix.lower(), []).append(path)
-    for suffix, paths in sorted(by_suffix.items()):
-        kind = f"{suffix} file" if suffix else "file without suffix"
-        parts.append(f"{_count(paths, kind)} ({_some(paths)})")
-    kinds = [(p, json_kind(p)) for p in by_suffix.get(".json", [])[:3]]
-    parts += [f"{path.name} is {kind}" for path, kind in kinds]
-    return "; ".join(parts)
-
-
-def _json_layouts(folder: Path) -> Iterator[Layout]:
-    """Layouts that json files tell: COCO, VIA, LabelMe."""
-    kinds = json_kinds_in(folder)
-    for kind in ("coco", "via"):
-        paths = [path for path, other in kinds.items() if other == kind]
-        if kind == "coco" and any(p.stem.startswith(COCO_PREFIX) for p in paths):
-            # Beside them lie the same images again, with keypoints or stuff.
-            paths = [p for p in paths if p.stem.startswith(COCO_PREFIX)]
-        if paths:
-            parts = tuple(_name_parts(folder, paths))
-            yield _layout(
-                kind,
-                parts,
-                _some(paths, folder),
-                [str(path.relative_to(folder)) for _, path in parts],
-            )
-    paths = [path for path, kind in kinds.items() if kind == "labelme"]
-    if paths:
-        homes = list(dict.fromkeys(path.parent for path in paths))
-        parts = tuple((h.name if h != folder else ".", h) for h in homes)
-        counts = [sum(path.parent == home for path in paths) for home in homes]
-        files = [f"{count} json files" for count in counts]
-        yield _layout("labelme", parts, f"{len(paths)} json files", files)
-
-
-def _layout(format: str, parts, evidence: str, each: list[str], is_weak=False):
-    """A layout whose parts are its subsets, with the evidence of each."""
-    names = tuple(name for name, _ in parts)
-    told = dict(zip(names, each, strict=True))
-    return Layout(format, parts, names, evidence, is_weak, told)
-
-
-def _name_parts(folder: Path, paths: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Names annotation files: by their folder where that is a subset's, else stem."""
-    for path in paths:
-        stem = path.stem.removeprefix(COCO_PREFIX)
-        place = path.parent
-        if place == folder or place.name.lower() in ANNOTATION_FOLDERS:
-            yield stem, path
-        elif sum(other.parent == place for other in paths) == 1:
-            yield place.name, path
-        else:
-            yield f"{place.name}/{stem}", path
-
-
-def _voc_layouts(folder: Path) -> Iterator[Layout]:
-    """VOC, each year a layout's part."""
-    homes = find_voc_folders(folder)
-    if homes:
-        subsets = dict.fromkeys(name for home in homes for name in voc_subsets(home))
-        parts = tuple((home.name, home) for home in homes)
-        yield Layout("voc", parts, tuple(subsets), _some(homes, folder))
-
-
-def _mask_folder_layouts(folder: Path) -> Iterator[Layout]:
-    """A folder a picture."""
-    homes = find_mask_folders(folder)
-    if homes:
-        names = [home.name for home in homes if home != folder]
-        # A split that cannot be read matters to who asks for a subset: it is told then.
-        with contextlib.suppress(ValueError):
-            split = list(read_split(folder))
-            if any("valid" in name for name in split):
-                split += ["train", "val"]
-            names = list(dict.fromkeys([*names, *split]))
-        parts = ((".", folder),)
-        yield Layout("mask_folders", parts, tuple(names), _some(homes, folder))
-
-
-def _label_image_layouts(folder: Path) -> Iterator[Layout]:
-    """Pictures with label images, in two folders or side by side."""
-    pairs, _ = pair_label_images(folder)
-    if pairs:
-        beside = pairs[0][0].parent == pairs[0][1].parent
-        yield Layout("label_images", ((".", folder),), (), _pair(pairs, folder), beside)
-        return
-    names = {place.name for place in list_folders(folder)}
-    for images in IMAGE_FOLDERS:
-        if (folder / images).is_dir():
-            names |= {place.name for place in list_folders(folder / images)}
-    found = {name: pair_label_images(folder, name)[0] for name in sorted(names)}
-    found = {name: pairs for name, pairs in found.items() if pairs}
-    if found:
-        parts = tuple((name, folder) for name in found)
-        pairs = next(iter(found.values()))
-        beside = pairs[0][0].parent == pairs[0][1].parent
-        each = [_pair(pairs, folder) for pairs in found.values()]
-        yield _layout("label_images", parts, each[0], each, beside)
-
-
-def _pair(pairs, folder: Path) -> str:
-    """One pair of files, as evidence."""
-    image, label = (path.relative_to(folder) for path in pairs[0])
-    return f"{image} with {label}"
-
-
-def _count(things: list, word: str) -> str:
-    """Returns "1 folder", "2 folders"."""
-    return f"{len(things)} {word}{'s' if len(things) != 1 else ''}"
-
-
-def _some(paths: list[Path], folder: Path | None = None) -> str:
-    """The names of the first paths."""
+def some_names(paths: Sequence[Path], folder: Path | None = None) -> str:
+    """Returns the names of the first paths, as seen from a folder."""
     names = [
         path.name if folder in (None, path) else str(path.relative_to(folder))
         for path in paths[:4]
     ]
     return ", ".join(names) + (" ..." if len(paths) > 4 else "")
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Returns the image files in a folder, sorted; [] where there is no folder."""
+    return list_images(folder) if folder.is_dir() else []

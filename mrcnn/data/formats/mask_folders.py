@@ -1,16 +1,17 @@
-"""A folder per picture with one file a mask: the layout of Data Science Bowl 2018."""
+"""A folder an image with one file a mask: the layout of Data Science Bowl 2018."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.files.image_files import list_images
 from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.json_kinds import read_json
 from mrcnn.data.formats.label_images import LABEL_ENDINGS
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.outlines.annotation import Annotation, MaskFile
 
 SOURCE = "mask_folders"
@@ -18,7 +19,7 @@ SPLIT_FILE = "split.json"
 
 
 class MaskFolderDataset(AnnotatedDataset):
-    """Pictures in <id>/images/ with one mask file an object in <id>/masks/."""
+    """Images in <id>/images/ with one mask file an object in <id>/masks/."""
 
     def load_mask_folders(
         self,
@@ -29,9 +30,9 @@ class MaskFolderDataset(AnnotatedDataset):
         *,
         source: str = SOURCE,
     ) -> None:
-        """Adds the pictures of a folder of folders, all objects of one class.
+        """Adds the images of a folder of folders, all objects of one class.
 
-        A mask is what is not 0 in its file; masks may overlap. A picture without the
+        A mask is what is not 0 in its file; masks may overlap. An image without the
         folder masks/, or with an empty one, has no object.
 
         Args:
@@ -46,98 +47,87 @@ class MaskFolderDataset(AnnotatedDataset):
 
         Raises:
             FileNotFoundError: there is no such folder, or an id of the subset has none.
-            ValueError: the subset is unknown, or a folder holds several pictures.
+            ValueError: the subset is unknown, or a folder holds several images.
         """
         where = f"load_mask_folders(root={str(root)!r}, subset={subset!r})"
         root = Path(root)
-        inside = subset is not None and bool(image_folders(root / subset))
-        homes = [root / subset] if inside else find_mask_folders(root)
+        is_folder = subset is not None and bool(_image_folders(root / subset))
+        homes = [root / subset] if is_folder else find_mask_folders(root)
         if not homes:
             raise FileNotFoundError(
-                f"{where}: there is no <id>/images/ with a picture in it; pass the "
-                "folder that holds one folder a picture."
+                f"{where}: there is no <id>/images/ with an image in it; pass the "
+                "folder that holds one folder an image."
             )
-        folders: dict[str, Path] = {}
+        found: dict[str, tuple[Path, list[Path]]] = {}
         for home in homes:
-            for folder in image_folders(home):
-                if folder.name in folders:
+            for folder, images in _image_folders(home).items():
+                if folder.name in found:
                     raise ValueError(
-                        f"{where}: {folder.name!r} is in {folders[folder.name].parent} "
-                        f"and in {home}; choose one of the folders "
+                        f"{where}: {folder.name!r} is in {found[folder.name][0].parent}"
+                        f" and in {home}; choose one of the folders "
                         f"{', '.join(h.name for h in homes)} by subset=."
                     )
-                folders[folder.name] = folder
-        ids = list(folders)
-        if subset is not None and not inside:
+                found[folder.name] = folder, images
+        ids = list(found)
+        if subset is not None and not is_folder:
             ids = _ids_of_subset(read_split(root, split), subset, ids, where)
-        missing = [image_id for image_id in ids if image_id not in folders]
-        if missing:
+        if missing := [image_id for image_id in ids if image_id not in found]:
             some = ", ".join(map(repr, missing[:3]))
             raise FileNotFoundError(
                 f"{where}: {len(missing)} of the {len(ids)} ids of this subset have no "
                 f"folder, for example {some}; complete the data or the split."
             )
-        class_id = register_classes(self, source, [class_name])[class_name]
+        class_id = register_classes(self, source, [class_name], where)[class_name]
         for image_id in ids:
-            masks = folders[image_id] / "masks"
+            folder, images = found[image_id]
             self.add_image(
                 source,
                 image_id,
-                str(_picture(folders[image_id], where)),
+                str(_choose_image(folder, images, where)),
                 annotations=[
                     Annotation(MaskFile(str(path)), class_id)
-                    for path in (list_images(masks) if masks.is_dir() else [])
+                    for path in images_in(folder / "masks")
                 ],
             )
 
 
-def image_folders(home: str | Path) -> list[Path]:
-    """Returns the folders in a folder that hold images/ with a picture, sorted."""
-    home = Path(home)
-    if not home.is_dir():
-        return []
-    return [
-        folder
-        for folder in list_folders(home)
-        if (folder / "images").is_dir() and list_images(folder / "images")
-    ]
+def _image_folders(home: Path) -> dict[Path, list[Path]]:
+    """Returns the folders in a folder that hold images/, each with its image files."""
+    found = {folder: images_in(folder / "images") for folder in list_folders(home)}
+    return {folder: images for folder, images in found.items() if images}
 
 
 def find_mask_folders(root: str | Path) -> list[Path]:
-    """Returns the folder, or those right below it, that hold a folder per picture.
+    """Returns the folder, or those right below it, that hold a folder an image.
 
-    At least one picture must have masks, and images/ no more than one picture. Where
-    other folders beside it hold several, none of its masks may be named as the picture:
-    they would be subsets of `label_images`.
+    At least one image must have masks, and images/ no more than one file. Where other
+    folders beside it hold several, none of its masks may be named as the image: they
+    would be subsets of `label_images`.
 
     Args:
         root: where to look.
     """
-    root = Path(root)
-    if not root.is_dir():
-        return []
-    for homes in ([root], list_folders(root)):
-        found = [home for home in homes if _holds_mask_folders(home)]
-        if found:
+    for homes in ([Path(root)], list_folders(root)):
+        if found := [home for home in homes if _holds_mask_folders(home)]:
             return found
     return []
 
 
 def _holds_mask_folders(home: Path) -> bool:
-    """True for a folder that holds a folder per picture."""
-    folders = image_folders(home)
-    pictures = [list_images(folder / "images") for folder in folders]
-    masked = [
-        (folder / "masks", files[0].stem)
-        for folder, files in zip(folders, pictures, strict=True)
-        if len(files) == 1 and (folder / "masks").is_dir()
-    ]
-    if all(len(files) == 1 for files in pictures):
+    """Returns True for a folder that holds a folder an image."""
+    found = _image_folders(home)
+    masked = {
+        folder / "masks": images[0].stem
+        for folder, images in found.items()
+        if len(images) == 1 and (folder / "masks").is_dir()
+    }
+    if all(len(images) == 1 for images in found.values()):
         return bool(masked)
-    stems = [{path.stem for path in list_images(masks)} for masks, _ in masked]
     return any(
-        not any(stem + ending in names for ending in ("", *LABEL_ENDINGS))
-        for names, (_, stem) in zip(stems, masked, strict=True)
+        {path.stem for path in images_in(masks)}.isdisjoint(
+            stem + ending for ending in ("", *LABEL_ENDINGS)
+        )
+        for masks, stem in masked.items()
     )
 
 
@@ -156,54 +146,66 @@ def read_split(
     """
     if isinstance(split, Mapping):
         return {name: list(ids) for name, ids in split.items()}
-    root = Path(root)
-    places = [root / SPLIT_FILE, root.parent / SPLIT_FILE]
-    if split is not None:
-        places = [Path(split)]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        if split is not None:
-            raise FileNotFoundError(f"read_split(split={str(split)!r}): no such file.")
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(
-            f"read_split({str(path)!r}): no valid json ({error})."
-        ) from error
+    if split is None:
+        root = Path(root)
+        places = [root / SPLIT_FILE, root.parent / SPLIT_FILE]
+        split = next((place for place in places if place.is_file()), None)
+        if split is None:
+            return {}
+    content = read_json(split, "read_split")
     if not isinstance(content, Mapping) or not all(
         isinstance(ids, list) for ids in content.values()
     ):
         raise ValueError(
-            f"read_split({str(path)!r}): must map the name of each subset to its list "
+            f"read_split({str(split)!r}): must map the name of each subset to its list "
             "of image ids."
         )
     return {name: [str(image_id) for image_id in ids] for name, ids in content.items()}
 
 
 def _ids_of_subset(split: dict, subset: str, ids: list[str], where: str) -> list[str]:
-    """The ids that a subset stands for."""
+    """Returns the ids of a subset."""
     if subset in split:
-        return list(split[subset])
+        return split[subset]
     validation = [name for name in split if "valid" in name]
     if len(validation) == 1 and subset in ("val", "train"):
-        held = set(split[validation[0]])
-        if subset == "val":
-            return list(split[validation[0]])
-        return [image_id for image_id in ids if image_id not in held]
+        held = dict.fromkeys(split[validation[0]])
+        return list(held) if subset == "val" else [i for i in ids if i not in held]
     known = ", ".join(split) or "none (there is no split.json)"
     raise ValueError(
         f"{where}: is neither a folder nor a name in the split; names there: {known}."
     )
 
 
-def _picture(folder: Path, where: str) -> Path:
-    """The one picture of an image's folder."""
-    pictures = list_images(folder / "images")
-    named = [picture for picture in pictures if picture.stem == folder.name]
-    if len(pictures) > 1 and len(named) != 1:
+def _choose_image(folder: Path, images: list[Path], where: str) -> Path:
+    """Returns the image of a folder: its only one, or the one named as the folder."""
+    named = [image for image in images if image.stem == folder.name]
+    if len(images) > 1 and len(named) != 1:
         raise ValueError(
-            f"{where}: {folder / 'images'} holds {len(pictures)} pictures; leave one, "
-            "or name it as its folder."
+            f"{where}: {folder / 'images'} holds {len(images)} images; leave one, or "
+            "name it as its folder."
         )
-    return (named or pictures)[0]
+    return (named or images)[0]
+
+
+def _find(folder: Path, json_files) -> Layout:
+    """Returns the layout of a folder that holds a folder an image."""
+    homes = find_mask_folders(folder)
+    subsets = [home.name for home in homes if home != folder]
+    # A split that cannot be read is an error for those who ask for a subset of it.
+    with contextlib.suppress(ValueError):
+        subsets += read_split(folder)
+        if any("valid" in name for name in read_split(folder)):
+            subsets += ["train", "val"]
+    parts = [Part(".", folder)] if homes else []
+    return Layout(parts, some_names(homes, folder), subsets)
+
+
+FORMAT = Format(
+    name=SOURCE,
+    title="mask folders",
+    signs="<id>/images/ with one image and <id>/masks/ with one file an object",
+    dataset=MaskFolderDataset,
+    find=_find,
+    load=MaskFolderDataset.load_mask_folders,
+)

@@ -1,45 +1,20 @@
-"""open_dataset: guesses the format of a folder, opens it, and says what it took."""
+"""open_dataset: finds out the format of a folder, and opens it as a data set."""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import warnings
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.formats.coco.coco_images import find_image_dir
-from mrcnn.data.formats.coco.coco_json import join_categories
-from mrcnn.data.formats.format_hints import (
-    expectations,
-    nearest,
-    nothing_fits,
-    refuse_several_data_sets,
-)
+from mrcnn.data.formats import format_hints
+from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
-from mrcnn.data.formats.layouts import (
-    FORMATS,
-    Layout,
-    describe_folder,
-    find_layouts,
-    match_subset,
-    synonyms,
-)
-from mrcnn.data.formats.via.via_classes import via_class_names
+from mrcnn.data.formats.layouts import Layout, Part
+from mrcnn.data.formats.subset_names import match_subset, synonyms
 
 logger = logging.getLogger("mrcnn")
 
-# Names in mrcnn.data.
-CLASSES = {
-    "coco": "CocoDataset",
-    "via": "ViaDataset",
-    "voc": "VocDataset",
-    "labelme": "LabelMeDataset",
-    "mask_folders": "MaskFolderDataset",
-    "label_images": "LabelImageDataset",
-}
-# Formats whose subsets are lists of images.
-KEEPS_LISTS = ("voc", "mask_folders")
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".7z", ".rar")
 
 
@@ -51,7 +26,7 @@ def open_dataset(
     verbose: int = 1,
     **kwargs,
 ) -> AnnotatedDataset:
-    """Returns the prepared data set of a folder, whose format is guessed.
+    """Returns the data set in a folder, prepared; its format is found out.
 
     What it was taken for is printed, logged (logger "mrcnn", level INFO) and kept in
     `format` of the result: "COCO json (annotations/instances_train2017.json): 80
@@ -83,7 +58,7 @@ def open_dataset(
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: no format fits, or several do, or the subset is unknown; tells what
+        ValueError: no format fits, or several do, or the subset is unknown; says what
             there is and what to pass instead.
     """
     where = f"open_dataset({str(path)!r}" + (f", subset={subset!r})" if subset else ")")
@@ -99,15 +74,22 @@ def open_dataset(
     else:
         raise FileNotFoundError(
             f"{where}: there is no such folder (relative paths start at {Path.cwd()}); "
-            f"{nearest(path)}."
+            f"{format_hints.nearest(path)}."
         )
-    if len(layout.parts) > 1:
-        kwargs = {**kwargs, **_classes_of_all(layout, kwargs, where)}
+    chosen = FORMATS[layout.format]
+    if len(layout.parts) > 1 and chosen.classes_of_all:
+        files = [part.place for part in layout.parts]
+        kwargs = {**kwargs, **chosen.classes_of_all(files, where, **kwargs)}
     layout = _choose_parts(layout, subset, where)
-    dataset, parts = _load(layout, subset, kwargs, where)
+    dataset = chosen.dataset()
+    parts: list[str] = []  # the part of each image
+    for part in layout.parts:
+        place = part.place if part.place.is_file() else layout.folder
+        chosen.load(dataset, place, part.subset, **kwargs)
+        parts += [part.name] * (len(dataset.image_info) - len(parts))
     _tell_images_apart(dataset, parts, where)
-    if layout.format != "labelme":  # its json files carry the picture themselves
-        _warn_missing_pictures(dataset, where)
+    if not chosen.holds_images:
+        _warn_missing_images(dataset, where)
     dataset.prepare()
     dataset.format = _describe(dataset, layout, subset)
     logger.info("%s: taken for %s", where, dataset.format)
@@ -117,63 +99,57 @@ def open_dataset(
 
 
 def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
-    """The layout of a single annotation file."""
+    """Returns the layout of a single annotation file."""
+    folder, suffix = str(path.parent), path.suffix.lower()
+    kind = json_kind(path) if suffix == ".json" else ""
     if subset is not None:
-        raise ValueError(
-            f"{where}: is a file, which has no subsets; leave subset away, or pass the "
-            f"folder that holds the files of all, for example {str(path.parent)!r}."
-        )
-    if path.suffix.lower() in ARCHIVES:
-        raise ValueError(f"{where}: is an archive; unpack it and pass the folder.")
-    if path.suffix.lower() != ".json":
-        raise ValueError(
-            f"{where}: is a file; pass the folder of the data set, for example "
-            f"{str(path.parent)!r}, or a COCO or VIA json."
-        )
-    kind = json_kind(path)
-    if kind in ("coco", "via"):
-        return Layout(kind, ((path.stem, path),), (), path.name)
-    if kind == "labelme":
-        raise ValueError(
-            f"{where}: is a LabelMe json, which tells of one picture; pass its folder "
-            f"{str(path.parent)!r}."
-        )
-    raise ValueError(
-        f"{where}: is {kind}, neither COCO nor VIA annotations. {expectations()}"
-    )
+        reason = "is a file, which has no subsets; leave subset away, or pass the "
+        reason += f"folder that holds the files of all, for example {folder!r}."
+    elif suffix in ARCHIVES:
+        reason = "is an archive; unpack it and pass the folder."
+    elif not kind:
+        reason = "is a file; pass the folder of the data set, for example "
+        reason += f"{folder!r}, or a COCO or VIA json."
+    elif kind == "labelme":
+        reason = f"is a LabelMe json, of one image; pass its folder {folder!r}."
+    elif kind not in FORMATS:
+        reason = f"is {kind}, neither COCO nor VIA annotations. "
+        reason += format_hints.expectations()
+    else:
+        layout = FORMATS[kind].find(path.parent, [path])
+        return layout._replace(format=kind, folder=path.parent)
+    raise ValueError(f"{where}: {reason}")
 
 
 def _pick_layout(
     folder: Path, subset: str | None, format: str | None, where: str
 ) -> Layout:
-    """The one layout that fits a folder, the subset and the format asked for."""
+    """Returns the one layout of a folder that fits the subset and the format."""
     layouts = find_layouts(folder)
-    if not layouts and subset is not None:
+    is_inner = not layouts and subset is not None
+    if is_inner:
         places = [folder / name for name in (subset, *synonyms(subset))]
         place = next((place for place in places if place.is_dir()), None)
-        layouts = [
-            layout._replace(subsets=(place.name,))
-            for layout in (find_layouts(place) if place else ())
-        ]
+        layouts = find_layouts(place) if place else []
     if format is not None:
         others = [layout.format for layout in layouts]
         layouts = [layout for layout in layouts if layout.format == format]
         if not layouts:
             seen = f"; it looks like {', '.join(others)}" if others else ""
             raise ValueError(
-                f"{where}: format={format!r} looks for {FORMATS[format][1]}; found "
-                f"{describe_folder(folder)}{seen}."
+                f"{where}: format={format!r} looks for {FORMATS[format].signs}; found "
+                f"{format_hints.describe_folder(folder)}{seen}."
             )
     if not layouts:
-        raise ValueError(nothing_fits(folder, where))
+        raise ValueError(format_hints.nothing_fits(folder, where))
     fitting = layouts
-    if subset is not None:
+    # Of lists alone, the loader itself says which there are.
+    has_lists = len(layouts) == 1 and layouts[0].lists is not None
+    if subset is not None and not is_inner and not has_lists:
         fitting = [x for x in layouts if match_subset(x.subsets, subset)]
-        if len(layouts) == 1 and layouts[0].format in KEEPS_LISTS:
-            fitting = layouts  # the loader itself tells which lists there are
         if not fitting:
             known = "; ".join(
-                f"{FORMATS[x.format][0]}: {', '.join(x.subsets) or 'no subsets'}"
+                f"{FORMATS[x.format].title}: {', '.join(x.subsets) or 'no subsets'}"
                 for x in layouts
             )
             raise ValueError(
@@ -188,105 +164,43 @@ def _pick_layout(
             f"format={fitting[0].format!r}."
         )
     if subset is None:
-        refuse_several_data_sets(folder, fitting[0], where)
+        format_hints.refuse_several_data_sets(folder, fitting[0], where)
     return fitting[0]
 
 
-def _choose_parts(layout: Layout, subset, where: str) -> Layout:
-    """The layout with the parts of the subset alone."""
-    if subset is None or not any(name in layout.subsets for name, _ in layout.parts):
-        return layout
-    names = match_subset(layout.subsets, subset)
+def _choose_parts(layout: Layout, subset: str | None, where: str) -> Layout:
+    """Returns the layout with those parts alone that are of the subset."""
+    names = [] if subset is None else match_subset(layout.subsets, subset)
+    if layout.lists is not None:
+        # Where no list or several fit, the loader says which there are.
+        name = names[0] if len(names) == 1 else subset
+        return layout._replace(parts=[Part(name or ".", layout.folder)])
     if len(names) > 1:
         raise ValueError(
             f"{where}: {', '.join(names)} all fit; choose one of them by subset=."
         )
-    parts = tuple(part for part in layout.parts if part[0] in names)
+    parts = [part for part in layout.parts if part.name in names]
     if not parts:
         return layout
-    evidence = layout.part_evidence.get(names[0], layout.evidence)
-    return layout._replace(parts=parts, evidence=evidence)
-
-
-def _load(
-    layout: Layout, subset, kwargs: dict, where: str
-) -> tuple[AnnotatedDataset, list[str]]:
-    """Loads the parts of a layout into one data set; also names each image's part."""
-    if layout.format in KEEPS_LISTS:
-        dataset = _load_by_its_own_subsets(layout, subset, kwargs, where)
-        return dataset, [layout.parts[0][0]] * len(dataset.image_info)
-    dataset = _new(layout.format)
-    parts: list[str] = []
-    for name, place in layout.parts:
-        if layout.format == "coco":
-            own = dict(kwargs)
-            image_dir = own.pop("image_dir", None) or find_image_dir(place, name, where)
-            dataset.load_json(place, image_dir, **own)
-        elif layout.format == "via":
-            dataset.load_via(place, **kwargs)
-        elif layout.format == "labelme" and name != ".":
-            dataset.load_labelme(place.parent, name, **kwargs)
-        elif layout.format == "labelme":
-            dataset.load_labelme(place, **kwargs)
-        else:
-            dataset.load_label_images(place, None if name == "." else name, **kwargs)
-        parts += [name] * (len(dataset.image_info) - len(parts))
-    return dataset, parts
-
-
-def _classes_of_all(layout: Layout, kwargs: dict, where: str) -> dict:
-    """The keywords that make subsets number their classes alike, of all parts."""
-    files = [place for _, place in layout.parts]
-    if layout.format == "coco" and "categories" not in kwargs:
-        return {"categories": join_categories(files, where)}
-    if layout.format == "via" and kwargs.get("classes") is None:
-        choices = kwargs.get("class_attribute"), kwargs.get("class_name", "object")
-        names = sorted(via_class_names(files, *choices))
-        return {"classes": names} if names else {}
-    return {}
-
-
-def _load_by_its_own_subsets(layout, subset, kwargs, where) -> AnnotatedDataset:
-    """Loads the formats whose subsets are lists of images."""
-    # Where nothing or several fit, the loader tells what there is.
-    names = [] if subset is None else match_subset(layout.subsets, subset)
-    subset = names[0] if len(names) == 1 else subset
-    dataset = _new(layout.format)
-    place = layout.parts[0][1]
-    if layout.format == "mask_folders":
-        dataset.load_mask_folders(place, subset, **kwargs)
-        return dataset
-    years = [name for name, _ in layout.parts]
-    if len(years) > 1 and "year" not in kwargs:
-        raise ValueError(
-            f"{where}: there is {', '.join(years)}; choose one by year=, or pass that "
-            "folder."
-        )
-    dataset.load_voc(place.parent if len(years) > 1 else place, subset, **kwargs)
-    return dataset
-
-
-def _new(format: str) -> AnnotatedDataset:
-    """An empty data set of a format."""
-    return getattr(importlib.import_module("mrcnn.data"), CLASSES[format])()
+    return layout._replace(parts=parts, evidence=parts[0].evidence)
 
 
 def _tell_images_apart(dataset, parts: list[str], where: str) -> None:
-    """Raises for a picture that comes twice; ids that do are named after their part."""
+    """Raises for an image that comes twice; an id that does is named after its part."""
     seen: dict = {}
     is_repeated = False
     for info, part in zip(dataset.image_info, parts, strict=True):
         id_key = ("id", info["source"], info["id"])
         path_key = ("path", str(info["path"] or id_key))
-        told = f"{where}: the picture {info['path']} (image {info['id']!r})"
+        image = f"{where}: the file {info['path']} (image {info['id']!r})"
         if part in (seen.get(id_key), seen.get(path_key)):
             raise ValueError(
-                f"{told} comes twice in {part}; remove the repetition from the "
+                f"{image} comes twice in {part}; remove the repetition from the "
                 "annotations."
             )
         if path_key in seen:
             raise ValueError(
-                f"{told} is in {seen[path_key]} and in {part}; choose one by subset=."
+                f"{image} is in {seen[path_key]} and in {part}; choose one by subset=."
             )
         is_repeated |= id_key in seen
         seen |= {id_key: part, path_key: part}
@@ -295,33 +209,28 @@ def _tell_images_apart(dataset, parts: list[str], where: str) -> None:
             info["id"] = f"{part}/{info['id']}"
 
 
-def _warn_missing_pictures(dataset, where: str) -> None:
-    """Warns when no picture is there, as with annotations that came alone."""
-    paths = [
-        str(info["path"])
-        for info in dataset.image_info[:20]
-        if info["path"] is not None
-    ]
+def _warn_missing_images(dataset, where: str) -> None:
+    """Warns when no image file is there, as with annotations that came alone."""
+    paths = [str(info["path"]) for info in dataset.image_info[:20] if info["path"]]
     paths = [p for p in paths if not p.startswith(("http://", "https://"))]
     if paths and not any(Path(path).is_file() for path in paths):
         warnings.warn(
-            f"{where}: the pictures are not there, for example {paths[0]}; masks can "
-            "be drawn, but load_image will fail.",
+            f"{where}: the image files are not there, for example {paths[0]}; masks "
+            "can be drawn, but load_image will fail.",
             stacklevel=3,
         )
 
 
 def _describe(dataset, layout: Layout, subset: str | None) -> str:
-    """What a data set was taken for, and what is in it."""
-    name = FORMATS[layout.format][0]
-    chosen = f"subset {subset}, " if subset is not None else ""
-    text = f"{name} ({layout.evidence}): {chosen}{dataset.num_images} images, "
-    # Label images would have to be decoded, all of them.
-    if layout.format != "label_images":
+    """Returns what a data set was taken for, and what is in it."""
+    format = FORMATS[layout.format]
+    text = f"{format.title} ({layout.evidence}): "
+    text += f"subset {subset}, " if subset is not None else ""
+    text += f"{dataset.num_images} images, "
+    if format.counts_objects:
         counts = dataset.count_annotations()
         text += f"{counts.objects.sum()} objects, "
-        if counts.crowds.sum():
-            text += f"{counts.crowds.sum()} crowds, "
+        text += f"{counts.crowds.sum()} crowds, " if counts.crowds.any() else ""
     names = dataset.class_names[1:]
     if len(names) <= 1:
         return text + f"class {names[0] if names else '(none)'}"

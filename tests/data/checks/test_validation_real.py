@@ -50,7 +50,7 @@ def test_the_subsets_of_shared_data_share_no_picture(shared, name):
 
 
 def test_annotations_without_pictures_name_each_missing_file(shared):
-    with pytest.warns(UserWarning, match="the pictures are not there"):
+    with pytest.warns(UserWarning, match="the image files are not there"):
         dataset = open_dataset(shared / "data" / "eval_coco100")
     report = dataset.validate()
     assert len(report.of_kind("missing file")) == len(report.errors) == 100

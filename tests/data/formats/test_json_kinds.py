@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mrcnn.data.formats import json_kinds
-from mrcnn.data.formats.json_kinds import coco_file_names, json_kind
+from mrcnn.data.formats.coco.coco_images import coco_file_names
+from mrcnn.data.formats.json_kinds import json_kind, read_json
 
 VIA_ENTRY = {"filename": "a.jpg", "regions": {}}
 COCO = {"images": [], "annotations": [{"bbox": [0, 0, 1, 1]}], "categories": []}
@@ -70,11 +71,21 @@ def test_every_shared_json_is_known(shared):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("head", [7, 64, 1 << 16])
-def test_file_names_are_found_across_the_ends_of_chunks(tmp_path, monkeypatch, head):
-    monkeypatch.setattr(json_kinds, "HEAD_BYTES", head)
+def test_file_names_are_found_without_parsing(tmp_path):
     names = [f'folder/{i} "é".jpg' for i in range(30)]
     images = [{"file_name": name, "id": i} for i, name in enumerate(names)]
     path = write(tmp_path, {"images": images})
     assert coco_file_names(path, limit=20) == names[:20]
     assert coco_file_names(path, limit=99) == names
+    path.write_text(path.read_text() + "}")  # parsing it would fail
+    assert coco_file_names(path, limit=1) == names[:1]
+
+
+def test_json_that_cannot_be_read_is_named_with_its_reader(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"reader\('.*x.json'\): there is no"):
+        read_json(tmp_path / "x.json", "reader")
+    path = write(tmp_path, "[" * 100_000)
+    with pytest.raises(ValueError, match=r"reader\('.*x.json'\): no valid json .*repa"):
+        read_json(path, "reader")
+    path.write_text("\ufeff[1]", encoding="utf-8")
+    assert read_json(str(path), "reader") == [1]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.formats.labelme import LabelMeDataset, is_labelme
+from mrcnn.data.formats.json_kinds import is_labelme
+from mrcnn.data.formats.labelme import LabelMeDataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
@@ -176,7 +177,7 @@ def test_picture_inside_the_json_is_the_last_resort(tmp_path):
 
 def test_json_without_any_picture_is_told(tmp_path):
     write(tmp_path, [shape(SQUARE)], picture=False)
-    with pytest.raises(ValueError, match="no imageData, and its picture .*a.png"):
+    with pytest.raises(ValueError, match="no imageData, and its image .*a.png"):
         load(tmp_path)
 
 
@@ -204,7 +205,7 @@ def test_classes_given_are_numbered_so_and_others_left_out(tmp_path):
         (shape([[1, 1]], "circle"), "has 1 points, not 2"),
         (shape(SQUARE, "cuboid"), "shape_type 'cuboid' .* is unknown"),
         (shape([[1, 1], [float("nan"), 2], [3, 3]]), "damaged"),
-        (shape([[1, 1], [2, 2]], "mask"), "has no picture in 'mask'"),
+        (shape([[1, 1], [2, 2]], "mask"), "has no image in 'mask'"),
         (shape([[1, 1], [2, 2]], "mask", mask="AAAA"), "cannot identify image"),
     ],
 )

@@ -5,12 +5,12 @@ import json
 import pytest
 from PIL import Image
 
-from mrcnn.data.formats.layouts import (
-    FORMATS,
-    describe_folder,
-    find_layouts,
-    match_subset,
-)
+import mrcnn.data
+from mrcnn.data import AnnotatedDataset, open_dataset
+from mrcnn.data.formats.format_hints import describe_folder
+from mrcnn.data.formats.format_table import FORMATS, find_layouts
+from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
+from mrcnn.data.formats.subset_names import match_subset
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,47 @@ def test_folder_is_described_in_a_line(tmp_path):
     )
 
 
-def test_every_format_has_a_name_and_a_sign():
-    assert all(len(entry) == 2 and all(entry) for entry in FORMATS.values())
+def test_every_format_has_a_name_signs_and_a_public_class():
+    for name, format in FORMATS.items():
+        assert format.name == name
+        assert format.title and format.signs
+        assert getattr(mrcnn.data, format.dataset.__name__) is format.dataset
+
+
+def test_a_new_format_is_one_line_of_the_table(tmp_path, monkeypatch):
+    class ToyDataset(AnnotatedDataset):
+        def load_toy(self, folder, subset):
+            for path in sorted(folder.glob("*.toy")):
+                self.add_image("toy", path.stem, str(path), width=4, height=4)
+
+    def find(folder, json_files):
+        files = sorted(folder.glob("*.toy"))
+        return Layout([Part(".", folder)] if files else [], f"{len(files)} toys")
+
+    toy = Format("toy", "Toy files", "*.toy", ToyDataset, find, ToyDataset.load_toy)
+    monkeypatch.setitem(FORMATS, "toy", toy)
+    with pytest.raises(ValueError, match=r"\n  toy: \*\.toy"):
+        open_dataset(tmp_path)
+    (tmp_path / "a.toy").touch()
+    assert open_dataset(tmp_path).format.startswith("Toy files (1 toys): 1 images")
+
+
+def test_annotation_files_are_named_after_their_subset(tmp_path):
+    files = [
+        tmp_path / "x.json",
+        tmp_path / "annotations" / "instances_val.json",
+        tmp_path / "train" / "y.json",  # alone in its folder
+        tmp_path / "test" / "a.json",
+        tmp_path / "test" / "b.json",
+    ]
+    layout = file_layout(tmp_path, files)
+    assert layout.subsets == ("x", "val", "train", "test/a", "test/b")
+    assert layout.parts[1].evidence == str(files[1].relative_to(tmp_path))
+    assert layout.evidence.endswith(" ...")
+
+
+def test_subsets_are_the_lists_where_there_are_any(tmp_path):
+    parts = [Part(".", tmp_path), Part("train", tmp_path)]
+    assert Layout(parts, "").subsets == ("train",)
+    assert Layout(parts, "", ["a", "b", "a"]).subsets == ("a", "b")
+    assert Layout(parts, "", []).subsets == ()

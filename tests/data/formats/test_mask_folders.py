@@ -146,7 +146,7 @@ def test_picture_may_have_another_name_but_must_be_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="no <id>/images/"):
         load(tmp_path)  # the layout of another format
     add(tmp_path, "b", [slice(0, 3)])
-    with pytest.raises(ValueError, match="holds 2 pictures"):
+    with pytest.raises(ValueError, match="holds 2 images"):
         load(tmp_path)
     add(tmp_path, "a", name="a")
     assert load(tmp_path).image_info[0]["path"].endswith("a.png")

@@ -57,7 +57,7 @@ def test_pictures_beside_the_json_go_before_those_of_other_folders(tmp_path):
     for folder in ("set", "set/masks", "thumbnails"):
         write_picture(tmp_path / folder / "a.png")
     file = write_json(tmp_path / "set" / "x.json", coco("a.png"))
-    assert find_image_dir(file, "x", "test") == tmp_path / "set"
+    assert find_image_dir(file, "x") == tmp_path / "set"
 
 
 def test_classes_of_coco_have_one_number_in_all_subsets(tmp_path):

@@ -200,7 +200,7 @@ def test_year_is_needed_only_among_several(tmp_path):
         load(tmp_path)
     assert load(tmp_path, year=2012).image_info[0]["id"] == "b"
     assert load(kit / "VOC2012").image_info[0]["id"] == "b"
-    with pytest.raises(FileNotFoundError, match="no such year; there is VOC2012"):
+    with pytest.raises(FileNotFoundError, match="no year 2007; there is VOC2012"):
         load(kit / "VOC2012", year="2007")
 
 

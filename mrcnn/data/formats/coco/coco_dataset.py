@@ -5,23 +5,24 @@ from __future__ import annotations
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset, AnnotationCounts
 from mrcnn.data.files.downloads import download
+from mrcnn.data.formats.coco.coco_images import find_image_dir
 from mrcnn.data.formats.coco.coco_json import (
     annotations_by_image,
     as_pycocotools,
     category_names,
-    is_crowd,
+    join_categories,
     read_coco_json,
     to_annotation,
 )
+from mrcnn.data.formats.layouts import COCO_PREFIX, Format, Layout, file_layout
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.evaluation.coco_format import to_rle
 
 DOWNLOADS = "http://images.cocodataset.org"
 EXPLORE_URL = "https://cocodataset.org/#explore?id={}"
@@ -33,8 +34,8 @@ class CocoDataset(AnnotatedDataset):
     """Images annotated in COCO's json.
 
     Crowds come with negative class ids. `image_info[i]["annotations"]` holds the dicts
-    of the file; they become outlines when asked. One that is damaged is told then: by
-    `validate`, which lists all of them, and by `load_mask`, which raises.
+    of the file; they become outlines when asked. Damaged ones are found only then:
+    `validate` lists all of them, and `load_mask` raises.
 
         dataset = CocoDataset()
         dataset.load_coco("coco", "val", year="2017")
@@ -82,7 +83,7 @@ class CocoDataset(AnnotatedDataset):
         if auto_download is True:
             self.auto_download(folder, subset, year)
         image_subset = "val" if subset in PARTS_OF_VAL else subset
-        file = folder / "annotations" / f"instances_{subset}{year}.json"
+        file = folder / "annotations" / f"{COCO_PREFIX}{subset}{year}.json"
         image_dir = folder / f"{image_subset}{year}"
         if not file.is_file():
             raise FileNotFoundError(
@@ -177,15 +178,15 @@ class CocoDataset(AnnotatedDataset):
         objects = np.zeros([len(self.class_info)], np.int64)
         crowds = np.zeros_like(objects)
         for image_id in self.image_ids if image_ids is None else image_ids:
-            info = self.image_info[image_id]
+            source = self.image_info[image_id]["source"]
             for kept in super().load_annotations(image_id):
-                is_raw = isinstance(kept, Mapping)
-                category = kept["category_id"] if is_raw else kept.class_id
-                key = f"{info['source']}.{category}"
-                class_id = self.class_from_source_map.get(key)
+                if isinstance(kept, Mapping):
+                    category, is_crowd = kept["category_id"], kept.get("iscrowd", 0)
+                else:
+                    category, is_crowd = kept.class_id, kept.is_crowd
+                class_id = self.class_from_source_map.get(f"{source}.{category}")
                 if class_id is not None:
-                    crowd = is_crowd(kept) if is_raw else kept.is_crowd
-                    (crowds if crowd else objects)[class_id] += 1
+                    (crowds if is_crowd else objects)[class_id] += 1
         return AnnotationCounts(objects, crowds)
 
     def image_reference(self, image_id: int) -> str:
@@ -194,22 +195,6 @@ class CocoDataset(AnnotatedDataset):
         if "coco_url" in info:
             return EXPLORE_URL.format(info["id"])
         return str(info["path"] or "")
-
-    def annToRLE(self, ann: Mapping, height: int, width: int) -> dict:  # noqa: N802
-        """Returns an annotation of COCO as compressed run lengths.
-
-        Args:
-            ann: a dict with segmentation: polygons, or RLE, compressed or not.
-            height: of the image, px.
-            width: of the image, px.
-        """
-        return to_rle(ann["segmentation"], height, width)
-
-    def annToMask(self, ann: Mapping, height: int, width: int) -> np.ndarray:  # noqa: N802
-        """Returns an annotation of COCO as a mask: uint8 [height, width], 0 and 1."""
-        from pycocotools import mask as coco_mask
-
-        return coco_mask.decode(self.annToRLE(ann, height, width))
 
     def auto_download(
         self, dataset_dir: str | Path, subset: str, year: str | int
@@ -267,3 +252,36 @@ def _how_to_get(subset: str, year: str | int) -> str:
         )
     addresses = " and ".join(_zip_files(subset, year).values())
     return f"unpack {addresses} there, or use auto_download=True."
+
+
+def _find(folder: Path, files: Sequence[Path]) -> Layout:
+    """Returns the layout of a folder with COCO files in it or right below it."""
+    # Beside them lie files of the same images, with keypoints or stuff.
+    instances = [path for path in files if path.stem.startswith(COCO_PREFIX)]
+    return file_layout(folder, instances or files)
+
+
+def _load(
+    dataset: CocoDataset, file: Path, subset: str, image_dir=None, **kwargs
+) -> None:
+    """Adds the images of a file; their folder is looked for if it is not given."""
+    image_dir = image_dir or find_image_dir(file, subset)
+    dataset.load_json(file, image_dir, **kwargs)
+
+
+def _classes_of_all(files, where: str, **kwargs) -> dict:
+    """Returns the categories of all files, if they are not given."""
+    given = "categories" in kwargs
+    return {} if given else {"categories": join_categories(files, where)}
+
+
+FORMAT = Format(
+    name="coco",
+    title="COCO json",
+    signs="a json file with 'images', 'annotations' and 'categories', here, in "
+    "annotations/ or in a folder per subset",
+    dataset=CocoDataset,
+    find=_find,
+    load=_load,
+    classes_of_all=_classes_of_all,
+)

@@ -1,30 +1,33 @@
-"""Where the pictures of a COCO json lie: nothing in the file tells the folder."""
+"""Finds the folder with the images of a COCO json, which does not name it."""
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from pathlib import Path
 
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.formats.json_kinds import coco_file_names
-from mrcnn.data.formats.layouts import COCO_PREFIX, match_subset
+from mrcnn.data.formats.coco.coco_json import search_file
+from mrcnn.data.formats.layouts import COCO_PREFIX
+from mrcnn.data.formats.subset_names import match_subset
 
+FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 USUAL_FOLDERS = ("images", "data")
 
 
-def find_image_dir(annotation_file: str | Path, subset: str, where: str) -> Path:
+def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
     """Returns the folder that holds most of the first images that a COCO json names.
 
-    Where several folders hold pictures of these names (train/0001.png, val/0001.png),
-    it is the one that the name of the json, or the subset, tells; else that of the
-    json; else images/.
+    Where several folders hold images of these names (train/0001.png, val/0001.png), it
+    is the one named as the json or the subset; else that of the json; else images/.
 
     Args:
         annotation_file: the json.
-        subset: what the data set calls the part that the json is.
-        where: begins the message of an error.
+        subset: that the json is of.
 
     Raises:
-        ValueError: several folders hold them, and no name tells which is meant.
+        ValueError: several folders hold them, and no name shows which is meant.
     """
     annotation_file = Path(annotation_file)
     file_names = coco_file_names(annotation_file)
@@ -41,7 +44,7 @@ def find_image_dir(annotation_file: str | Path, subset: str, where: str) -> Path
     most = max(counts)
     if not most:
         return home
-    # One picture may be missing where it belongs, but not where another one lies.
+    # One image may be missing where it belongs, but not where another one lies.
     named = [
         place
         for place, count in zip(places, counts, strict=True)
@@ -54,8 +57,19 @@ def find_image_dir(annotation_file: str | Path, subset: str, where: str) -> Path
     found = next(choice for choice in (exact, named, beside, usual, tied) if choice)
     if len(found) > 1:
         raise ValueError(
-            f"{where}: pictures with the names in {annotation_file} lie in "
+            f"open_dataset(): images with the names in {annotation_file} lie in "
             f"{', '.join(str(place) for place in found[:4])}; pass the folder that is "
             f"meant, image_dir={str(found[0])!r}."
         )
     return found[0]
+
+
+def coco_file_names(path: str | Path, limit: int = 20) -> list[str]:
+    """Returns the file names of the first images of a COCO json, without parsing it.
+
+    Args:
+        path: the json file.
+        limit: how many names.
+    """
+    found = itertools.islice(search_file(path, FILE_NAME), limit)
+    return [json.loads(match[1]) for match in found]

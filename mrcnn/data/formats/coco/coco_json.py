@@ -6,12 +6,12 @@ import contextlib
 import io
 import json
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.outlines.annotation import Annotation, Polygons, Rectangle, Rle, Shape
-from mrcnn.data.outlines.damaged import Damaged
 
 # The lists of an annotation file, and what each of their entries must have.
 KEYS = {
@@ -19,8 +19,6 @@ KEYS = {
     "annotations": ("image_id", "category_id"),
     "categories": ("id",),
 }
-# Parsing a larger file takes seconds, for a few lines of categories.
-MAX_PARSED_BYTES = 1 << 25
 CATEGORIES = re.compile(rb'"categories"\s*:\s*(?=\[)')
 MAX_CATEGORIES_BYTES = 1 << 20
 
@@ -33,16 +31,9 @@ def read_coco_json(path: str | Path) -> dict:
         ValueError: it is no annotation file of COCO; says what is missing.
     """
     where = f"read_coco_json({str(path)!r})"
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{where}: no such file.")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{where}: no valid json ({error}).") from error
-    if not isinstance(content, dict):
-        content = {}
-    missing = [key for key in KEYS if not isinstance(content.get(key), list)]
-    if missing:
+    content = read_json(path, "read_coco_json")
+    lists = content if isinstance(content, Mapping) else {}
+    if missing := [key for key in KEYS if not isinstance(lists.get(key), list)]:
         raise ValueError(
             f"{where}: has no list of {' or '.join(missing)}; it is no annotation file "
             "of COCO for objects."
@@ -50,8 +41,7 @@ def read_coco_json(path: str | Path) -> dict:
     for name, keys in KEYS.items():
         for i, entry in enumerate(content[name]):
             known = entry if isinstance(entry, Mapping) else ()
-            lacks = [key for key in keys if key not in known]
-            if lacks:
+            if lacks := [key for key in keys if key not in known]:
                 raise ValueError(
                     f"{where}: entry {i} of {name} has no {' and no '.join(lacks)}; "
                     "complete or remove it."
@@ -75,15 +65,15 @@ def join_categories(paths: Iterable[str | Path], where: str) -> dict:
         ValueError: one id names two classes, or two ids one class.
     """
     names: dict = {}
-    told: dict = {}
+    files: dict = {}
     for path in paths:
         for category, name in category_names(_read_categories(Path(path))).items():
-            told.setdefault(category, path)
-            others = [i for i in names if names[i] == name and told[i] != path]
+            files.setdefault(category, path)
+            others = [i for i in names if names[i] == name and files[i] != path]
             if names.setdefault(category, name) != name:
-                other = f"{names[category]!r} in {told[category]}"
+                other = f"{names[category]!r} in {files[category]}"
             elif others and category not in others:
-                other = f"{others[0]!r} is it in {told[others[0]]}"
+                other = f"{others[0]!r} is it in {files[others[0]]}"
             else:
                 continue
             raise ValueError(
@@ -128,41 +118,27 @@ def annotations_by_image(
     lost, masked = [], 0
     for annotation in content["annotations"]:
         image_id, category = annotation["image_id"], annotation["category_id"]
-        if image_id not in by_image or category not in names:
-            lost.append(annotation)
-            continue
-        by_image[image_id].append(annotation)
-        masked += bool(annotation.get("segmentation"))
+        if image_id in by_image and category in names:
+            by_image[image_id].append(annotation)
+            masked += bool(annotation.get("segmentation"))
+        else:
+            lost.append((image_id, category))
+    kept = len(content["annotations"]) - len(lost)
     if lost:
-        image_id, category = lost[0]["image_id"], lost[0]["category_id"]
-        text = (
-            f"belong to an image or a category that is not listed, for example to "
-            f"image {image_id!r} and category {category!r}"
-        )
-        if len(lost) == len(content["annotations"]):
+        text = "belong to an image or a category that is not listed, for example to "
+        text += "image {!r} and category {!r}".format(*lost[0])
+        if not kept:
             raise ValueError(
                 f"{where}: all {len(lost)} annotations {text}; write ids alike "
                 f"everywhere: the images have {_some(by_image)}, the categories "
                 f"{_some(names)}."
             )
-        warnings.warn(
-            f"{where}: {len(lost)} annotations {text}; they are left out.",
-            stacklevel=3,
-        )
-    boxes = len(content["annotations"]) - len(lost) - masked
-    if boxes and not boxes_as_masks:
-        warnings.warn(
-            f"{where}: {boxes} of {boxes + masked} objects have no segmentation, so "
-            "their masks have no pixel; load_json(boxes_as_masks=True) takes their "
-            "boxes for masks.",
-            stacklevel=3,
-        )
+        warn_left_out(where, len(lost), f"annotations {text}; they are left out.")
+    if not boxes_as_masks:
+        text = f"of {kept} objects have no segmentation, so their masks have no pixel; "
+        text += "load_json(boxes_as_masks=True) takes their boxes for masks."
+        warn_left_out(where, kept - masked, text)
     return by_image
-
-
-def is_crowd(raw: Mapping) -> bool:
-    """Returns True for an annotation of a COCO file that is a crowd."""
-    return bool(raw.get("iscrowd", 0))
 
 
 def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
@@ -173,15 +149,12 @@ def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
         boxes_as_masks: takes the box where there is no segmentation.
         file: that it stands in, for the message.
     """
-    try:
-        shape = _to_shape(raw, boxes_as_masks)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        shape = Damaged(f"annotation {raw.get('id')!r} of {file}: {reason}")
+    where = f"annotation {raw.get('id')!r} of {file}: "
+    shape = outline_or_damaged(where, _to_shape, raw, boxes_as_masks)
     return Annotation(
         shape,
         raw["category_id"],
-        is_crowd=is_crowd(raw),
+        is_crowd=bool(raw.get("iscrowd", 0)),
         # The evaluation goes by COCO's own box and area, as published numbers do.
         extra={key: raw[key] for key in ("id", "bbox", "area") if key in raw},
     )
@@ -204,26 +177,26 @@ def _to_shape(raw: Mapping, boxes_as_masks: bool) -> Shape:
 def _read_categories(path: Path) -> list[dict]:
     """Returns the categories of an annotation file, without parsing a large one."""
     if path.stat().st_size > MAX_PARSED_BYTES:
-        for found in _lists_in(path):
-            if all(isinstance(entry, Mapping) and "id" in entry for entry in found):
-                return found
+        for match in search_file(path, CATEGORIES):
+            part = match.string[match.end() : match.end() + MAX_CATEGORIES_BYTES]
+            # What is no list of categories, or is cut off, is passed by.
+            with contextlib.suppress(ValueError):
+                text = part.decode("utf-8", errors="replace")
+                found = json.JSONDecoder().raw_decode(text)[0]
+                if all(isinstance(each, Mapping) and "id" in each for each in found):
+                    return found
     return read_coco_json(path)["categories"]
 
 
-def _lists_in(path: Path) -> Iterator[list]:
-    """Yields what stands behind the word "categories" in a file, if it is a list."""
+def search_file(path: str | Path, pattern: re.Pattern) -> Iterator[re.Match]:
+    """Yields the matches of a pattern of bytes in a file, without reading all of it."""
     import mmap
 
     with (
-        path.open("rb") as file,
+        open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        for match in CATEGORIES.finditer(content):
-            part = content[match.end() : match.end() + MAX_CATEGORIES_BYTES]
-            # What is cut off is no valid list.
-            with contextlib.suppress(ValueError):
-                text = part.decode("utf-8", errors="replace")
-                yield json.JSONDecoder().raw_decode(text)[0]
+        yield from pattern.finditer(content)
 
 
 def _some(ids: Iterable) -> str:

@@ -5,25 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mrcnn.data.files.folders import list_files
 from mrcnn.data.formats.via.via_files import read_via
 
-# Names that people give to the attribute that tells the class.
+# Names that people give to the attribute that holds the class.
 CLASS_ATTRIBUTES = ("class", "label", "category", "name", "object", "type")
-
-
-def via_files_in(folder: str | Path) -> list[Path]:
-    """Returns the VIA files in a folder, sorted; [] where there is no folder."""
-    if not Path(folder).is_dir():
-        return []
-    found = []
-    for file in list_files(folder, ".json"):
-        try:
-            if read_via(file):
-                found.append(file)
-        except (KeyError, TypeError, ValueError):
-            continue  # another tool's
-    return found
 
 
 def via_class_names(
@@ -63,14 +48,10 @@ def find_attribute(
     Raises:
         ValueError: no region has the one that is wanted, or several may be meant.
     """
-    known, named, texts = set(), set(), set()
-    for region in regions:
-        for name, value in region["attributes"].items():
-            known.add(name)
-            if _text_of(value):
-                named.add(name)
-                if not isinstance(value, int):
-                    texts.add(name)
+    values = [item for region in regions for item in region["attributes"].items()]
+    known = {name for name, _ in values}
+    named = {name for name, value in values if _text_of(value)}
+    texts = {n for n, value in values if _text_of(value) and not isinstance(value, int)}
     if wanted is not None:
         if wanted not in named:
             raise ValueError(
@@ -95,12 +76,12 @@ def find_attribute(
 
 
 def class_of(region: Mapping, attribute: str | None, class_name: str) -> str:
-    """Returns the class of a region, "" where it is not told.
+    """Returns the class of a region, "" where it has none.
 
     Args:
         region: of `read_via`.
         attribute: that names it; None for `class_name`.
-        class_name: of a region where no attribute tells it.
+        class_name: of a region where no attribute names it.
     """
     if attribute is None:
         return class_name

@@ -1,22 +1,19 @@
-"""Annotations of the VGG Image Annotator (VIA 1, 2, 3) as masks and as a data set."""
+"""Shapes of the VGG Image Annotator (VIA 1, 2, 3) as outlines, and its data set."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.folders import list_folders
-from mrcnn.data.formats.class_names import choose_names, register_classes
-from mrcnn.data.formats.via.via_classes import (
-    class_of,
-    find_attribute,
-    via_class_names,
-    via_files_in,
-)
+from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.layouts import Format, file_layout
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
+from mrcnn.data.formats.via.via_classes import class_of, find_attribute, via_class_names
 from mrcnn.data.formats.via.via_files import read_via
 from mrcnn.data.outlines.annotation import (
     Annotation,
@@ -27,16 +24,14 @@ from mrcnn.data.outlines.annotation import (
     Shape,
 )
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
-from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH, paste
+from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH
+from mrcnn.geometry.crops import stack_crops
 
-__all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
-
-ROUND_SHAPES = ("circle", "ellipse")
-SHAPES = ("polygon", "rect", *ROUND_SHAPES)
+SHAPES = ("polygon", "rect", "circle", "ellipse")
 
 
 def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape | None:
-    """Returns the outline that VIA's shape attributes describe; None of a point.
+    """Returns the outline that VIA's shape attributes describe; None for a point.
 
     Pixel (0, 0) covers 0 to 1: the polygon around a rect is that rect. Annotators
     click on and beyond the border (x == width); such vertices are legal.
@@ -59,11 +54,11 @@ def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape |
         if name == "rect":
             y, x = shape["y"], shape["x"]
             return Rectangle(y, x, y + shape["height"], x + shape["width"])
-        if name in ROUND_SHAPES:
-            keys = ("r", "r") if name == "circle" else ("ry", "rx")
-            radius_y, radius_x = (shape[key] for key in keys)
-            theta = float(shape.get("theta", 0.0))
-            return Ellipse(shape["cy"], shape["cx"], radius_y, radius_x, theta)
+        if name == "circle":
+            return Ellipse(shape["cy"], shape["cx"], shape["r"], shape["r"])
+        if name == "ellipse":
+            center, radii = (shape["cy"], shape["cx"]), (shape["ry"], shape["rx"])
+            return Ellipse(*center, *radii, float(shape.get("theta", 0.0)))
     except KeyError as error:
         raise ValueError(
             f"a {name}, lacks {error}; the file was not written by VIA, or is damaged."
@@ -95,8 +90,7 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
         ValueError: a region has no area (point, polyline), lacks a coordinate, or lies
             beyond a million px.
     """
-    # Instance axis first while drawing: every mask is then one block of memory.
-    masks = np.zeros([len(regions), height, width], dtype=bool)
+    crops = []
     for i, region in enumerate(regions):
         shape = region.get("shape", region)
         if shape.get("name") not in SHAPES:
@@ -105,10 +99,10 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
                 f"area; known shapes are {', '.join(SHAPES)}."
             )
         try:
-            paste(masks[i], via_shape(shape).crop(height, width))
+            crops.append(via_shape(shape).crop(height, width))
         except ValueError as error:
             raise ValueError(f"polygon_mask(): region {i}, {error}") from error
-    return masks.transpose(1, 2, 0)
+    return stack_crops(crops, (height, width))
 
 
 class ViaDataset(AnnotatedDataset):
@@ -146,7 +140,7 @@ class ViaDataset(AnnotatedDataset):
                 without any, all objects are of one class.
             classes: names of the classes to load, in the order of their ids; None for
                 all, by the alphabet. Objects of other classes are left out.
-            class_name: of the one class, where no attribute tells it.
+            class_name: of the one class, where no attribute names it.
             image_dir: where the images are; None: beside the file.
             line_width: px, with which polylines are drawn. Points are left out, with a
                 warning.
@@ -164,32 +158,26 @@ class ViaDataset(AnnotatedDataset):
         regions = [region for image in images for region in image["regions"]]
         attribute = find_attribute(regions, class_attribute, where)
         found = [class_of(region, attribute, class_name) for region in regions]
-        all_names = {name for name in found if name}
+        names = set(found) - {""}
         if subset is not None and classes is None:
             folders = [f for f in list_folders(path) if f != file.parent]
-            others = [other for f in folders for other in via_files_in(f)]
-            all_names |= via_class_names(others, class_attribute, class_name)
-        if not regions and not all_names and classes is None:
-            all_names = {class_name}
-        names = choose_names(all_names, classes, where)
-        ids = register_classes(self, source, names)
-        damaged = []
+            others = [other for f in folders for other in _via_files_in(f)]
+            names |= via_class_names(others, class_attribute, class_name)
+        if not regions and classes is None:
+            names = names or {class_name}
+        ids = register_classes(self, source, names, where, classes)
+        outlines = []
         for image in images:
             annotations = []
             for i, region in enumerate(image["regions"]):
                 name = class_of(region, attribute, class_name)
-                if name not in names:
+                if name not in ids or region["shape"].get("name") == "point":
                     continue
-                try:
-                    shape = via_shape(region["shape"], line_width)
-                except (TypeError, ValueError) as error:
-                    shape = Damaged(
-                        f"{where}: region {i} of {image['filename']!r}, {error}"
-                    )
-                    damaged.append(shape)
-                if shape is not None:
-                    extra = {"attributes": region["attributes"]}
-                    annotations.append(Annotation(shape, ids[name], extra=extra))
+                which = f"{where}: region {i} of {image['filename']!r}, "
+                args = region["shape"], line_width
+                outlines.append(outline_or_damaged(which, via_shape, *args))
+                extra = {"attributes": region["attributes"]}
+                annotations.append(Annotation(outlines[-1], ids[name], extra=extra))
             self.add_image(
                 source,
                 image["filename"],
@@ -198,8 +186,12 @@ class ViaDataset(AnnotatedDataset):
                 height=image.get("height"),
                 annotations=annotations,
             )
-        _warn_left_out(regions, found, attribute, where)
-        warn_damaged(damaged)
+        points = sum(region["shape"].get("name") == "point" for region in regions)
+        warn_left_out(where, points, "points are left out; a point has no area.")
+        text = f"of {len(found)} regions have no (single) {attribute!r} and are left "
+        text += "out; the network will learn that they are background."
+        warn_left_out(where, found.count(""), text)
+        warn_damaged([shape for shape in outlines if isinstance(shape, Damaged)])
 
     def image_reference(self, image_id: int) -> str:
         """Returns the path of the image."""
@@ -216,18 +208,21 @@ def find_via_file(path: str | Path) -> Path:
     path = Path(path)
     if path.is_file():
         return path
-    found = via_files_in(path)
+    found = _via_files_in(path) if path.is_dir() else []
+    where = f"find_via_file({str(path)!r})"
     if not found:
         raise FileNotFoundError(
-            f"find_via_file({str(path)!r}): no such file, or a folder without a json "
-            "file of VIA."
+            f"{where}: no such file, or a folder without a json file of VIA."
         )
     if len(found) > 1:
-        raise ValueError(
-            f"find_via_file({str(path)!r}): several VIA files, "
-            f"{', '.join(file.name for file in found)}; name the one to read."
-        )
+        names = ", ".join(file.name for file in found)
+        raise ValueError(f"{where}: several VIA files, {names}; name the one to read.")
     return found[0]
+
+
+def _via_files_in(folder: Path) -> list[Path]:
+    """Returns the VIA files in a folder, sorted."""
+    return [f for f in list_files(folder, ".json") if json_kind(f) == "via"]
 
 
 def _points(shape: Mapping) -> np.ndarray:
@@ -246,23 +241,32 @@ def _image_path(folder: Path, name: str) -> str:
     """Returns where an image is: at its address, below the folder, or in it."""
     if name.startswith(("http://", "https://")):
         return name
-    beside = folder / Path(name).name
-    return str(
-        beside if beside.is_file() and not (folder / name).is_file() else folder / name
-    )
+    places = [folder / name, folder / Path(name).name]
+    return str(next((place for place in places if place.is_file()), places[0]))
 
 
-def _warn_left_out(regions, found, attribute, where: str) -> None:
-    """Tells of regions that are no objects: of no class, or points."""
-    points = sum(region["shape"].get("name") == "point" for region in regions)
-    if points:
-        warnings.warn(
-            f"{where}: {points} points are left out; a point has no area.", stacklevel=3
-        )
-    if nameless := sum(not name for name in found):
-        warnings.warn(
-            f"{where}: {nameless} of {len(found)} regions have no (single) "
-            f"{attribute!r} and are left out; the network will learn that they are "
-            "background.",
-            stacklevel=3,
-        )
+def _load(dataset: ViaDataset, file: Path, subset: str, **kwargs) -> None:
+    """Adds the images of a file."""
+    dataset.load_via(file, **kwargs)
+
+
+def _classes_of_all(
+    files, where, class_attribute=None, classes=None, class_name="object", **kwargs
+) -> dict:
+    """Returns the classes of all files, if they are not given."""
+    if classes is not None:
+        return {}
+    names = via_class_names(files, class_attribute, class_name)
+    return {"classes": sorted(names)} if names else {}
+
+
+FORMAT = Format(
+    name="via",
+    title="VIA json",
+    signs="a json export or project of the VGG Image Annotator, here or in a folder "
+    "per subset",
+    dataset=ViaDataset,
+    find=file_layout,
+    load=_load,
+    classes_of_all=_classes_of_all,
+)

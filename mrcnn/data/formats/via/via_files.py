@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from mrcnn.data.formats.json_kinds import VIA3_KEYS, read_json
 
 # VIA 3 keeps numbers for names: of shapes (_via_metadata.js), of kinds of files
 # (_via_file.js), of the ways to enter an attribute (_via_attribute.js).
@@ -32,7 +33,7 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
     Returns:
         A list of dict with
             filename: str;
-            width, height: int, px, only where the file attributes tell them;
+            width, height: int, px, only where the file attributes have them;
             regions: list of dict(shape=shape attributes, attributes=region attributes),
                 named as VIA 2 does.
 
@@ -40,9 +41,16 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
         FileNotFoundError: there is no such file.
         ValueError: it is no annotation file of VIA.
     """
-    where = "read_via(...)" if isinstance(source, Mapping) else f"read_via({source!s})"
-    content = source if isinstance(source, Mapping) else _read_json(source)
-    if {"file", "view", "metadata"} <= content.keys():
+    where, content = "read_via(...)", source
+    if not isinstance(source, Mapping):
+        where = f"read_via({str(source)!r})"
+        content = read_json(source, "read_via")
+        if not isinstance(content, Mapping):
+            raise ValueError(
+                f"{where}: holds a {type(content).__name__}, not the dict of images "
+                "that VIA writes."
+            )
+    if VIA3_KEYS <= content.keys():
         return list(_via3_images(content, where))
     content = content.get("_via_img_metadata", content)
     images = []
@@ -56,16 +64,11 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
         regions = entry.get("regions") or []
         if isinstance(regions, Mapping):
             regions = regions.values()
-        image = {
-            "filename": entry["filename"],
-            "regions": [
-                {
-                    "shape": dict(region["shape_attributes"]),
-                    "attributes": dict(region.get("region_attributes") or {}),
-                }
-                for region in regions
-            ],
-        }
+        image = {"filename": entry["filename"], "regions": []}
+        for region in regions:
+            shape = dict(region["shape_attributes"])
+            attributes = dict(region.get("region_attributes") or {})
+            image["regions"].append({"shape": shape, "attributes": attributes})
         file_attributes = entry.get("file_attributes") or {}
         for side in ("width", "height"):
             if str(file_attributes.get(side, "")).isdecimal():
@@ -74,35 +77,16 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
     return images
 
 
-def _read_json(path) -> Mapping:
-    """Parses a json file into the dict that VIA files are."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"read_via({path!s}): there is no such file.")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"read_via({path!s}): no valid json ({error}).") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"read_via({path!s}): holds a {type(content).__name__}, not the dict of "
-            "images that VIA writes."
-        )
-    return content
-
-
 def _via3_images(content: Mapping, where: str) -> Iterator[dict]:
     """Yields the images of a VIA 3 project, in the order it shows them."""
     attributes = content.get("attribute") or {}
     regions: dict[str, list[dict]] = {}
     for key, metadata in content["metadata"].items():
-        if not metadata.get("xy"):
-            continue  # it speaks of the whole file
-        regions.setdefault(str(metadata["vid"]), []).append(
-            {
-                "shape": _via3_shape(metadata["xy"], f"{where}: region {key!r}"),
-                "attributes": _via3_attributes(metadata.get("av") or {}, attributes),
-            }
-        )
+        if metadata.get("xy"):  # without, it is of the whole file
+            shape = _via3_shape(metadata["xy"], f"{where}: region {key!r}")
+            named = _via3_attributes(metadata.get("av") or {}, attributes)
+            of_view = regions.setdefault(str(metadata["vid"]), [])
+            of_view.append({"shape": shape, "attributes": named})
     views = {str(key): view for key, view in content["view"].items()}
     shown = (content.get("project") or {}).get("vid_list") or ()
     lost = sorted(regions.keys() - views.keys())
@@ -116,8 +100,8 @@ def _via3_images(content: Mapping, where: str) -> Iterator[dict]:
         if len(file_ids) != 1:
             if vid in regions:
                 raise ValueError(
-                    f"{where}: view {vid!r} shows {len(file_ids)} files, so nothing "
-                    "tells of which its regions are; annotate one image a view."
+                    f"{where}: view {vid!r} shows {len(file_ids)} files, so it is not "
+                    "known of which its regions are; annotate one image a view."
                 )
             continue
         file = content["file"][str(file_ids[0])]
@@ -145,7 +129,7 @@ def _via3_shape(xy: Sequence[float], where: str) -> dict:
         "ellipse": ("cx", "cy", "rx", "ry"),
     }.get(name)
     if keys is not None:
-        # A missing one is told by who draws the shape.
+        # A missing one is found when the shape is drawn.
         return {"name": name, **dict(zip(keys, values, strict=False))}
     x, y = values[0::2], values[1::2]
     if name == "extreme rect":

@@ -10,8 +10,9 @@ import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.files.image_files import IMAGE_SUFFIXES
-from mrcnn.data.formats.class_names import choose_names, register_classes
+from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
 from mrcnn.data.outlines.annotation import Annotation, LabelValue, Rectangle
 from mrcnn.data.outlines.mask_files import label_values, read_labels
@@ -41,7 +42,7 @@ class VocDataset(AnnotatedDataset):
         boxes_as_masks: bool = False,
         classes: Sequence[str] | None = None,
     ) -> None:
-        """Adds the images of a VOC folder that have object masks.
+        """Adds the images of a VOC folder that have a label image of their objects.
 
         Object k of the xml file is value k of the SegmentationObject image; 255 (void)
         belongs to none. An object that the xml file lacks takes the class that most of
@@ -61,40 +62,42 @@ class VocDataset(AnnotatedDataset):
                 ImageSets/Main, then), with the full rectangle of each box as mask.
                 Otherwise such images are left out.
             classes: names in the order of their ids; objects of others are left out.
-                Also spares reading every xml file for its names.
+                Without it, every xml file is read for its names.
 
         Raises:
             FileNotFoundError: there is no VOC folder, list or xml file.
             ValueError: a choice is missing, no image is left, or a file is damaged.
         """
         where = f"load_voc(root={str(root)!r}, subset={subset!r})"
-        folder = _pick_year(find_voc_folders(root), root, year)
-        masks = _files_by_stem(folder / "SegmentationObject")
-        pictures = _files_by_stem(folder / "JPEGImages")
+        folder = _pick_year(find_voc_folders(root), year, where)
+        masks, images = (
+            {path.stem: path for path in images_in(folder / name)}
+            for name in ("SegmentationObject", "JPEGImages")
+        )
         ids = _listed_ids(folder, subset, boxes_as_masks, where)
         if not boxes_as_masks:
             ids = _with_mask(ids, masks, where)
         parsed = {i: read_voc_xml(folder / "Annotations" / f"{i}.xml") for i in ids}
-        class_ids = register_classes(
-            self, SOURCE, _class_names(folder, parsed, classes, where)
-        )
-        if unread := [flag for image in parsed.values() for flag in image.unread]:
-            warnings.warn(
-                f"{where}: {len(unread)} flags of objects are no number and are left "
-                f"out: {', '.join(sorted(set(unread))[:4])}.",
-                stacklevel=2,
-            )
+        names = {item.name for image in parsed.values() for item in image.objects}
+        if classes is None:
+            names |= _other_names(folder, parsed)
+            classes = VOC_CLASSES if names <= set(VOC_CLASSES) else None
+        class_ids = register_classes(self, SOURCE, names, where, classes)
+        unread = [flag for image in parsed.values() for flag in image.unread]
+        some = ", ".join(sorted(set(unread))[:4])
+        text = f"flags of objects are no number and are left out: {some}."
+        warn_left_out(where, len(unread), text)
         for image_id, image in parsed.items():
             annotations = _annotations(image_id, image, masks, class_ids)
             if image_id in masks:
                 annotations += _unlisted(masks[image_id], len(image.objects), class_ids)
-            size = {"height": image.height, "width": image.width}
             self.add_image(
                 SOURCE,
                 image_id,
-                str(pictures.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
+                str(images.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
                 annotations=annotations,
-                **{key: side for key, side in size.items() if side},
+                height=image.height or None,
+                width=image.width or None,
             )
 
 
@@ -105,9 +108,8 @@ def find_voc_folders(root: str | Path) -> list[Path]:
         root: such a folder, the VOCdevkit above it, or one folder further up.
     """
     root = Path(root)
-    for above in (None, root, root / "VOCdevkit"):
-        places = list_folders(above) if above else [root]
-        found = [place for place in places if _is_voc(place)]
+    for places in ([root], list_folders(root), list_folders(root / "VOCdevkit")):
+        found = [p for p in places if any((p / "Annotations").glob("*.xml"))]
         if found:
             return found
     return []
@@ -116,21 +118,19 @@ def find_voc_folders(root: str | Path) -> list[Path]:
 def voc_subsets(folder: str | Path) -> list[str]:
     """Returns the names of a VOC folder's image lists, but not those of a class."""
     for kind in ("Segmentation", "Main"):
-        names = sorted(
-            p.stem for p in (Path(folder) / "ImageSets" / kind).glob("*.txt")
-        )
-        if names:
+        files = (Path(folder) / "ImageSets" / kind).glob("*.txt")
+        if names := sorted(file.stem for file in files):
             return [name for name in names if "_" not in name] or names
     return []
 
 
 def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation]:
-    """One annotation an object whose class is wanted, in the order of the xml file."""
+    """Returns the objects whose class is wanted, in the order of the xml file."""
     path = masks.get(image_id)
     if path is not None and len(image.objects) >= VOID:
         raise ValueError(
             f"load_voc(): image {image_id!r} has {len(image.objects)} objects, but a "
-            f"VOC label image can tell only {VOID - 1} apart."
+            f"VOC label image has numbers for {VOID - 1} only."
         )
     annotations = []
     for k, item in enumerate(image.objects, start=1):
@@ -150,26 +150,26 @@ def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation
 
 
 def _unlisted(path: Path, num_listed: int, class_ids: dict) -> list[Annotation]:
-    """Objects that a label image has, but not the xml file."""
-    values = [v for v in label_values(path) if num_listed < v != VOID]
+    """Returns the objects that a label image has, but not the xml file."""
     annotations = []
-    for value in values:
+    for value in label_values(path):
+        if value <= num_listed or value == VOID:
+            continue
         name = _class_of_pixels(path, value)
         if name is None:
             warnings.warn(
                 f"load_voc(): object {value} of {str(path)!r} is not in the xml file, "
-                "and SegmentationClass does not tell its class; it is left out.",
+                "and SegmentationClass does not show its class; it is left out.",
                 stacklevel=3,
             )
         elif name in class_ids:
-            annotations.append(
-                Annotation(LabelValue(str(path), value), class_ids[name])
-            )
+            shape = LabelValue(str(path), value)
+            annotations.append(Annotation(shape, class_ids[name]))
     return annotations
 
 
 def _class_of_pixels(path: Path, value: int) -> str | None:
-    """Name of the class that most pixels of an object have in SegmentationClass."""
+    """Returns the class that most pixels of an object have in SegmentationClass."""
     class_path = path.parent.parent / "SegmentationClass" / path.name
     if not class_path.is_file():
         return None
@@ -178,14 +178,8 @@ def _class_of_pixels(path: Path, value: int) -> str | None:
     return VOC_CLASSES[int(votes.argmax())] if votes.any() else None
 
 
-def _is_voc(folder: Path) -> bool:
-    """True for a folder that holds VOC's Annotations, with an xml file in it."""
-    return next((folder / "Annotations").glob("*.xml"), None) is not None
-
-
-def _pick_year(folders: list[Path], root, year) -> Path:
-    """The one folder to load from."""
-    where = f"load_voc(root={str(root)!r}, year={year!r})"
+def _pick_year(folders: list[Path], year, where: str) -> Path:
+    """Returns the one folder to load from."""
     if not folders:
         raise FileNotFoundError(
             f"{where}: there is no Annotations/*.xml in it, nor in a folder or in "
@@ -196,7 +190,7 @@ def _pick_year(folders: list[Path], root, year) -> Path:
     if year is not None:
         folders = [f for f in folders if f.resolve().name in (str(year), f"VOC{year}")]
         if not folders:
-            raise FileNotFoundError(f"{where}: no such year; there is {names}.")
+            raise FileNotFoundError(f"{where}: no year {year}; there is {names}.")
     if len(folders) > 1:
         raise ValueError(
             f"{where}: there is {names}; choose one by year=, or pass that folder."
@@ -204,19 +198,8 @@ def _pick_year(folders: list[Path], root, year) -> Path:
     return folders[0]
 
 
-def _files_by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their name without suffix."""
-    if not folder.is_dir():
-        return {}
-    return {
-        p.stem: p
-        for p in sorted(folder.iterdir())
-        if p.suffix.lower() in IMAGE_SUFFIXES
-    }
-
-
 def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[str]:
-    """Image ids of a subset, in the order of its list."""
+    """Returns the image ids of a subset, in the order of its list."""
     if subset is None:
         return sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
     kinds = ("Main", "Segmentation") if boxes_as_masks else ("Segmentation", "Main")
@@ -233,31 +216,40 @@ def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[
 
 
 def _with_mask(ids: list[str], masks: dict, where: str) -> list[str]:
-    """The ids that have a SegmentationObject image."""
+    """Returns the ids that have a SegmentationObject image."""
     kept = [image_id for image_id in ids if image_id in masks]
     if ids and not kept:
         raise ValueError(
             f"{where}: none of its {len(ids)} images has a file in SegmentationObject; "
             "pass boxes_as_masks=True to take the rectangles of the boxes as masks."
         )
-    if len(kept) < len(ids):
-        warnings.warn(
-            f"{where}: {len(ids) - len(kept)} of {len(ids)} images have no file in "
-            "SegmentationObject and are left out; boxes_as_masks=True takes them with "
-            "the rectangles of their boxes.",
-            stacklevel=3,
-        )
+    text = f"of {len(ids)} images have no file in SegmentationObject and are left out; "
+    text += "boxes_as_masks=True takes them with the rectangles of their boxes."
+    warn_left_out(where, len(ids) - len(kept), text)
     return kept
 
 
-def _class_names(folder: Path, parsed: dict, classes, where: str) -> list[str]:
-    """Names in the order of their ids: the same for every subset of a folder."""
-    names = {item.name for image in parsed.values() for item in image.objects}
-    if classes is None:
-        others = (folder / "Annotations").glob("*.xml")
-        for path in others:
-            if path.stem not in parsed:
-                names |= {item.name for item in read_voc_xml(path).objects}
-        if names <= set(VOC_CLASSES):
-            classes = VOC_CLASSES
-    return choose_names(names, classes, where)
+def _other_names(folder: Path, parsed: dict) -> set[str]:
+    """Returns the class names in the xml files of other subsets than the one parsed."""
+    paths = (folder / "Annotations").glob("*.xml")
+    others = [read_voc_xml(path) for path in paths if path.stem not in parsed]
+    return {item.name for image in others for item in image.objects}
+
+
+def _find(folder: Path, json_files) -> Layout:
+    """Returns the layout of a folder with VOC folders, each of them a part."""
+    homes = find_voc_folders(folder)
+    parts = [Part(home.name, home) for home in homes]
+    lists = [name for home in homes for name in voc_subsets(home)]
+    return Layout(parts, some_names(homes, folder), lists)
+
+
+FORMAT = Format(
+    name=SOURCE,
+    title="Pascal VOC",
+    signs="Annotations/*.xml with JPEGImages/ and SegmentationObject/, here, in "
+    "VOC2007 and the like, or in VOCdevkit/",
+    dataset=VocDataset,
+    find=_find,
+    load=VocDataset.load_voc,
+)

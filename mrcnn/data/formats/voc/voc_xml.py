@@ -14,13 +14,11 @@ class VocObject(NamedTuple):
 
     name: str
     box: tuple[float, float, float, float] | None  # y1, x1, y2, x2, half-open, orig
-    extra: (
-        dict  # difficult, truncated, occluded (int) and pose, as far as they are told
-    )
+    extra: dict  # box; difficult, truncated, occluded (int), pose where they are set
 
 
 class VocImage(NamedTuple):
-    """What an xml file tells of its image."""
+    """What an xml file says of its image."""
 
     height: int | None  # px
     width: int | None
@@ -29,7 +27,7 @@ class VocImage(NamedTuple):
 
 
 def read_voc_xml(path: str | Path) -> VocImage:
-    """Returns the size and the objects that a VOC xml file tells.
+    """Returns the size of an image and its objects, from a VOC xml file.
 
     Args:
         path: the file.
@@ -77,12 +75,9 @@ def _read_object(element: ElementTree.Element) -> VocObject:
     name = _text(element, "name")
     if not name:
         raise ValueError("an <object> has no <name>")
-    extra = {}
-    for key in FLAGS:
-        if (flag := _flag(_text(element, key))) is not None:
-            extra[key] = flag
-    pose = _text(element, "pose")
-    if pose:
+    flags = {key: _flag(_text(element, key)) for key in FLAGS}
+    extra = {key: flag for key, flag in flags.items() if flag is not None}
+    if pose := _text(element, "pose"):
         extra["pose"] = pose
     box = None
     if element.find("bndbox") is not None:
@@ -91,18 +86,17 @@ def _read_object(element: ElementTree.Element) -> VocObject:
             raise ValueError(f"the <bndbox> of a {name!r} lacks a side")
         y1, x1, y2, x2 = (_number(element, side) for side in sides)
         # Pixels count from 1, and ymax and xmax are inside.
-        box = (y1 - 1, x1 - 1, y2, x2)
-        extra["box"] = box
+        box = extra["box"] = (y1 - 1, x1 - 1, y2, x2)
     return VocObject(name, box, extra)
 
 
 def _text(element: ElementTree.Element, path: str) -> str:
-    """What stands in a tag below an element, "" without it."""
+    """Returns the text in a tag below an element, "" without it."""
     return (element.findtext(path) or "").strip()
 
 
 def _number(element: ElementTree.Element, path: str) -> float:
-    """The number in a tag below an element."""
+    """Returns the number in a tag below an element."""
     text = _text(element, path)
     try:
         return float(text)
@@ -111,7 +105,7 @@ def _number(element: ElementTree.Element, path: str) -> float:
 
 
 def _flag(text: str) -> int | None:
-    """The number that a flag says; None for nothing, or a word."""
+    """Returns the number of a flag; None for an empty one, or a word."""
     try:
         return int(float(text))
     except (OverflowError, ValueError):
