@@ -20,10 +20,10 @@ IMAGE_MOVERS = frozenset(("ElasticTransform",))
 # OpenCV 5 stops at 128 channels, OpenCV 4 at 512: stacks go through it in slices, and
 # through an affine transform in half of the time when they are small.
 MAX_CHANNELS = 20
-# Those that take no more at once: PIL's RGB, OpenCV's resizing by area.
+# Augmenters that take three channels at most: PIL's, and OpenCV's resizing by area.
 NARROW_MODULE, NARROW_AUGMENTERS = "pillike", frozenset(("Resize", "KeepSizeByResize"))
 NARROW_CHANNELS = 3
-# Masks travel as 0 and 255: interpolated outlines are cut at one half, exactly.
+# Masks are passed as 0 and 255: interpolated outlines are cut at one half, exactly.
 MASK_ON, MASK_CUT = np.uint8(255), 128
 FILL_ATTRIBUTES = ("cval", "pad_cval")
 
@@ -34,9 +34,13 @@ def is_imgaug(augmentation) -> bool:
 
 
 def augment_by_imgaug(
-    image: np.ndarray, mask: np.ndarray, augmentation, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the image [H', W', channels] and bool masks [H', W', N], augmented.
+    image: np.ndarray,
+    mask: np.ndarray,
+    class_ids: np.ndarray,
+    augmentation,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns image [H', W', channels], bool masks [H', W', N], the same class ids.
 
     Law: the result depends on the arguments and the state of `rng` alone. Movers reach
     the masks, colors do not, and what comes in from outside the image is no object.
@@ -44,6 +48,7 @@ def augment_by_imgaug(
     Args:
         image: [H, W, channels], px; it is not changed.
         mask: bool [H, W, N], px.
+        class_ids: int [N].
         augmentation: an imgaug augmenter; it is not changed.
         rng: source of the randomness.
 
@@ -60,12 +65,13 @@ def augment_by_imgaug(
     image = fixed.augment_image(np.ascontiguousarray(image))
     count = mask.shape[-1]
     if not count:
-        return image, np.zeros([*image.shape[:2], 0], dtype=bool)
+        return image, np.zeros([*image.shape[:2], 0], dtype=bool), class_ids
 
     # 2. The same on masks: movers only, and what comes in from outside is no object.
     mask_twin, step = fixed.deepcopy(), MAX_CHANNELS
-    for augmenter in [mask_twin, *mask_twin.get_all_children(flat=True)]:
-        if is_narrow(augmenter):
+    for augmenter in with_children(mask_twin):
+        module = type(augmenter).__module__.split(".")[-1]
+        if module == NARROW_MODULE or is_one_of(augmenter, NARROW_AUGMENTERS):
             step = NARROW_CHANNELS
         for name in FILL_ATTRIBUTES:
             if hasattr(augmenter, name):
@@ -84,7 +90,8 @@ def augment_by_imgaug(
         )[0]
         for part in np.split(mask, range(step, mask.shape[-1], step), axis=-1)
     ]
-    return image, np.concatenate(slices, axis=-1)[..., :count] >= MASK_CUT
+    mask = np.concatenate(slices, axis=-1)[..., :count] >= MASK_CUT
+    return image, mask, class_ids
 
 
 def seed_all(augmenter, seed: int) -> None:
@@ -97,17 +104,16 @@ def seed_all(augmenter, seed: int) -> None:
 
     augmenter.seed_(seed)
     source = imgaug.random.RNG(seed)
-    for parent in [augmenter, *augmenter.get_all_children(flat=True)]:
+    for parent in with_children(augmenter):
         for children in parent.get_children_lists():
-            if isinstance(children, imgaug.augmenters.Augmenter) and (
-                children is not parent
-            ):
+            is_only_child = isinstance(children, imgaug.augmenters.Augmenter)
+            if is_only_child and children is not parent:
                 children.random_state = source.derive_rng_()
 
 
 def check_that_masks_can_follow(augmentation) -> None:
     """Raises ValueError for a mover that would move the image alone."""
-    for augmenter in [augmentation, *augmentation.get_all_children(flat=True)]:
+    for augmenter in with_children(augmentation):
         if is_one_of(augmenter, IMAGE_MOVERS):
             raise ValueError(
                 f"augment(augmentation=...): {type(augmenter).__name__} of "
@@ -116,7 +122,7 @@ def check_that_masks_can_follow(augmentation) -> None:
             )
         if is_one_of(augmenter, MASK_AUGMENTERS):
             continue
-        for child in augmenter.get_all_children(flat=True):
+        for child in with_children(augmenter):
             if is_one_of(child, MASK_MOVERS):
                 raise ValueError(
                     f"augment(augmentation=...): {type(child).__name__} inside of "
@@ -125,13 +131,11 @@ def check_that_masks_can_follow(augmentation) -> None:
                 )
 
 
-def is_narrow(augmenter) -> bool:
-    """Returns True for an augmenter that takes images of three channels only."""
-    return type(augmenter).__module__.split(".")[-1] == NARROW_MODULE or is_one_of(
-        augmenter, NARROW_AUGMENTERS
-    )
+def with_children(augmenter) -> list:
+    """Returns an augmenter and all that it holds."""
+    return [augmenter, *augmenter.get_all_children(flat=True)]
 
 
 def is_one_of(augmenter, names: frozenset[str]) -> bool:
-    """Returns True when the class of an augmenter, or a base of it, has such a name."""
+    """Returns True if the class of an augmenter, or a base of it, has such a name."""
     return any(base.__name__ in names for base in type(augmenter).__mro__)

@@ -80,25 +80,21 @@ def fit_anchors(
     low, high = boxes[:, np.newaxis, :2], boxes[:, np.newaxis, 2:]
     areas = np.prod(high - low, axis=-1)
     grid = np.broadcast_to(feature_shapes, (len(boxes), len(scales), 2))
-    best = np.full(len(boxes), -1.0)
-    level_of, size_of = np.zeros((2, len(boxes)), np.int64)
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    ious = []
     for level, (scale, stride) in enumerate(zip(scales, feature_strides, strict=True)):
         step = stride * anchor_stride
         last = -(-grid[:, level] // anchor_stride) - 1
-        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
         nearest = np.clip(np.rint(centers / step), 0, last) * step
         sizes = anchor_sizes(scale, ratios)
         offsets = sizes / 2
         sides = np.minimum(high, nearest[:, np.newaxis] + offsets)
         sides -= np.maximum(low, nearest[:, np.newaxis] - offsets)
         shared = np.prod(np.maximum(sides, 0), axis=-1)
-        ious = shared / (areas + np.prod(sizes, axis=-1) - shared)
-        ix = ious.argmax(axis=1)
-        iou = ious[np.arange(len(boxes)), ix]
-        better = iou > best
-        best[better], level_of[better] = iou[better], level
-        size_of[better] = ix[better]
-    return AnchorFit(np.maximum(best, 0).astype(np.float32), level_of, size_of)
+        ious.append(shared / (areas + np.prod(sizes, axis=-1) - shared))
+    level, size_ix = np.divmod(np.hstack(ious).argmax(axis=1), len(sizes))
+    iou = np.hstack(ious).max(axis=1)
+    return AnchorFit(np.maximum(iou, 0).astype(np.float32), level, size_ix)
 
 
 def concentric_iou(sizes, centers) -> np.ndarray:
