@@ -32,7 +32,7 @@ Key = tuple[int, int]
 GRACE = 1.0
 
 
-class PooledLoader:
+class PooledLoader(contextlib.AbstractContextManager):
     """Gives the batches of a generator in any order, and makes the next ones ahead.
 
     Which worker makes a batch, and when, changes nothing: a batch is a pure function
@@ -138,10 +138,6 @@ class PooledLoader:
                 future.cancel()
             self._planned.clear()
             self._stop()
-
-    def __enter__(self) -> PooledLoader:
-        """Returns the loader; leaving the block closes it."""
-        return self
 
     def __exit__(self, *_) -> None:
         """Closes the loader."""

@@ -1,4 +1,4 @@
-"""albumentations transforms on an image and its masks."""
+"""Applies albumentations transforms to an image and its masks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def augment_by_albumentations(
 
     Only `bbox_params` drop objects (n < N): those whose box they refuse (`min_area`,
     `min_visibility` ...). They get the boxes of the masks, whatever format and label
-    fields they name. What comes in from outside the image is no object.
+    fields they name. What is filled in at the border is no object.
 
     Args:
         image: [H, W, channels], px; it is not changed.
@@ -64,7 +64,7 @@ def augment_by_albumentations(
 
     Raises:
         TypeError: it changes the type of the pixels.
-        ValueError: it needs something that an image with masks has not.
+        ValueError: it needs something that an image with masks does not have.
     """
     import albumentations
 

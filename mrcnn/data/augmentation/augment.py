@@ -40,8 +40,8 @@ def augment(
     Law: the result depends on the arguments and the state of `rng` alone.
 
     Three kinds of augmentation are taken:
-        imgaug augmenters: flips, crops, affine and elastic ones ... reach the masks,
-            colors do not, see `MASK_AUGMENTERS` in the file imgaug_adapter.
+        imgaug augmenters: flips, crops, affine and elastic ones ... change the masks,
+            colors do not.
         albumentations transforms (`pip install mrcnn[albumentations]`): one transform
             or a composition. Of `bbox_params` the limits are obeyed: an object whose
             box they refuse is dropped; format and label fields are of no matter.
@@ -70,8 +70,8 @@ def augment(
     Raises:
         TypeError: `augmentation` is none of these, or returned something else.
         ValueError: image and masks came out in different sizes, the image with other
-            channels, or the number of masks is not that of the class ids; or it needs
-            what is not there.
+            channels, or the number of masks is not that of the class ids; or the
+            augmentation needs more than an image with masks.
     """
     class_ids = np.asarray(class_ids)
     if isinstance(augmentation, type):

@@ -1,4 +1,4 @@
-"""Copy-paste augmentation: objects of other images on this one."""
+"""Copy-paste augmentation: pastes objects of other images onto an image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mrcnn.geometry.crops import tight_crop
 class CopyPaste:
     """Pastes objects of a random image, mirrored and scaled, onto an image.
 
-    Simple Copy-Paste (2012.07177) sec. 3: new scenes from the outlines that a data set
-    has anyway; of most use where it has few images. Deviation: there, the objects of an
-    image move together; here, each is scaled and placed on its own.
+    Simple Copy-Paste (2012.07177) sec. 3: new images from the objects that a data set
+    has; most useful where it has few images. Deviation: there, the objects of an image
+    move together; here, each is scaled and placed on its own.
 
     Use it as `augmentation=`, alone or before another one: `CopyPaste(dataset, config,
     then=imgaug_augmenter)`. Law: the result depends on the arguments and the state of

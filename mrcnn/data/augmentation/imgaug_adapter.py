@@ -1,4 +1,4 @@
-"""imgaug augmenters on an image and its masks."""
+"""Applies imgaug augmenters to an image and its masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 # imgaug augmenters that hold others and may be run on masks.
 MASK_CONTAINERS = frozenset(("Sequential", "SomeOf", "OneOf", "Sometimes"))
-# Those that move pixels; of two of them the children are run on masks too.
+# Those that move pixels; the first two hold others, which are run on masks too.
 MASK_MOVERS = frozenset(
     ("KeepSizeByResize", "WithPolarWarping")
     + ("Fliplr", "Flipud", "Rot90", "CropAndPad", "Affine", "AffineCv2", "Resize")
@@ -15,7 +15,7 @@ MASK_MOVERS = frozenset(
 )
 # Only these are run on masks; a subclass counts as its base class.
 MASK_AUGMENTERS = MASK_CONTAINERS | MASK_MOVERS
-# Moves pixels of images, and imgaug has no way to do the same to anything else.
+# Moves pixels of images; imgaug cannot do the same to masks.
 IMAGE_MOVERS = frozenset(("ElasticTransform",))
 # OpenCV 5 stops at 128 channels, OpenCV 4 at 512: stacks go through it in slices, and
 # through an affine transform in half of the time when they are small.
@@ -29,7 +29,7 @@ FILL_ATTRIBUTES = ("cval", "pad_cval")
 
 
 def is_imgaug(augmentation) -> bool:
-    """Returns True for an imgaug augmenter, or what behaves like one."""
+    """Returns True for an imgaug augmenter, or an object with its methods."""
     return hasattr(augmentation, "to_deterministic")
 
 
@@ -42,8 +42,9 @@ def augment_by_imgaug(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns image [H', W', channels], bool masks [H', W', N], the same class ids.
 
-    Law: the result depends on the arguments and the state of `rng` alone. Movers reach
-    the masks, colors do not, and what comes in from outside the image is no object.
+    Law: the result depends on the arguments and the state of `rng` alone. Augmenters
+    that move pixels change the masks, colors do not; what is filled in at the border is
+    no object.
 
     Args:
         image: [H, W, channels], px; it is not changed.
@@ -67,7 +68,7 @@ def augment_by_imgaug(
     if not count:
         return image, np.zeros([*image.shape[:2], 0], dtype=bool), class_ids
 
-    # 2. The same on masks: movers only, and what comes in from outside is no object.
+    # 2. The same on masks: MASK_AUGMENTERS only, and a border of zeros.
     mask_twin, step = fixed.deepcopy(), MAX_CHANNELS
     for augmenter in with_children(mask_twin):
         module = type(augmenter).__module__.split(".")[-1]
@@ -79,9 +80,7 @@ def augment_by_imgaug(
     if step == NARROW_CHANNELS:  # and no less: PIL knows no image of two channels
         mask = np.pad(mask, ((0, 0), (0, 0), (0, -count % step)))
     hooks = imgaug.HooksImages(
-        activator=lambda images, augmenter, parents, default: is_one_of(
-            augmenter, MASK_AUGMENTERS
-        )
+        activator=lambda images, augmenter, *_: is_one_of(augmenter, MASK_AUGMENTERS)
     )
     # As a list of one: imgaug takes a single array of many channels for many images.
     slices = [
@@ -97,8 +96,9 @@ def augment_by_imgaug(
 def seed_all(augmenter, seed: int) -> None:
     """Seeds an imgaug augmenter and all below it.
 
-    `seed_` passes over a SomeOf or Sequential that is the only child of a Sometimes or
-    a blend, and seeds what that holds: its own draws would come from the global source.
+    imgaug's `seed_` leaves out a SomeOf or Sequential that is the only child of a
+    Sometimes or a blend, and seeds what that holds: its own draws would come from the
+    global source.
     """
     import imgaug
 
@@ -112,7 +112,7 @@ def seed_all(augmenter, seed: int) -> None:
 
 
 def check_that_masks_can_follow(augmentation) -> None:
-    """Raises ValueError for a mover that would move the image alone."""
+    """Raises ValueError for an augmenter that would move pixels of the image alone."""
     for augmenter in with_children(augmentation):
         if is_one_of(augmenter, IMAGE_MOVERS):
             raise ValueError(
@@ -122,7 +122,7 @@ def check_that_masks_can_follow(augmentation) -> None:
             )
         if is_one_of(augmenter, MASK_AUGMENTERS):
             continue
-        for child in with_children(augmenter):
+        for child in augmenter.get_all_children(flat=True):
             if is_one_of(child, MASK_MOVERS):
                 raise ValueError(
                     f"augment(augmentation=...): {type(child).__name__} inside of "

@@ -250,5 +250,5 @@ def _recall(group: str, ious: np.ndarray) -> AnchorRecall:
     """Returns the numbers of a group, from the IoU of each object."""
     if not len(ious):
         return AnchorRecall(group, 0, *[float("nan")] * 3)
-    recalls = [float(np.mean(ious >= iou)) for iou in (0.5, 0.7)]
-    return AnchorRecall(group, len(ious), *recalls, float(ious.mean(dtype=np.float64)))
+    ratios = np.mean(ious >= 0.5), np.mean(ious >= 0.7), ious.mean(dtype=np.float64)
+    return AnchorRecall(group, len(ious), *map(float, ratios))

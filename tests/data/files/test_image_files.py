@@ -12,7 +12,7 @@ from PIL import Image
 
 from mrcnn.data.files.image_files import EXIF_ORIENTATION, read_image
 
-# 2 x 3 px, so that a turned picture is seen by its shape.
+# 2 x 3 px, so that a turned image is seen by its shape.
 GREY = np.array([[0, 50, 100], [150, 200, 255]], dtype=np.uint8)
 RGB = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
 
@@ -147,7 +147,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_picture_at_an_address_is_read(tmp_path, address):
+def test_image_at_an_address_is_read(tmp_path, address):
     saved(tmp_path, RGB, name="color.png")
     assert_reads(f"{address}/color.png", RGB)
     tifffile.imwrite(tmp_path / "bits.tif", GREY > 120, photometric="minisblack")
@@ -163,7 +163,7 @@ def test_values_beyond_16_bits_are_refused(tmp_path):
 
 
 def turned_file(tmp_path, orientation):
-    """Stored as RGB [2, 3]; orientations 5-8 mean a picture of [3, 2]."""
+    """Stored as RGB [2, 3]; orientations 5-8 mean an image of [3, 2]."""
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
     return saved(tmp_path, RGB, exif=exif)
@@ -219,10 +219,10 @@ def test_missing_file_is_named(tmp_path):
         read_image(tmp_path / "gone.png")
 
 
-def test_file_that_is_no_picture_is_named(tmp_path):
+def test_file_that_is_no_image_is_named(tmp_path):
     path = tmp_path / "notes.jpg"
-    path.write_text("not a picture")
-    with pytest.raises(OSError, match=r"notes\.jpg.*not a picture"):
+    path.write_text("some words")
+    with pytest.raises(OSError, match=r"notes\.jpg.*not an image"):
         read_image(path)
 
 
