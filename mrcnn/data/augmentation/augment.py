@@ -118,24 +118,23 @@ def _check_shapes(image, mask, new_image, new_mask, class_ids, augmentation) -> 
 
 def _augment_by_function(image, mask, class_ids, function, rng):
     """Calls a plain function; its masks become bool and its class ids int32."""
-    names, given = ("image", "mask"), (image, mask)
+    given = {"image": image, "mask": mask}
     if getattr(function, "changes_objects", False):
-        names, given = (*names, "class_ids"), (*given, class_ids)
-    result = function(*given, rng)
-    if not isinstance(result, tuple) or len(result) != len(names):
+        given["class_ids"] = class_ids
+    result = function(*given.values(), rng)
+    if not isinstance(result, tuple) or len(result) != len(given):
         received = type(result).__name__
         if isinstance(result, tuple):
             received = f"a tuple of {len(result)}"
         raise TypeError(
             f"augment(augmentation={function!r}): the function must return "
-            f"({', '.join(names)}); received {received}."
+            f"({', '.join(given)}); received {received}."
         )
-    image, mask = np.asarray(result[0]), np.asarray(result[1])
-    # A float mask has been interpolated; every other type says yes or no.
+    image, mask, class_ids = map(np.asarray, (*result, class_ids)[:3])
+    # A float mask has been interpolated; of every other type, 0 is False.
     mask = mask >= 0.5 if mask.dtype.kind == "f" else mask.astype(bool)
     if mask.ndim == 3 and not mask.shape[-1]:  # there was nothing to resize
         mask = np.zeros([*image.shape[:2], 0], dtype=bool)
-    class_ids = np.asarray(result[2] if len(result) > 2 else class_ids)
     if class_ids.size and class_ids.dtype.kind not in "iu":
         raise TypeError(
             f"augment(augmentation={function!r}): class ids must be integers; received "
