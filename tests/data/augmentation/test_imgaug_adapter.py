@@ -289,4 +289,4 @@ def test_the_only_child_of_a_container_is_seeded_too(container):
             ]
         )
     assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[0], seen[2])
-    assert len({picture.tobytes() for picture in seen[0]}) > 1
+    assert len({image.tobytes() for image in seen[0]}) > 1
