@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mrcnn.data.checks.anchor_fit import (
     AnchorChoice,
+    _geometric_means,
     cluster_sizes,
     concentric_iou,
     fit_anchors,
@@ -156,3 +157,8 @@ def test_one_box_alone():
     choice, grids = suggest(np.array([[20, 20, 52, 84]], np.float32))
     assert ious_of(np.array([[20, 20, 52, 84]]), choice, grids)[0] >= 0.7
     assert len(choice.scales) == len(choice.ratios) == 3
+
+
+def test_group_without_values_keeps_the_mean_that_it_had():
+    means = _geometric_means(np.array([1.0, 4, 9]), np.array([0, 0, 2]), [7, 7, 7])
+    np.testing.assert_allclose(means, [2, 7, 9])
