@@ -91,7 +91,7 @@ class CopyPaste:
         """Returns image, mask and class ids with the objects of one image pasted."""
         # 1. An image as the network sees it, and some of its objects. A crowd is not
         #    one thing that could lie elsewhere.
-        source, _, source_ids, boxes, source_mask = load_image_gt(
+        source, _, source_ids, _, source_mask = load_image_gt(
             self.dataset, self.config, int(rng.choice(self.dataset.image_ids)), rng=rng
         )
         candidates = np.flatnonzero(source_ids > 0)
@@ -104,10 +104,8 @@ class CopyPaste:
             window = 0, 0, *image.shape[:2]
         areas = mask.sum(axis=(0, 1))
         for i in chosen:
-            y1, x1, y2, x2 = boxes[i]
-            patch, shape = self._vary(
-                source[y1:y2, x1:x2], source_mask[y1:y2, x1:x2, i], rng
-            )
+            crop = tight_crop(source_mask[..., i])
+            patch, shape = self._vary(crop.of(source), crop.mask, rng)
             pasted = _place(image, patch, shape, window, rng)
             mask = np.dstack([mask & ~pasted[..., np.newaxis], pasted])
             areas = np.append(areas, pasted.sum())
