@@ -1,40 +1,38 @@
-"""PooledLoader: batches made ahead by threads or processes that cannot hang.
+"""PooledLoader: batches made ahead of time by threads or processes that cannot hang.
 
-Why not the executors of concurrent.futures: ThreadPoolExecutor joins its threads when
-the interpreter ends, so one that is stuck in `load_image` keeps it from ending;
-ProcessPoolExecutor offers no way to kill one silent worker (before Python 3.14), and
-its workers are no daemons. Only their `Future` is used.
+Why not the executors of concurrent.futures: Python waits at its end for the threads of
+a ThreadPoolExecutor, also for one that is stuck in `load_image`. A ProcessPoolExecutor
+cannot kill a stuck worker (before Python 3.14), does not say which batch a dead one was
+making, takes an error that cannot be unpickled for the end of all workers, and leaves
+its workers running when the program is killed. Only the class `Future` is used.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import queue
 import signal
 import sys
 import threading
-import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from multiprocessing.pool import ExceptionWithTraceback
 
 import numpy as np
 
 from mrcnn.data.image_gt import image_label
 
 Key = tuple[int, int]
-# Seconds that a worker gets to end by itself before it is killed.
+# Seconds to wait for the end of a process that was killed, or that fell silent.
 GRACE = 1.0
 
 
-class WorkerDiedError(RuntimeError):
-    """A worker process ended without an answer; `args` is how, and at which batch."""
-
-
-class PooledLoader:
+class PooledLoader(contextlib.AbstractContextManager):
     """Gives the batches of a generator in any order, and makes the next ones ahead.
 
     Which worker makes a batch, and when, changes nothing: a batch is a pure function
@@ -81,66 +79,59 @@ class PooledLoader:
         self.max_queue = max_queue
         self.timeout = timeout
         self.epochs = epochs
-        self._lock = threading.Lock()
+        self._workers = workers
+        self._lock = threading.RLock()
         self._planned: dict[Key, Future] = {}
         self._tasks: queue.SimpleQueue = queue.SimpleQueue()
         self._processes: list[_WorkerProcess] = []
         self._stop = weakref.finalize(
             self, _stop, os.getpid(), self._tasks, workers, self._processes
         )
-        self._workers = workers
-        makers: list[Callable] = [generator.make_batch] * workers
         if use_multiprocessing:
             # All processes before the first thread: a fork copies no running thread
             # of ours, and no lock that one holds.
             for _ in range(workers):
                 self._processes.append(_WorkerProcess(generator, self._processes))
-            makers = [process.make_batch for process in self._processes]
-        for number, make_batch in enumerate(makers):
+        for number, maker in enumerate(self._processes or [generator] * workers):
             threading.Thread(
                 target=_work,
-                args=(self._tasks, make_batch),
+                args=(self._tasks, maker.make_batch),
                 name=f"PooledLoader-{number}",
                 daemon=True,
             ).start()
 
     def get(self, epoch: int, index: int) -> dict[str, np.ndarray]:
-        """Returns batch `index` of `epoch`, and lets the following ones be made.
+        """Returns batch `index` of `epoch`, and has the following ones made.
 
         Raises:
             RuntimeError: a worker process died, or the loader is closed.
             TimeoutError: the batch was not ready in time; the loader closes.
             Exception: what making the batch raised, of the same type.
         """
-        self._check_open()
-        if not self._workers:
-            return self.generator.make_batch(epoch, index)
-        for process in self._processes:
-            if not process.is_alive():
-                self._fail(process.obituary(), process.key or (epoch, index))
+        key = epoch, index
         with self._lock:
-            self._check_open()
-            future = self._plan((epoch, index))
+            self._check_workers(key)
+            future = self._plan(key) if self._workers else None
+        if future is None:
+            return self.generator.make_batch(epoch, index)
         wait([future], self.timeout)
         if not future.done():
             self.close()
             raise TimeoutError(
                 f"PooledLoader: batch {index} of epoch {epoch} was not ready after "
-                f"{self.timeout} s ({self._images((epoch, index))}). Look at "
-                "load_image, load_mask and the augmentation for a dead lock, or for "
-                "work that is that slow. train(workers=0) runs them in the main "
-                "thread and waits for as long as they take."
+                f"{self.timeout} s ({self._images(key)}). Look at load_image, "
+                "load_mask and the augmentation for a dead lock, or for work that is "
+                "that slow. train(workers=0) runs them in the main thread and waits "
+                "for as long as they take."
             )
-        try:
-            return future.result()
-        except WorkerDiedError as error:
-            self._check_open()  # or another thread has closed, and ended it
-            self._fail(*error.args)
+        if future.exception() is not None:
+            self._check_workers(key)
+        return future.result()
 
     def close(self) -> None:
-        """Ends all workers, whatever they do, and at once. May be called again.
+        """Ends all workers at once, whatever they are doing. May be called again.
 
-        A thread cannot be ended from outside: it ends after the batch it is at.
+        A thread cannot be ended from outside: it ends after the batch that it makes.
         """
         with self._lock:
             for future in self._planned.values():
@@ -148,32 +139,37 @@ class PooledLoader:
             self._planned.clear()
             self._stop()
 
-    def __enter__(self) -> PooledLoader:
-        """Returns the loader; leaving the block closes it."""
-        return self
-
     def __exit__(self, *_) -> None:
         """Closes the loader."""
         self.close()
 
-    def _check_open(self) -> None:
-        """Raises if the loader has been closed."""
+    def _check_workers(self, key: Key) -> None:
+        """Raises if the loader is closed; closes it and raises if a process died."""
         if not self._stop.alive:
             raise RuntimeError("PooledLoader.get(): the loader is closed.")
+        for worker in self._processes:
+            if worker.process.is_alive():
+                continue
+            self.close()
+            epoch, index = worker.key or key
+            code = worker.process.exitcode
+            raise RuntimeError(
+                f"PooledLoader: worker process {worker.process.pid} ended "
+                f"({f'signal {-code}' if code < 0 else f'code {code}'}) at batch "
+                f"{index} of epoch {epoch} ({self._images((epoch, index))}). Out of "
+                "memory, or killed from outside: pass workers=1 or "
+                "use_multiprocessing=False to train(), and look at how much load_image "
+                "and load_mask hold. Where processes are spawned, the script needs "
+                "`if __name__ == '__main__':`."
+            )
 
     def _plan(self, key: Key) -> Future:
-        """Returns the future of a batch; hands out it and its followers."""
-        wanted = [key]
-        while len(wanted) <= self.max_queue:
-            epoch, index = wanted[-1]
-            follower = (
-                (epoch, index + 1)
-                if index + 1 < len(self.generator)
-                else (epoch + 1, 0)
-            )
-            if self.epochs is not None and follower[0] >= self.epochs:
-                break
-            wanted.append(follower)
+        """Returns the future of a batch; has it and the following ones made."""
+        length = len(self.generator)
+        position = key[0] * length + key[1]
+        end = math.inf if self.epochs is None else self.epochs
+        following = (divmod(position + i + 1, length) for i in range(self.max_queue))
+        wanted = [key, *(each for each in following if each[0] < end)]
         for stale in set(self._planned).difference(wanted):
             self._planned.pop(stale).cancel()
         for each in wanted:
@@ -189,17 +185,6 @@ class PooledLoader:
             image_label(dataset, i) for i in self.generator.image_ids_of(*key)
         )
 
-    def _fail(self, what: str, key: Key) -> None:
-        """Closes, and raises the error of a dead worker."""
-        self.close()
-        raise RuntimeError(
-            f"PooledLoader: {what} at batch {key[1]} of epoch {key[0]} "
-            f"({self._images(key)}). Out of memory, or killed from outside: pass "
-            "workers=1 or use_multiprocessing=False to train(), and look at how much "
-            "load_image and load_mask hold. Where processes are spawned, the script "
-            "needs `if __name__ == '__main__':`."
-        )
-
 
 def _stop(owner: int, tasks: queue.SimpleQueue, workers: int, processes: list) -> None:
     """Ends workers; in a forked copy of the loader, does nothing."""
@@ -207,39 +192,35 @@ def _stop(owner: int, tasks: queue.SimpleQueue, workers: int, processes: list) -
         return
     for _ in range(workers):
         tasks.put(None)
-    for process in processes:
-        process.end()
+    for worker in processes:
+        worker.process.kill()
+    for worker in processes:
+        worker.process.join(GRACE)
 
 
 def _work(tasks: queue.SimpleQueue, make_batch: Callable) -> None:
-    """Loop of a thread: fulfils one promise after the other until None comes."""
+    """Loop of a thread: makes the batches that are asked for until None comes."""
     while (task := tasks.get()) is not None:
-        _fulfil(*task, make_batch)
-        del task  # a batch is large: do not hold it while waiting
-
-
-def _fulfil(key: Key, future: Future, make_batch: Callable) -> None:
-    """Makes a batch, or takes note of why not."""
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(make_batch(*key))
-    except BaseException as error:
-        future.set_exception(error)
+        key, future = task
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(make_batch(*key))
+            except BaseException as error:
+                future.set_exception(error)
+        del task, future  # a batch is large: do not hold it while waiting
 
 
 class _WorkerProcess:
-    """A process that makes batches, and the thread's end of the line to it."""
+    """A process that makes batches, and the connection of a thread to it."""
 
     def __init__(self, generator, others: list[_WorkerProcess]):
         forked = sys.platform.startswith("linux")
         context = multiprocessing.get_context("fork" if forked else "spawn")
-        # The batch it is at; stays, when it dies, the one that it died of.
+        # The batch that is being made; of a dead process, the one that it died at.
         self.key: Key | None = None
-        self.died = False
         self.connection, remote = context.Pipe()
-        # A fork inherits our ends of all lines. It has to close them, or it would not
-        # notice that we are gone.
+        # A fork inherits our ends of all connections. It has to close them, or it would
+        # not notice that we have ended.
         ours = [other.connection for other in others] + [self.connection]
         self.process = context.Process(
             target=_serve,
@@ -259,78 +240,40 @@ class _WorkerProcess:
 
     def make_batch(self, epoch: int, index: int) -> dict[str, np.ndarray]:
         """Returns a batch made by the process, or raises what it raised."""
-        if self.died:
-            raise WorkerDiedError(self.obituary(), self.key)
-        self.key = (epoch, index)
-        try:
-            self.connection.send(self.key)
-            multiprocessing.connection.wait([self.connection, self.process.sentinel])
-            if not self.connection.poll():
-                raise EOFError
-            batch, error, remote_traceback = self.connection.recv()
-        except (EOFError, OSError):
-            self.process.join(GRACE)
-            self.died = True
-            raise WorkerDiedError(self.obituary(), self.key) from None
-        self.key = None
-        if error is not None:
-            raise error from _RemoteTracebackError(remote_traceback)
-        return batch
-
-    def is_alive(self) -> bool:
-        """True while the process runs."""
-        return self.process.is_alive()
-
-    def obituary(self) -> str:
-        """Returns how the process ended."""
-        code = self.process.exitcode
-        how = f"signal {-code}" if code is not None and code < 0 else f"code {code}"
-        return f"worker process {self.process.pid} ended ({how})"
-
-    def end(self) -> None:
-        """Ends the process, gently if it is quick about it."""
-        self.process.terminate()
-        self.process.join(GRACE)
         if self.process.is_alive():
-            self.process.kill()
+            self.key = epoch, index
+        try:
+            self.connection.send((epoch, index))
+            answer = self.connection.recv()
+        except (EOFError, OSError):  # the process has ended
             self.process.join(GRACE)
-
-
-class _RemoteTracebackError(Exception):
-    """Shows, as the cause of an error, where it came from in a worker process."""
-
-    def __str__(self) -> str:
-        return f"in a worker process:\n{self.args[0]}"
+            raise
+        self.key = None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def _serve(generator, connection, inherited: list) -> None:
-    """Loop of a process: answers keys with batches until the line is cut."""
+    """Loop of a process: answers keys with batches or errors until the parent ends."""
     for other in inherited:
         other.close()
     # Ctrl-C is for the parent; the parent's own handlers are not for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    while True:
-        try:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
             key = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer = generator.make_batch(*key), None, ""
-        except Exception as error:
-            answer = None, _portable(error), traceback.format_exc()
-        try:
+            try:
+                answer = generator.make_batch(*key)
+            except Exception as error:
+                answer = ExceptionWithTraceback(_picklable(error), error.__traceback__)
             connection.send(answer)
-        except (BrokenPipeError, ConnectionError):
-            return
 
 
-def _portable(error: Exception) -> Exception:
-    """Returns the exception, or one that survives the journey and says the same."""
-    try:
+def _picklable(error: Exception) -> Exception:
+    """Returns the exception, or a RuntimeError of its text if it cannot be pickled."""
+    with contextlib.suppress(Exception):  # its constructor may want other arguments
         if type(pickle.loads(pickle.dumps(error))) is type(error):
             return error
-    except Exception:
-        # Its constructor wants other arguments, or it holds what cannot be pickled.
-        return RuntimeError(f"{type(error).__qualname__}: {error}")
     return RuntimeError(f"{type(error).__qualname__}: {error}")

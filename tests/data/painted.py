@@ -1,4 +1,4 @@
-"""A picture whose colors say which object a pixel belongs to, wherever it has moved."""
+"""An image whose colors say which object a pixel belongs to, wherever it has moved."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 
 HEIGHT, WIDTH = 96, 128  # not square
-# Objects are full in blue, so that a pixel mixed with black is told from a pure one.
+# Objects are full in blue, so that a pixel mixed with black differs from a pure one.
 FULL = 255
 STEP = 16  # between the reds, and the greens, of two objects
 

@@ -328,6 +328,29 @@ def test_interpreter_ends_after_an_error(kind, dataset):
     assert result.stderr.strip().splitlines()[-1].startswith(error), result.stderr
 
 
+@pytest.mark.parametrize("kind", ["one thread", "two processes"])
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("sys.exit(3)", 3), ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT)],
+)
+def test_program_ends_while_workers_hang(kind, ending, code):
+    result = run(
+        f"""
+        import os, signal, sys
+        from mrcnn.data.generator import DataGenerator
+        from mrcnn.data.pooled_loader import PooledLoader
+        from tests.data import tiny
+
+        generator = DataGenerator(tiny.StuckDataset(), tiny.TinyConfig(), shuffle=False)
+        loader = PooledLoader(generator, **{KINDS[kind]!r})
+        loader.get(0, 0)
+        loader.get(0, 1)  # batch 2 comes next, and hangs
+        {ending}
+        """
+    )
+    assert result.returncode == code, result.stderr
+
+
 def test_workers_end_when_the_program_is_killed():
     result = run(
         """

@@ -1,4 +1,4 @@
-"""A data set of twelve small pictures for the tests.
+"""A data set of twelve small images for the tests.
 
 Workers that are spawned import it by name, so it lies beside the tests, not in one.
 """

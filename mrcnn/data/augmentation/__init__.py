@@ -1,1 +1,1 @@
-"""Augmentation: `augment` applies any kind; one adapter a library, and recipes."""
+"""Augmentation: `augment` applies any kind; an adapter for each library; recipes."""

@@ -1,4 +1,4 @@
-"""albumentations transforms on an image and its masks."""
+"""Applies albumentations transforms to an image and its masks."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.data.augmentation.imgaug_adapter import MASK_CUT, MASK_ON
+from mrcnn.data.augmentation.imgaug_adapter import MASK_CUT, MASK_ON, is_one_of
 from mrcnn.geometry.masks import extract_bboxes
 
 PACKAGE = "albumentations"
-# Given to a transform that asks for it; everything else it would wait for in vain.
+COMPOSITIONS = frozenset(("BaseCompose",))
+# What can be passed to a transform that needs more than the image.
 GIVEN = frozenset(("image", "masks", "bboxes"))
-# They look at boxes without saying so.
+# Transforms that need boxes and do not list them in `targets_as_params`.
 BOX_READERS = frozenset(
     ("BBoxSafeRandomCrop", "RandomSizedBBoxSafeCrop", "AtLeastOneBBoxRandomCrop")
     + ("ConstrainedCoarseDropout",)
 )
-# Attributes, and what the masks of objects want there instead of a user's number, which
-# is meant for the classes of a label image. PixelDropout would drop other pixels of the
-# masks than of the image.
+# Attributes, and what they are set to. A user's number there is meant for the classes
+# of a label image, not for masks of objects. PixelDropout would drop other pixels of
+# the masks than of the image.
 MASK_FILLS = (("fill_mask", 0), ("mask_drop_value", None))
 # cv2.INTER_NEAREST, the default for masks, is off by up to half a pixel of the source
 # when it resizes; cv2.INTER_LINEAR, cut at one half, is not.
 NEAREST, LINEAR = 0, 1
-# As a BboxParams takes them; its format and labels are ours.
+# The arguments of BboxParams that are taken over; format and labels are our own.
 BOX_LIMITS = ("min_area", "min_visibility", "min_width", "min_height")
 BOX_LIMITS += ("check_each_transform", "max_accept_ratio")
 
@@ -51,7 +52,7 @@ def augment_by_albumentations(
 
     Only `bbox_params` drop objects (n < N): those whose box they refuse (`min_area`,
     `min_visibility` ...). They get the boxes of the masks, whatever format and label
-    fields they name. What comes in from outside the image is no object.
+    fields they name. What is filled in at the border is no object.
 
     Args:
         image: [H, W, channels], px; it is not changed.
@@ -63,23 +64,35 @@ def augment_by_albumentations(
 
     Raises:
         TypeError: it changes the type of the pixels.
-        ValueError: it needs something that an image with masks has not.
+        ValueError: it needs something that an image with masks does not have.
     """
+    import albumentations
+
     # 1. A copy of its own, so that threads do not share a state.
     twin = copy.deepcopy(augmentation)
     transforms = list(_all_transforms(twin))
-    _check_transforms(transforms)
     for transform in transforms:
+        if fault := _fault(transform):
+            raise ValueError(
+                f"augment(augmentation=...): {type(transform).__name__} {fault}."
+            )
         for name, fill in MASK_FILLS:
             if getattr(transform, name, None) is not None:
                 setattr(transform, name, fill)
         if getattr(transform, "mask_interpolation", None) == NEAREST:
             transform.mask_interpolation = LINEAR
-    box_params = _box_params(transforms)
-    reads_boxes = box_params is not None or any(
-        base.__name__ in BOX_READERS for t in transforms for base in type(t).__mro__
-    )
-    compose = _composed(twin, box_params or {}, reads_boxes)
+    # A Compose around it, also around a Compose: the outermost one alone prepares and
+    # filters boxes. Of several bbox_params the outermost count.
+    params = [
+        t.processors["bboxes"].params
+        for t in transforms
+        if _is_composition(t) and "bboxes" in t.processors
+    ]
+    limits = {name: getattr(params[0], name) for name in BOX_LIMITS if params}
+    boxes = None
+    if params or any(is_one_of(t, BOX_READERS) for t in transforms):
+        boxes = albumentations.BboxParams(format="pascal_voc", **limits)
+    compose = albumentations.Compose([twin], bbox_params=boxes)
     # One state for all: with `set_random_seed` each transform would start with the same
     # numbers, and two that are done half of the time be done together or not at all.
     seed = int(rng.integers(2**63))
@@ -88,15 +101,22 @@ def augment_by_albumentations(
     # 2. Masks first, [N, H, W]; never none, for transforms that look for one.
     count = mask.shape[-1]
     data = {"image": np.array(image, order="C"), "masks": _masks_first(mask)}
-    if reads_boxes:
+    if boxes is not None:
         data["bboxes"] = _boxes(mask, class_ids)
     result = compose(**data)
-    new_image = _checked_image(result["image"], image, augmentation)
+    new_image = result["image"]
+    received = str(getattr(new_image, "dtype", type(new_image).__name__))
+    if received != str(image.dtype):
+        raise TypeError(
+            f"augment(augmentation={augmentation!r}): the image went in as "
+            f"{image.dtype} and came out as {received}; leave out Normalize, ToFloat, "
+            "ToTensorV2 and the like: the network's input is made afterwards."
+        )
     masks = np.asarray(result["masks"])[: None if count else 0]
     new_mask = masks.transpose(1, 2, 0) >= MASK_CUT
 
     # 3. Drop the objects whose boxes were refused.
-    if box_params is not None and len(masks) == count:  # or `augment` will tell
+    if params and len(masks) == count:  # or `augment` refuses the masks
         kept = ~mask.any(axis=(0, 1))  # had no box to begin with
         kept[np.asarray(result["bboxes"]).reshape(-1, 6)[:, 5].astype(int)] = True
         new_mask, class_ids = new_mask[..., kept], class_ids[kept]
@@ -124,55 +144,35 @@ def _all_transforms(transform) -> Iterator:
 
 def _is_composition(transform) -> bool:
     """Returns True for Compose, OneOf and their like."""
-    import albumentations
-
-    return isinstance(transform, albumentations.BaseCompose)
+    return is_one_of(transform, COMPOSITIONS)
 
 
-def _check_transforms(transforms: list) -> None:
-    """Raises ValueError for what would wait for data that there are not."""
-    for transform in transforms:
-        if not hasattr(transform, "set_random_state"):
-            reason = "has no set_random_state(); install albumentations 2.0.8 or newer"
-        elif _is_composition(transform):
-            reason = _composition_trouble(transform)
-        else:
-            reason = _transform_trouble(transform)
-        if reason:
-            raise ValueError(
-                f"augment(augmentation=...): {type(transform).__name__} {reason}."
-            )
-
-
-def _composition_trouble(composition) -> str | None:
-    """Returns why a composition cannot be used, if so."""
-    if "keypoints" in composition.processors:
-        return "has keypoint_params, but there are no keypoints; leave them out"
-    if type(composition).__name__ == "SelectiveChannelTransform":
-        for part in _all_transforms(composition):
-            if _changes_masks(part):
+def _fault(transform) -> str | None:
+    """Returns why a transform or a composition cannot be used, or None."""
+    if not hasattr(transform, "set_random_state"):
+        return "has no set_random_state(); install albumentations 2.0.8 or newer"
+    if _is_composition(transform):
+        if "keypoints" in transform.processors:
+            return "has keypoint_params, but there are no keypoints; leave them out"
+        if type(transform).__name__ == "SelectiveChannelTransform":
+            for part in filter(_changes_masks, _all_transforms(transform)):
                 return (
                     f"changes channels by {type(part).__name__} where masks cannot "
                     "follow; leave it out"
                 )
-    return None
-
-
-def _transform_trouble(transform) -> str | None:
-    """Returns why a single transform cannot be used, if so."""
+        return None
     missing = set(transform.targets_as_params) - GIVEN
-    # It says nothing, and does nothing, without a label image.
+    # Without a label image it does nothing, and gives no error.
     if getattr(transform, "mask_indices", None) is not None:
         missing.add("mask")
-    targets = transform.targets
     if missing:
         return (
             f"needs {sorted(missing)}; an image comes with `masks` and `bboxes` only. "
             "Leave it out"
         )
-    if "image" not in targets:
-        return f"changes {sorted(targets)}, not images; leave it out"
-    if "masks" not in targets and hasattr(transform, "apply_to_mask"):
+    if "image" not in transform.targets:
+        return f"changes {sorted(transform.targets)}, not images; leave it out"
+    if "masks" not in transform.targets and hasattr(transform, "apply_to_mask"):
         return "moves pixels of images only, the masks would stay; leave it out"
     return None
 
@@ -185,28 +185,6 @@ def _changes_masks(transform) -> bool:
     return hasattr(transform, "apply_to_mask") and fills != {None}
 
 
-def _box_params(transforms: list) -> dict | None:
-    """Returns the limits that bbox_params set, the outermost if there are several."""
-    for transform in transforms:
-        if _is_composition(transform) and "bboxes" in transform.processors:
-            params = transform.processors["bboxes"].params
-            return {name: getattr(params, name) for name in BOX_LIMITS}
-    return None
-
-
-def _composed(transform, limits: dict, reads_boxes: bool):
-    """Returns a Compose around a transform, with boxes in our format if it reads any.
-
-    Around a Compose too: the outermost one alone prepares and filters boxes.
-    """
-    import albumentations
-
-    boxes = albumentations.BboxParams(format="pascal_voc", **limits)
-    return albumentations.Compose(
-        [transform], bbox_params=boxes if reads_boxes else None
-    )
-
-
 def _boxes(mask: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     """Returns the boxes of masks with a pixel.
 
@@ -216,15 +194,3 @@ def _boxes(mask: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     y1, x1, y2, x2 = extract_bboxes(mask).T
     rows = np.stack([x1, y1, x2, y2, class_ids, np.arange(len(class_ids))], axis=-1)
     return rows[x2 > x1].astype(np.float32)
-
-
-def _checked_image(new_image, image: np.ndarray, augmentation) -> np.ndarray:
-    """Returns the new image if its pixels are of the type they were, or raises."""
-    if getattr(new_image, "dtype", None) != image.dtype:
-        received = getattr(new_image, "dtype", type(new_image).__name__)
-        raise TypeError(
-            f"augment(augmentation={augmentation!r}): the image went in as "
-            f"{image.dtype} and came out as {received}; leave out Normalize, ToFloat, "
-            "ToTensorV2 and the like: the network's input is made afterwards."
-        )
-    return new_image

@@ -1,4 +1,4 @@
-"""Augmentation of an image and its masks by one and the same random transform."""
+"""Augmentation: one random transform changes an image and its masks alike."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def augment(
     Law: the result depends on the arguments and the state of `rng` alone.
 
     Three kinds of augmentation are taken:
-        imgaug augmenters: flips, crops, affine and elastic ones ... reach the masks,
-            colors do not, see `mrcnn.data.augmentation.imgaug_adapter.MASK_AUGMENTERS`.
+        imgaug augmenters: flips, crops, affine and elastic ones ... change the masks,
+            colors do not.
         albumentations transforms (`pip install mrcnn[albumentations]`): one transform
             or a composition. Of `bbox_params` the limits are obeyed: an object whose
             box they refuse is dropped; format and label fields are of no matter.
             `keypoint_params` and transforms that need other data than an image and
-            its masks are refused. It wants opencv-python-headless and imgaug wants
-            opencv-python; imgaug's package `imaug` installs both, in one version, and
-            the two share one module cv2: keep their versions equal.
+            its masks are refused. It requires opencv-python-headless and imgaug
+            requires opencv-python; imgaug's package `imaug` installs both, in one
+            version, and the two share one module cv2: keep their versions equal.
         functions: `augmentation(image, mask, rng) -> image, mask`, which keep the
             number and order of the objects. One with the attribute `changes_objects`
             is called as `augmentation(image, mask, class_ids, rng)` and returns all
@@ -70,8 +70,8 @@ def augment(
     Raises:
         TypeError: `augmentation` is none of these, or returned something else.
         ValueError: image and masks came out in different sizes, the image with other
-            channels, or the number of masks is not that of the class ids; or it needs
-            what is not there.
+            channels, or the number of masks is not that of the class ids; or the
+            augmentation needs more than an image with masks.
     """
     class_ids = np.asarray(class_ids)
     if isinstance(augmentation, type):
@@ -79,67 +79,62 @@ def augment(
         raise TypeError(
             f"augment(augmentation={name}): that is a class; give an object: {name}()."
         )
-    if is_imgaug(augmentation):
-        new_image, new_mask = augment_by_imgaug(image, mask, augmentation, rng)
-    elif is_albumentations(augmentation):
-        new_image, new_mask, class_ids = augment_by_albumentations(
-            image, mask, class_ids, augmentation, rng
-        )
-    elif callable(augmentation):
-        new_image, new_mask, class_ids = _augment_by_function(
-            image, mask, class_ids, augmentation, rng
-        )
-    else:
+    apply = next((apply for is_kind, apply in KINDS if is_kind(augmentation)), None)
+    if apply is None:
         raise TypeError(
             f"augment(augmentation={augmentation!r}): give an imgaug augmenter, an "
             "albumentations transform or a function (image, mask, rng) -> (image, "
             "mask); several in an imgaug Sequential or an albumentations Compose."
         )
+    new_image, new_mask, class_ids = apply(image, mask, class_ids, augmentation, rng)
     _check_shapes(image, mask, new_image, new_mask, class_ids, augmentation)
     return Augmented(new_image, new_mask, class_ids)
 
 
 def _check_shapes(image, mask, new_image, new_mask, class_ids, augmentation) -> None:
-    """Raises ValueError if what came out does not fit together."""
+    """Raises ValueError if the new image, masks and class ids do not fit together."""
     if new_image.shape[2:] != image.shape[2:] or 0 in new_image.shape:
-        raise ValueError(
-            f"augment(augmentation={augmentation!r}): the image went in as "
-            f"{image.shape} and came out as {new_image.shape}; it must keep its "
-            "channels and some pixels."
+        fault = (
+            f"the image went in as {image.shape} and came out as {new_image.shape}; "
+            "it must keep its channels and some pixels"
         )
-    if new_mask.shape[:2] != new_image.shape[:2]:
-        raise ValueError(
-            f"augment(augmentation={augmentation!r}): image and masks went in as "
-            f"{image.shape} and {mask.shape} and came out as {new_image.shape} and "
-            f"{new_mask.shape}; height and width must be the same for both: do to the "
-            "masks what is done to the image."
+    elif new_mask.shape[:2] != new_image.shape[:2]:
+        fault = (
+            f"image and masks went in as {image.shape} and {mask.shape} and came out "
+            f"as {new_image.shape} and {new_mask.shape}; height and width must be the "
+            "same for both: do to the masks what is done to the image"
         )
-    if new_mask.shape[2:] != class_ids.shape:
-        raise ValueError(
-            f"augment(augmentation={augmentation!r}): masks of the shape "
-            f"{new_mask.shape} came out for class ids of the shape {class_ids.shape}; "
-            "return one mask a class id. A function that adds or drops objects sets "
-            "changes_objects = True, gets the class ids too and returns them."
+    elif new_mask.shape[2:] != class_ids.shape:
+        fault = (
+            f"masks of the shape {new_mask.shape} came out for class ids of the shape "
+            f"{class_ids.shape}; return one mask a class id. A function that adds or "
+            "drops objects sets changes_objects = True, gets the class ids too and "
+            "returns them"
         )
+    else:
+        return
+    raise ValueError(f"augment(augmentation={augmentation!r}): {fault}.")
 
 
 def _augment_by_function(image, mask, class_ids, function, rng):
     """Calls a plain function; its masks become bool and its class ids int32."""
-    names, given = ("image", "mask"), (image, mask)
+    given = {"image": image, "mask": mask}
     if getattr(function, "changes_objects", False):
-        names, given = (*names, "class_ids"), (*given, class_ids)
-    result = function(*given, rng)
-    if not isinstance(result, tuple) or len(result) != len(names):
+        given["class_ids"] = class_ids
+    result = function(*given.values(), rng)
+    if not isinstance(result, tuple) or len(result) != len(given):
+        received = type(result).__name__
+        if isinstance(result, tuple):
+            received = f"a tuple of {len(result)}"
         raise TypeError(
             f"augment(augmentation={function!r}): the function must return "
-            f"({', '.join(names)}); received {_described(result)}."
+            f"({', '.join(given)}); received {received}."
         )
-    image, mask = np.asarray(result[0]), np.asarray(result[1])
-    # A float mask has been interpolated; every other type says yes or no.
+    image, mask, class_ids = map(np.asarray, (*result, class_ids)[:3])
+    # A float mask has been interpolated; of every other type, 0 is False.
     mask = mask >= 0.5 if mask.dtype.kind == "f" else mask.astype(bool)
     if mask.ndim == 3 and not mask.shape[-1]:  # there was nothing to resize
         mask = np.zeros([*image.shape[:2], 0], dtype=bool)
-    class_ids = np.asarray(result[2] if len(result) > 2 else class_ids)
     if class_ids.size and class_ids.dtype.kind not in "iu":
         raise TypeError(
             f"augment(augmentation={function!r}): class ids must be integers; received "
@@ -148,8 +143,9 @@ def _augment_by_function(image, mask, class_ids, function, rng):
     return image, mask, class_ids.astype(np.int32)
 
 
-def _described(result) -> str:
-    """Returns what a function has returned, for an error."""
-    if isinstance(result, tuple):
-        return f"a tuple of {len(result)}"
-    return type(result).__name__
+# How each kind of augmentation is recognized, and what applies it.
+KINDS = (
+    (is_imgaug, augment_by_imgaug),
+    (is_albumentations, augment_by_albumentations),
+    (callable, _augment_by_function),
+)

@@ -1,73 +1,70 @@
-"""Copy-paste augmentation: objects of other images on this one."""
+"""Copy-paste augmentation: pastes objects of other images onto an image."""
 
 from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mrcnn.data.augmentation.augment import augment
 from mrcnn.data.image_gt import load_image_gt
+from mrcnn.geometry.crops import tight_crop
 
 
+@dataclass(eq=False, repr=False)
 class CopyPaste:
     """Pastes objects of a random image, mirrored and scaled, onto an image.
 
-    Simple Copy-Paste (2012.07177) sec. 3: new scenes from the outlines that a data set
-    has anyway; of most use where it has few images. Deviation: there, the objects of an
-    image move together; here, each is scaled and placed on its own.
+    Simple Copy-Paste (2012.07177) sec. 3: new images from the objects that a data set
+    has; most useful where it has few images. Deviation: there, the objects of an image
+    move together; here, each is scaled and placed on its own.
 
     Use it as `augmentation=`, alone or before another one: `CopyPaste(dataset, config,
     then=imgaug_augmenter)`. Law: the result depends on the arguments and the state of
     `rng` alone.
+
+    Args:
+        dataset: a prepared Dataset to take objects from, with the classes of the one
+            that is trained on; an InMemoryDataset, if loading is slow.
+        config: the Config of the training, for the size of images.
+        probability: share of images that get something pasted.
+        max_objects: 1 to this many objects are pasted.
+        scale: (least, greatest) factor on an object's size in its own image.
+        min_visible: ratio of an object's pixels that pasting has to leave, or the
+            object is dropped.
+        then: augmentation to apply afterwards, see `augment`.
+
+    Raises:
+        ValueError: the data set is not prepared or a number is out of its range.
     """
 
-    # Tells `augment` what to pass and what to expect.
-    changes_objects = True
+    dataset: Any
+    config: Any
+    _: KW_ONLY
+    probability: float = 0.5
+    max_objects: int = 3
+    scale: tuple[float, float] = (0.5, 1.5)
+    min_visible: float = 0.3
+    then: Any = None
+    # `augment` passes the class ids too, and gets them back.
+    changes_objects: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        dataset,
-        config,
-        *,
-        probability: float = 0.5,
-        max_objects: int = 3,
-        scale: tuple[float, float] = (0.5, 1.5),
-        min_visible: float = 0.3,
-        then=None,
-    ):
-        """Sets what is pasted.
-
-        Args:
-            dataset: a prepared Dataset to take objects from, with the classes of the
-                one that is trained on; an InMemoryDataset, if loading is slow.
-            config: the Config of the training, for the size of images.
-            probability: share of images that get something pasted.
-            max_objects: 1 to this many objects are pasted.
-            scale: (least, greatest) factor on an object's size in its own image.
-            min_visible: ratio of an object's pixels that pasting has to leave, or the
-                object is dropped.
-            then: augmentation to apply afterwards, see `augment`.
-
-        Raises:
-            ValueError: the data set is not prepared or a number is out of its range.
-        """
-        has_images = len(getattr(dataset, "image_ids", ())) > 0
-        low, high = scale
-        for argument, is_right, remedy in (
-            ("dataset", has_images, "has no images; call prepare() after add_image()"),
-            (f"probability={probability}", 0 <= probability <= 1, "must be 0 to 1"),
-            (f"max_objects={max_objects}", max_objects >= 1, "must be 1 or more"),
-            (f"scale={scale}", 0 < low <= high, "must rise, and be above 0"),
-            (f"min_visible={min_visible}", 0 <= min_visible <= 1, "must be 0 to 1"),
+    def __post_init__(self):
+        """Checks the data set and the numbers."""
+        if not len(getattr(self.dataset, "image_ids", ())):
+            raise ValueError(
+                "CopyPaste(dataset): has no images; call prepare() after add_image()."
+            )
+        low, high = self.scale
+        for name, is_right, rule in (
+            ("probability", 0 <= self.probability <= 1, "must be 0 to 1"),
+            ("max_objects", self.max_objects >= 1, "must be 1 or more"),
+            ("scale", 0 < low <= high, "must rise, and be above 0"),
+            ("min_visible", 0 <= self.min_visible <= 1, "must be 0 to 1"),
         ):
             if not is_right:
-                raise ValueError(f"CopyPaste({argument}): {remedy}.")
-        self.dataset = dataset
-        self.config = config
-        self.probability = probability
-        self.max_objects = max_objects
-        self.scale = scale
-        self.min_visible = min_visible
-        self.then = then
+                raise ValueError(f"CopyPaste({name}={getattr(self, name)}): {rule}.")
 
     def __call__(
         self,
@@ -94,7 +91,7 @@ class CopyPaste:
         """Returns image, mask and class ids with the objects of one image pasted."""
         # 1. An image as the network sees it, and some of its objects. A crowd is not
         #    one thing that could lie elsewhere.
-        source, _, source_ids, boxes, source_mask = load_image_gt(
+        source, _, source_ids, _, source_mask = load_image_gt(
             self.dataset, self.config, int(rng.choice(self.dataset.image_ids)), rng=rng
         )
         candidates = np.flatnonzero(source_ids > 0)
@@ -102,13 +99,13 @@ class CopyPaste:
         chosen = rng.choice(candidates, count, replace=False)
 
         # 2. Each covers those before it.
-        image, window = image.copy(), _picture_window(image)
+        image, window = image.copy(), tight_crop(image.any(axis=-1)).box
+        if not any(window):  # black throughout
+            window = 0, 0, *image.shape[:2]
         areas = mask.sum(axis=(0, 1))
         for i in chosen:
-            y1, x1, y2, x2 = boxes[i]
-            patch, shape = self._vary(
-                source[y1:y2, x1:x2], source_mask[y1:y2, x1:x2, i], rng
-            )
+            crop = tight_crop(source_mask[..., i])
+            patch, shape = self._vary(crop.of(source), crop.mask, rng)
             pasted = _place(image, patch, shape, window, rng)
             mask = np.dstack([mask & ~pasted[..., np.newaxis], pasted])
             areas = np.append(areas, pasted.sum())
@@ -133,18 +130,6 @@ class CopyPaste:
         if rng.random() < 0.5:
             patch, shape = patch[:, ::-1], shape[:, ::-1]
         return patch, shape
-
-
-def _picture_window(image: np.ndarray) -> tuple[int, int, int, int]:
-    """Returns (y1, x1, y2, x2) of the picture in its black frame, px.
-
-    A picture that is black throughout, or without a frame, fills its image.
-    """
-    rows = np.flatnonzero(image.any(axis=(1, 2)))
-    columns = np.flatnonzero(image.any(axis=(0, 2)))
-    if not len(rows):
-        return 0, 0, *image.shape[:2]
-    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
 
 
 def _place(image, patch, shape, window, rng) -> np.ndarray:

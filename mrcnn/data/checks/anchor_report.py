@@ -1,4 +1,4 @@
-"""anchor_report: whether the anchors fit the objects of a data set, and which would."""
+"""anchor_report: whether the anchors fit the objects of a data set, and better ones."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.checks.anchor_clusters import (
+from mrcnn.data.checks.anchor_fit import (
     AnchorChoice,
+    AnchorFit,
+    fit_anchors,
     reaches_as_many,
     suggest_anchors,
 )
-from mrcnn.data.checks.anchor_fit import AnchorFit, fit_anchors
 from mrcnn.data.checks.model_objects import model_objects
 from mrcnn.data.generator import feature_shapes
 from mrcnn.data.image_gt import has_own_masks, naming_image
 from mrcnn.data.object_crops import crop_masks
 from mrcnn.geometry.anchors import anchor_sizes
 
-# px, sides of the squares that part small, medium and large, as COCO parts areas.
+# px, sides of the squares between small, medium and large, as COCO divides areas.
 SMALL, LARGE = 32, 96
 
 
 class AnchorRecall(NamedTuple):
-    """How many objects of a group some anchor fits.
+    """How many objects of a group have an anchor that fits.
 
     Attributes:
         group: "all", "small", "medium", "large", or a level such as "P3": the objects
@@ -47,7 +49,7 @@ class AnchorRecall(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AnchorReport:
-    """What `anchor_report` found; `str()` is a table to read.
+    """How well present and suggested anchors fit; `str()` is a table to read.
 
     Attributes:
         boxes_px: float32 [N, (y1, x1, y2, x2)], px: the objects in the model image.
@@ -106,22 +108,16 @@ class AnchorReport:
                 f"{'':{len(name)}}  RPN_ANCHOR_RATIOS = {choice.ratios}",
                 f"{'':8}{'objects':>8}{'IoU>=0.5':>10}{'IoU>=0.7':>10}{'mean IoU':>10}",
             ]
-            for row in self.recalls(suggested):
-                cells = (row.recall50, row.recall70, row.mean_iou)
-                values = "".join(
-                    f"{'-':>10}" if np.isnan(cell) else f"{cell:10.3f}"
-                    for cell in cells
-                )
-                lines.append(f"{row.group:8}{row.count:8d}{values}")
+            for group, count, *values in self.recalls(suggested):
+                cells = "".join(f"{value:10.3f}" for value in values)
+                lines.append(f"{group:8}{count:8d}{cells.replace('nan', '  -')}")
         if is_fine:
             lines.append("Keep these: no anchors were found that fit better.")
         else:
             lines.append("An RPN that was trained with other anchors must learn anew.")
         return "\n".join(lines)
 
-    def __str__(self) -> str:
-        """Returns the table."""
-        return self.table()
+    __str__ = table
 
     def plot(self, path: str | Path | None = None, ax: Any = None) -> Any:
         """Draws the sizes of boxes and of both sets of anchors; returns the axes.
@@ -170,7 +166,7 @@ def anchor_report(
     Recall is the share of objects that some anchor of the pyramid overlaps with an IoU
     of 0.5 or 0.7 or more, in the model image. What no anchor fits at RPN_POSITIVE_IOU
     is trained by its single best anchor alone (Faster R-CNN, 1506.01497, sec. 3.1.2).
-    Pictures are not read, only their sizes and objects.
+    Images are not read, only their sizes and objects.
 
     Args:
         dataset: a prepared Dataset of any kind.
@@ -197,20 +193,16 @@ def anchor_report(
     if not len(boxes):
         raise ValueError(
             f"anchor_report(dataset): the {len(ids)} images have no object that a box "
-            "can be drawn around; dataset.validate() tells why."
+            "can be drawn around; dataset.validate() says why."
         )
     now = AnchorChoice(tuple(config.RPN_ANCHOR_SCALES), list(config.RPN_ANCHOR_RATIOS))
-    strides, anchor_stride = config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE
-    suggested = suggest_anchors(boxes, grids, now, strides, anchor_stride, seed)
+    strides = {
+        "feature_strides": config.BACKBONE_STRIDES,
+        "anchor_stride": config.RPN_ANCHOR_STRIDE,
+    }
+    suggested = suggest_anchors(boxes, grids, now, **strides, seed=seed)
     now_fit, suggested_fit = (
-        fit_anchors(
-            boxes,
-            grids,
-            scales=choice.scales,
-            ratios=choice.ratios,
-            feature_strides=strides,
-            anchor_stride=anchor_stride,
-        )
+        fit_anchors(boxes, grids, **choice._asdict(), **strides)
         for choice in (now, suggested)
     )
     # They were chosen on a sample if there are many boxes.
@@ -226,11 +218,7 @@ def _model_boxes(dataset, config, ids, verbose):
     boxes = [np.zeros([0, 4], np.float32)]
     grids = [np.zeros([0, len(config.BACKBONE_STRIDES), 2], np.int64)]
     left_out = 0
-    if verbose:
-        from tqdm import tqdm
-
-        ids = tqdm(ids, desc="anchor_report", unit="image")
-    for image_id in ids:
+    for image_id in tqdm(ids, "anchor_report", unit="image", disable=not verbose):
         with naming_image(dataset, image_id):
             objects, shape = _objects_and_size(dataset, image_id)
             count = len(objects.class_ids)
@@ -259,8 +247,8 @@ def _objects_and_size(dataset, image_id: int):
 
 
 def _recall(group: str, ious: np.ndarray) -> AnchorRecall:
-    """The numbers of a group."""
+    """Returns the numbers of a group, from the IoU of each object."""
     if not len(ious):
         return AnchorRecall(group, 0, *[float("nan")] * 3)
-    recalls = [float(np.mean(ious >= iou)) for iou in (0.5, 0.7)]
-    return AnchorRecall(group, len(ious), *recalls, float(ious.mean(dtype=np.float64)))
+    ratios = np.mean(ious >= 0.5), np.mean(ious >= 0.7), ious.mean(dtype=np.float64)
+    return AnchorRecall(group, len(ious), *map(float, ratios))

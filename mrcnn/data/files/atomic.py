@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path beside `path` that becomes `path` when all went well.
+    """Yields a temporary path; what is written there replaces `path` at the end.
 
-    Whoever reads `path` sees the old file or the whole new one, also when the process
-    is killed on the way. Folders on the way are made.
+    After an error the old file stays. Whoever reads `path` finds the old file or the
+    whole new one, also if the process is killed meanwhile. Missing folders are made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Files from the web, kept in a cache folder: complete and checked, or not there.
+"""Downloads files into a cache folder, and checks them.
 
-What is fetched is written under a temporary name, checked and renamed; an interrupted
-or wrong download leaves nothing behind.
+A file is written under a temporary name, checked and renamed; an interrupted or wrong
+download leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -9,51 +9,41 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import shutil
 import string
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
 from mrcnn.data.files.atomic import atomic_file
-from mrcnn.data.files.file_kinds import HDF5_SIGNATURE, is_web_page
 
 COCO_MODEL_URL = (
     "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 )
 CACHE_VARIABLE = "MRCNN_CACHE"
-_SCHEMES = ("http", "https", "file")
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SCHEMES = ("http://", "https://", "file://")
 _PAGES = (".html", ".htm", ".xhtml", ".xml")
+_PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
 _CHUNK_BYTES = 1 << 20
 # How long a server may be silent.
 _TIMEOUT_SECONDS = 60
 
 
-class KnownFile(NamedTuple):
-    """What a file is known to be, from outside of the server that sends it.
-
-    Attributes:
-        size: bytes, or None.
-        md5: hexadecimal digest, or None.
-    """
-
-    size: int | None = None
-    md5: str | None = None
-
-
+# Size (bytes) and checksum of files, from other places than the server that sends them.
 # The size is that in HDF5's own superblock, which issue 653 of the repository quotes;
 # the digest is that of the installation notes of NVIDIA TensorRT's sampleUffMaskRCNN.
 KNOWN_FILES = {
-    COCO_MODEL_URL: KnownFile(257_557_808, "e98aaff6f99e307b5e2a8a3ff741a518"),
+    COCO_MODEL_URL: {"size": 257_557_808, "md5": "e98aaff6f99e307b5e2a8a3ff741a518"},
 }
 
 
 class DownloadError(OSError):
-    """A file could not be fetched; the text says how to put it there by hand."""
+    """A file could not be downloaded; the text says how to put it there by hand."""
 
 
 def cache_dir() -> Path:
@@ -71,9 +61,8 @@ def cache_path(url: str) -> Path:
     name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
     if url in KNOWN_FILES:
         return cache_dir() / name
-    return (
-        cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16] / (name or "file")
-    )
+    folder = hashlib.sha256(url.encode()).hexdigest()[:16]
+    return cache_dir() / folder / (name or "file")
 
 
 def download(
@@ -85,7 +74,7 @@ def download(
     md5: str | None = None,
     verbose: int = 1,
 ) -> Path:
-    """Returns the path of a file from the web, which is fetched unless it is there.
+    """Returns the path of a file from the web; downloads it unless it is there.
 
     A file in the cache that isn't what size and checksums say is fetched again, and
     replaced when the new one is right. Elsewhere it may be the user's own, and stays.
@@ -103,21 +92,19 @@ def download(
         DownloadError: the file could not be fetched, or isn't what it should be; or
             another file is at `path`, outside of the cache.
     """
-    if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
+    if not url.lower().startswith(_SCHEMES):
         raise ValueError(
             f"download(url={url!r}): not an address; it has to begin with "
-            f"{', '.join(f'{scheme}://' for scheme in _SCHEMES)}."
+            f"{', '.join(_SCHEMES)}."
         )
     path = cache_path(url) if path is None else Path(path)
     if path.is_dir():
         raise ValueError(
             f"download(path={str(path)!r}): is a folder; name the file in it."
         )
-    known = KNOWN_FILES.get(url, KnownFile())
-    expected = {
-        "size": known.size if size is None else size,
-        "md5": known.md5 if md5 is None else md5,
-        "sha256": sha256,
+    given = {"size": size, "md5": md5, "sha256": sha256}
+    expected = KNOWN_FILES.get(url, {}) | {
+        name: value for name, value in given.items() if value is not None
     }
     if path.exists():
         fault = find_fault(path, **expected)
@@ -133,9 +120,8 @@ def download(
     try:
         with atomic_file(path) as temporary:
             _fetch(url, temporary, path.name, verbose)
-            if fault := find_fault(temporary, **expected) or _wrong_kind(
-                temporary, url
-            ):
+            fault = find_fault(temporary, **expected) or _wrong_kind(temporary, url)
+            if fault:
                 raise DownloadError(f"what came {fault}")
     except (OSError, http.client.HTTPException) as error:
         raise DownloadError(
@@ -166,10 +152,7 @@ def find_fault(
     if not found:
         return "is empty"
     for kind, digest in (("md5", md5), ("sha256", sha256)):
-        if digest is None:
-            continue
-        actual = _digest(path, kind)
-        if actual != digest.lower():
+        if digest is not None and (actual := _digest(path, kind)) != digest.lower():
             return f"has the {kind} checksum {actual} instead of {digest.lower()}"
     return None
 
@@ -181,24 +164,22 @@ def _fetch(url: str, path: Path, name: str, verbose: int) -> None:
     request = urllib.request.Request(address, headers={"User-Agent": "mrcnn"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         announced = int(answer.headers.get("Content-Length") or 0)
-        with (
-            open(path, "wb") as file,
-            tqdm(
-                desc=name,
-                total=announced or None,
-                unit="B",
-                unit_scale=True,
-                disable=not verbose,
-            ) as bar,
-        ):
-            while chunk := answer.read(_CHUNK_BYTES):
-                file.write(chunk)
-                bar.update(len(chunk))
+        bar = {"total": announced or None, "desc": name, "disable": not verbose}
+        with open(path, "wb") as file, tqdm.wrapattr(answer, "read", **bar) as body:
+            shutil.copyfileobj(body, file, _CHUNK_BYTES)
             received = file.tell()
     if announced and received != announced:
         raise DownloadError(
             f"the connection ended after {received} of {announced} bytes"
         )
+
+
+def is_web_page(head: bytes) -> bool:
+    """Returns True if a file that begins with `head` is a web page, or a server's XML.
+
+    A mark of UTF-8 and blanks may come first.
+    """
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGE_STARTS)
 
 
 def _wrong_kind(path: Path, url: str) -> str | None:
@@ -217,6 +198,7 @@ def _wrong_kind(path: Path, url: str) -> str | None:
 
 
 def _digest(path: str | os.PathLike, kind: str) -> str:
+    """Returns the hexadecimal checksum of a file."""
     digest = hashlib.new(kind, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -225,6 +207,7 @@ def _digest(path: str | os.PathLike, kind: str) -> str:
 
 
 def _reason(error: Exception) -> str:
+    """Returns in words why a download failed."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answers {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError):

@@ -1,4 +1,4 @@
-"""What lies in a folder, told fast even where it holds a hundred thousand files."""
+"""Lists folders and files, fast also in a folder of a hundred thousand files."""
 
 from __future__ import annotations
 

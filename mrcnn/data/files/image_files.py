@@ -1,4 +1,4 @@
-"""Pictures in files, read as what the network eats: uint8 RGB, upright when told."""
+"""Reads image files as uint8 RGB, turned upright by their EXIF note; lists them."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ def read_image(
     annotated_size: tuple[int, int] | None = None,
     exif: Literal["apply", "auto", "ignore"] = "auto",
 ) -> np.ndarray:
-    """Returns the picture of a file as uint8 RGB [H, W, 3].
+    """Returns the image of a file as uint8 RGB [H, W, 3].
 
     Grey, 1-bit, palette, CMYK and 16-bit files become 8-bit RGB; an alpha channel is
     dropped (the colors below it stay). 16-bit values keep their high byte, so that the
-    same reading has the same brightness in every picture of a data set.
+    same value has the same brightness in every image of a data set.
 
-    Cameras store a turned picture and a note (EXIF orientation) to turn it back. A
-    viewer obeys the note; an annotation tool may or may not have done so, and the size
-    that it wrote tells which.
+    Cameras store a turned image and a note (EXIF orientation) to turn it back. A viewer
+    obeys the note; an annotation tool may or may not have done so, and the size that it
+    wrote shows which.
 
     Args:
         path: file, or an http(s) address.
         annotated_size: (height, width) in px that the annotations were drawn on.
-        exif: "apply" turns the picture as a viewer does; "ignore" leaves it as stored;
+        exif: "apply" turns the image as a viewer does; "ignore" leaves it as stored;
             "auto" turns it if no `annotated_size` is given, or if `annotated_size` is
             the size after turning and not the size before. Orientations that keep the
             size (mirrored, upside down) are therefore left alone under "auto" with an
-            `annotated_size`: it cannot speak for them.
+            `annotated_size`: a size does not show them.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: the file is not a picture, or is damaged.
-        ValueError: the picture has more channels or another range than a photograph.
+        OSError: the file is not an image, or is damaged.
+        ValueError: the image has more channels or another range than a photograph.
     """
     if exif not in EXIF_CHOICES:
         raise ValueError(f"read_image(exif={exif!r}): use one of {EXIF_CHOICES}.")
@@ -60,11 +60,11 @@ def read_image(
             f"(relative ones start at {Path.cwd()})."
         )
     try:
-        with Image.open(path) as picture:
-            _refuse_stack(picture, path)
-            if _must_turn(picture, annotated_size, exif):
-                picture = ImageOps.exif_transpose(picture)
-            return _to_rgb(picture, path)
+        with Image.open(path) as image:
+            _refuse_stack(image, path)
+            if _must_turn(image, annotated_size, exif):
+                image = ImageOps.exif_transpose(image)
+            return _to_rgb(image, path)
     except UnidentifiedImageError:
         # Formats that Pillow does not know (multi-channel TIFF, for one).
         return _read_by_skimage(path)
@@ -75,45 +75,42 @@ def read_image(
         ) from error
 
 
-def _refuse_stack(picture: Image.Image, path) -> None:
-    """Raises for a TIFF of several layers, of which one alone would be read.
+def _refuse_stack(image: Image.Image, path) -> None:
+    """Raises ValueError for a TIFF of several layers; only one of them would be read.
 
-    Pages of another size are thumbnails, and animations start with their picture.
+    Pages of another size are thumbnails, and animations start with their image.
     """
-    if picture.format != "TIFF" or picture.n_frames == 1:
+    if image.format != "TIFF" or image.n_frames == 1:
         return
-    size = picture.size
-    picture.seek(1)
-    if picture.size == size:
+    size = image.size
+    image.seek(1)
+    if image.size == size:
         raise ValueError(
-            f"read_image({str(path)!r}): is a stack of {picture.n_frames} pictures; "
+            f"read_image({str(path)!r}): is a stack of {image.n_frames} images; "
             "override Dataset.load_image to pick or merge them."
         )
-    picture.seek(0)
+    image.seek(0)
 
 
-def _must_turn(picture: Image.Image, annotated_size, exif: str) -> bool:
-    """True when the EXIF orientation is to be obeyed."""
-    if exif == "ignore":
-        return False
-    if exif == "apply" or annotated_size is None:
-        return True
-    stored = (picture.height, picture.width)
-    annotated = tuple(int(side) for side in annotated_size)
-    turned = picture.getexif().get(EXIF_ORIENTATION) in TURNED_ORIENTATIONS
-    return turned and annotated == stored[::-1] and annotated != stored
+def _must_turn(image: Image.Image, annotated_size, exif: str) -> bool:
+    """Returns True if the EXIF orientation is to be obeyed."""
+    if exif != "auto" or annotated_size is None:
+        return exif != "ignore"
+    is_turned = image.getexif().get(EXIF_ORIENTATION) in TURNED_ORIENTATIONS
+    # Pillow's size is (width, height).
+    return is_turned and tuple(annotated_size) == image.size != image.size[::-1]
 
 
-def _to_rgb(picture: Image.Image, path) -> np.ndarray:
-    """Decodes an open picture to uint8 RGB [H, W, 3]."""
-    if picture.mode in DEEP_MODES:
-        return _from_array(np.asarray(picture), path)
-    if picture.mode in ("P", "PA"):
+def _to_rgb(image: Image.Image, path) -> np.ndarray:
+    """Decodes an open image to uint8 RGB [H, W, 3]."""
+    if image.mode in DEEP_MODES:
+        return _from_array(np.asarray(image), path)
+    if image.mode in ("P", "PA"):
         # Through RGBA: the transparent palette entry keeps its own color.
-        picture = picture.convert("RGBA")
-    if picture.mode != "RGB":
-        picture = picture.convert("RGB")
-    return np.array(picture, dtype=np.uint8)
+        image = image.convert("RGBA")
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.array(image, dtype=np.uint8)
 
 
 def _read_by_skimage(path) -> np.ndarray:
@@ -125,9 +122,9 @@ def _read_by_skimage(path) -> np.ndarray:
             warnings.simplefilter("ignore")
             array = skimage.io.imread(str(path))
     except Exception as error:
-        # The reader's plug-ins raise types of their own for "not a picture".
+        # The reader's plug-ins raise types of their own for "not an image".
         raise OSError(
-            f"read_image({str(path)!r}): this is not a picture that Pillow or "
+            f"read_image({str(path)!r}): this is not an image that Pillow or "
             f"scikit-image can read ({error}); convert it to png or jpg."
         ) from error
     return _from_array(array, path)
@@ -143,13 +140,11 @@ def list_images(path: str | Path) -> list[Path]:
 
 def _from_array(array: np.ndarray, path) -> np.ndarray:
     """Turns any decoded array into uint8 RGB [H, W, 3]."""
-    array = _to_8_bit(array, path)
-    if array.ndim == 2:
-        array = array[..., np.newaxis]
+    array = np.atleast_3d(_to_8_bit(array, path))
     if array.ndim != 3 or array.shape[-1] > 4:
         raise ValueError(
             f"read_image({str(path)!r}): has the shape {array.shape}, not that of a "
-            "grey or RGB picture; override Dataset.load_image to pick its channels."
+            "grey or RGB image; override Dataset.load_image to pick its channels."
         )
     if array.shape[-1] < 3:  # grey, or grey and alpha
         array = np.repeat(array[..., :1], 3, axis=-1)

@@ -121,7 +121,7 @@ def augmented(augmentation, seed=0, scene=None):
 
 
 def numbered_scene(rows, columns, gap):
-    """A scene whose class ids tell its objects apart: 1, 2, 3 ..."""
+    """A scene whose objects have a class id each: 1, 2, 3 ..."""
     image, mask, class_ids = painted_scene(rows, columns, gap)
     return image, mask, np.arange(1, len(class_ids) + 1, dtype=np.int32)
 

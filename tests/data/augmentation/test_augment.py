@@ -20,7 +20,7 @@ def scene(count=3, box=(20, 50, 15, 55)):
 
 
 def augmented(image, mask, augmentation, seed=0, class_ids=None):
-    """`augment` with a seed, and classes 1, 2, 1, 2 ... unless told."""
+    """`augment` with a seed, and classes 1, 2, 1, 2 ... unless given."""
     if class_ids is None:
         class_ids = np.arange(mask.shape[-1], dtype=np.int32) % 2 + 1
     return augment(image, mask, class_ids, augmentation, np.random.default_rng(seed))

@@ -23,7 +23,7 @@ from tests.data.tiny import (
     assert_same_batch,
 )
 
-TOP = (64 - HEIGHT) // 2  # rows of padding above the picture, and below
+TOP = (64 - HEIGHT) // 2  # rows of padding above the image, and below
 COLOR = 200  # of every pixel of the image that objects come from
 GREY = 50  # of the image that they are pasted on
 
@@ -48,7 +48,7 @@ class OneImage(TinyDataset):
 
 
 def target(*boxes):
-    """A grey 48 x 64 picture in its black frame of 64 x 64, and its masks."""
+    """A grey 48 x 64 image in its black frame of 64 x 64, and its masks."""
     image = np.zeros([64, 64, 3], np.uint8)
     image[TOP : TOP + HEIGHT] = GREY
     mask = np.zeros([64, 64, len(boxes)], bool)
@@ -158,7 +158,7 @@ def test_object_larger_than_the_image_is_cut():
         np.testing.assert_array_equal(pasted, (new_image == COLOR).all(axis=-1))
         assert not pasted[:TOP].any()
         sizes.append(pasted.sum())
-        # The picture is covered or, where the center came near a border, half of it.
+        # The image is covered or, where the center came near a border, half of it.
         assert class_ids[-1] == 1 and sizes[-1] >= HEIGHT * WIDTH / 4
     assert max(sizes) == HEIGHT * WIDTH
 

@@ -10,7 +10,6 @@ from mrcnn.data.augmentation.augment import augment
 from mrcnn.data.augmentation.imgaug_adapter import (
     MASK_AUGMENTERS,
     MASK_CONTAINERS,
-    augment_by_imgaug,
 )
 from tests.data.painted import (
     HEIGHT,
@@ -283,11 +282,11 @@ def test_the_only_child_of_a_container_is_seeded_too(container):
         imgaug.seed(world)
         seen.append(
             [
-                augment_by_imgaug(
-                    image, mask, augmentation, np.random.default_rng(seed)
-                )[0]
+                augment(
+                    image, mask, [1], augmentation, np.random.default_rng(seed)
+                ).image
                 for seed in range(12)
             ]
         )
     assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[0], seen[2])
-    assert len({picture.tobytes() for picture in seen[0]}) > 1
+    assert len({image.tobytes() for image in seen[0]}) > 1

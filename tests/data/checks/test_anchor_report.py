@@ -7,7 +7,7 @@ import pytest
 
 import mrcnn.data
 from mrcnn.data.checks import anchor_report as module
-from mrcnn.data.checks.anchor_clusters import AnchorChoice
+from mrcnn.data.checks.anchor_fit import AnchorChoice
 from mrcnn.data.checks.anchor_report import anchor_report
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.open_dataset import open_dataset
@@ -41,7 +41,7 @@ def anchors_of(config, shape):
     )
 
 
-def test_door_of_the_room():
+def test_it_is_imported_from_the_sub_package():
     assert mrcnn.data.anchor_report is anchor_report
 
 
@@ -71,7 +71,7 @@ def test_any_data_set_gives_the_same_report(tmp_path):
     assert str(reports[0]) == str(reports[1])
 
 
-def test_groups_part_the_objects(tmp_path):
+def test_groups_divide_the_objects(tmp_path):
     data = PlantDataset(tmp_path)
     data.put(0, Rectangle(5, 100, 20, 120), Rectangle(0, 0, 96, 120))
     rows = rows_of(anchor_report(data, PlantConfig()))
@@ -89,16 +89,16 @@ def test_crowds_and_objects_without_a_pixel_are_left_out_and_counted(tmp_path):
     assert (len(report.boxes_px), report.num_left_out) == (6, 2)
 
 
-def test_config_with_the_suggestion_has_the_recall_that_was_told(tmp_path):
+def test_config_with_the_suggestion_has_the_recall_that_was_promised(tmp_path):
     data = PlantDataset(tmp_path)
     report = anchor_report(data, PlantConfig())
-    told = rows_of(report, suggested=True)["all"]
-    assert told.recall70 > rows_of(report)["all"].recall70
+    promised = rows_of(report, suggested=True)["all"]
+    assert promised.recall70 > rows_of(report)["all"].recall70
     config = PlantConfig()
     config.RPN_ANCHOR_SCALES = report.suggested.scales
     config.RPN_ANCHOR_RATIOS = report.suggested.ratios
     config.validate()
-    assert rows_of(anchor_report(data, config))["all"] == told
+    assert rows_of(anchor_report(data, config))["all"] == promised
 
 
 def test_table_shows_both_sets_as_config_lines(tmp_path):
@@ -111,7 +111,7 @@ def test_table_shows_both_sets_as_config_lines(tmp_path):
 
 
 def test_table_of_anchors_that_nothing_betters_shows_them_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "suggest_anchors", lambda boxes, grids, now, *_: now)
+    monkeypatch.setattr(module, "suggest_anchors", lambda boxes, grids, now, **_: now)
     text = str(anchor_report(PlantDataset(tmp_path), PlantConfig()))
     assert "suggested" not in text and text.count("RPN_ANCHOR_SCALES") == 1
     assert text.splitlines()[-1].startswith("Keep these:")
@@ -122,7 +122,7 @@ def test_a_suggestion_that_reaches_fewer_objects_than_now_is_not_made(
 ):
     # As a choice on a sample of many boxes might.
     worse = AnchorChoice((200, 300, 400, 500, 600), [0.5, 1, 2])
-    monkeypatch.setattr(module, "suggest_anchors", lambda *_: worse)
+    monkeypatch.setattr(module, "suggest_anchors", lambda *_, **options: worse)
     report = anchor_report(PlantDataset(tmp_path), PlantConfig())
     assert report.suggested == report.now
     assert rows_of(report, suggested=True)["all"] == rows_of(report)["all"]

@@ -12,21 +12,21 @@ from PIL import Image
 
 from mrcnn.data.files.image_files import EXIF_ORIENTATION, read_image
 
-# 2 x 3 px, so that a turned picture is seen by its shape.
+# 2 x 3 px, so that a turned image is seen by its shape.
 GREY = np.array([[0, 50, 100], [150, 200, 255]], dtype=np.uint8)
 RGB = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
 
 
-def saved(tmp_path, array, mode=None, name="picture.png", **kwargs):
+def saved(tmp_path, array, mode=None, name="image.png", **kwargs):
     path = tmp_path / name
-    picture = array if isinstance(array, Image.Image) else Image.fromarray(array)
-    (picture.convert(mode) if mode else picture).save(path, **kwargs)
+    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path, **kwargs)
     return path
 
 
 def mode_of(path):
-    with Image.open(path) as picture:
-        return picture.mode
+    with Image.open(path) as image:
+        return image.mode
 
 
 def as_rgb(grey):
@@ -70,10 +70,10 @@ def test_one_bit_file_becomes_black_and_white(tmp_path):
 @pytest.mark.parametrize("transparency", [None, 0, b"\x00\x80"])
 @pytest.mark.filterwarnings("error")
 def test_palette_file_gives_its_colors(tmp_path, transparency):
-    picture = Image.fromarray(np.array([[0, 1, 1], [1, 0, 0]], np.uint8), "P")
-    picture.putpalette([10, 20, 30, 200, 100, 50])
+    image = Image.fromarray(np.array([[0, 1, 1], [1, 0, 0]], np.uint8), "P")
+    image.putpalette([10, 20, 30, 200, 100, 50])
     options = {} if transparency is None else {"transparency": transparency}
-    path = saved(tmp_path, picture, **options)
+    path = saved(tmp_path, image, **options)
     assert mode_of(path) == "P"
     colors = np.array([[10, 20, 30], [200, 100, 50]], np.uint8)
     assert_reads(path, colors[[[0, 1, 1], [1, 0, 0]]])
@@ -93,8 +93,8 @@ def test_16_bit_color_tiff_is_read(tmp_path):
 
 
 def test_cmyk_file_becomes_rgb(tmp_path):
-    picture = Image.fromarray(np.full([8, 8, 3], [200, 100, 50], np.uint8))
-    path = saved(tmp_path, picture, mode="CMYK", name="print.jpg", quality=100)
+    image = Image.fromarray(np.full([8, 8, 3], [200, 100, 50], np.uint8))
+    path = saved(tmp_path, image, mode="CMYK", name="print.jpg", quality=100)
     assert mode_of(path) == "CMYK"
     assert abs(read_image(path).astype(int) - [200, 100, 50]).max() < 12
 
@@ -147,7 +147,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_picture_at_an_address_is_read(tmp_path, address):
+def test_image_at_an_address_is_read(tmp_path, address):
     saved(tmp_path, RGB, name="color.png")
     assert_reads(f"{address}/color.png", RGB)
     tifffile.imwrite(tmp_path / "bits.tif", GREY > 120, photometric="minisblack")
@@ -163,7 +163,7 @@ def test_values_beyond_16_bits_are_refused(tmp_path):
 
 
 def turned_file(tmp_path, orientation):
-    """Stored as RGB [2, 3]; orientations 5-8 mean a picture of [3, 2]."""
+    """Stored as RGB [2, 3]; orientations 5-8 mean an image of [3, 2]."""
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
     return saved(tmp_path, RGB, exif=exif)
@@ -219,10 +219,10 @@ def test_missing_file_is_named(tmp_path):
         read_image(tmp_path / "gone.png")
 
 
-def test_file_that_is_no_picture_is_named(tmp_path):
+def test_file_that_is_no_image_is_named(tmp_path):
     path = tmp_path / "notes.jpg"
-    path.write_text("not a picture")
-    with pytest.raises(OSError, match=r"notes\.jpg.*not a picture"):
+    path.write_text("some words")
+    with pytest.raises(OSError, match=r"notes\.jpg.*not an image"):
         read_image(path)
 
 
