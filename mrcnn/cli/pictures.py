@@ -41,12 +41,14 @@ def draw_picture(
     areas = [np.count_nonzero(mask) for mask in found["masks"]]
     scale = picture_scale(image.shape, areas)
     image = brightened(image)
+    color_by = "class" if len(class_names) > 2 else "instance"
+    style = {"scale": scale, "color_by": color_by}
     if not is_crowded(found["class_ids"]):
-        return _draw(image, found, class_names, scale=scale)
-    style = {"show_mask": False, "thickness": max(1, min(3, scale))}
+        return _draw(image, found, class_names, **style)
+    style |= {"show_mask": False, "thickness": max(1, min(3, scale))}
     if len(class_names) == 2:
         style["colors"] = _clear_colors(image, found)
-    picture = _draw(image, found, class_names, scale=scale, **style)
+    picture = _draw(image, found, class_names, **style)
     counts = Counter(class_names[i] for i in found["class_ids"])
     title = ", ".join(f"{name}: {n}" for name, n in counts.most_common())
     return draw_title(picture, title)
