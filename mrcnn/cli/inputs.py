@@ -1,4 +1,4 @@
-"""Images and films that a user names: files, folders and patterns."""
+"""Images and videos that a user names: files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".web
 
 
 def is_video(path: Path) -> bool:
-    """Tells films from images, by the ending of their name."""
+    """Returns whether a file is a video, by the ending of its name."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_inputs(names: Iterable[str]) -> list[Path]:
-    """Returns the images and films behind names, each once, folders in sorted order.
+    """Returns the images and videos behind names, each once, folders in sorted order.
 
     Args:
         names: files, folders (what lies in them, not deeper), or patterns with *, ?
@@ -43,7 +43,7 @@ def _of(name: str) -> list[Path]:
         if not paths:
             endings = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
             raise CommandError(
-                f"{name}: no image or film lies in this folder ({endings}); name "
+                f"{name}: no image or video lies in this folder ({endings}); name "
                 f"another, or a pattern for those below: '{name}/**/*.png'"
             )
         return paths
@@ -55,7 +55,7 @@ def _of(name: str) -> list[Path]:
     paths = [Path(p) for p in sorted(glob.glob(name, recursive=True))]
     paths = [p for p in paths if _is_wanted(p)]
     if not paths:
-        raise CommandError(f"{name}: no image or film fits this pattern; correct it")
+        raise CommandError(f"{name}: no image or video fits this pattern; correct it")
     return paths
 
 

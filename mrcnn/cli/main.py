@@ -1,4 +1,4 @@
-"""The command line: which sub-commands there are, and what becomes of errors."""
+"""The `mrcnn` command: its sub-commands, and how errors end it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXPLAINED = (CommandError, ValueError, OSError, ArithmeticError, ImportError)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong in one line."""
+    """Says in one line what is wrong."""
 
     def error(self, message: str):
         """Prints the message and exits."""
@@ -35,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _CommandParser(_Parser):
-    """Tells itself which arguments its sub-command doesn't know."""
+    """Names itself, not `mrcnn`, in the error about arguments it doesn't know."""
 
     def parse_known_args(self, args=None, namespace=None):
         """Returns (namespace, []), or exits."""
@@ -74,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code.
 
-    0: done; 1: done, and something is wrong with what was looked at; 2: an error, in
+    0: done; 1: done, and something is wrong with the data or file; 2: an error, in
     one line on stderr; 130: interrupted; 141: nobody reads what is printed, as in
     `mrcnn info ... | head`.
 
@@ -117,7 +117,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _flush() -> bool:
-    """Prints what is held back; False where somebody has stopped reading."""
+    """Prints what is held back; returns False where nobody reads it any more."""
     is_read = True
     for name in ("stdout", "stderr"):
         try:
@@ -131,11 +131,10 @@ def _flush() -> bool:
 
 
 def _explain(error: Exception) -> str:
-    """What went wrong and what to do, in one line."""
+    """Returns what went wrong and what to do, in one line."""
     if isinstance(error, _EXPLAINED):
         return one_line(error)
-    name = type(error).__name__
-    return f"{name}: {one_line(error)} (--debug shows where)"
+    return f"{type(error).__name__}: {one_line(error)} (--debug shows where)"
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

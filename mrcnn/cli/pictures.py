@@ -1,4 +1,4 @@
-"""How `mrcnn detect` draws what was found, so that it reads at a glance."""
+"""Draws what `mrcnn detect` found: large, bright, and not too much of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from mrcnn.viz.draw import random_colors
 from mrcnn.viz.frames import draw_instances, draw_title
 
-# More objects than these, or than the fewer if all are of one class, are a crowd: boxes
-# and names would hide more than they tell; the title says it.
+# More objects than CROWDED, or CROWDED_OF_ONE_CLASS if all are of one class, get no
+# boxes and names, which would hide them; the title counts them.
 CROWDED, CROWDED_OF_ONE_CLASS = 40, 12
-# px, shorter side of a picture, from which it is drawn at its own size; and where the
-# objects are small.
+# px: an image whose shorter side is less is enlarged; if its objects are small, one
+# whose shorter side is less than the second number.
 SMALL_SIDE, SMALL_SIDE_OF_SMALL = 600, 1000
 MOST_TIMES = 4
 SMALL_OBJECT = 32  # px, the root of its area
@@ -28,10 +28,10 @@ CONTRAST = 0.6
 def draw_picture(
     image: np.ndarray, found: dict, class_names: Sequence[str]
 ) -> np.ndarray:
-    """Returns the picture of an image with its objects: uint8 [h, w, 3].
+    """Returns an image with its objects drawn into it: uint8 [h, w, 3].
 
     Small images, and small objects, are drawn larger, dark images brighter. Many
-    objects get outlines alone, and their number stands above the picture.
+    objects get outlines alone, and their number stands above the image.
 
     Args:
         image: uint8 [H, W, 1 or 3].
@@ -48,16 +48,16 @@ def draw_picture(
     style |= {"show_mask": False, "thickness": max(1, min(3, scale))}
     if len(class_names) == 2:
         style["colors"] = _clear_colors(image, found)
-    picture = _draw(image, found, class_names, **style)
+    drawn = _draw(image, found, class_names, **style)
     counts = Counter(class_names[i] for i in found["class_ids"])
     title = ", ".join(f"{name}: {n}" for name, n in counts.most_common())
-    return draw_title(picture, title)
+    return draw_title(drawn, title)
 
 
 def draw_frame(
     image: np.ndarray, found: dict, class_names: Sequence[str]
 ) -> np.ndarray:
-    """Returns a frame of a film with its objects, as large as it is.
+    """Returns a frame of a video with its objects, as large as it is.
 
     Args:
         image: uint8 [H, W, 1 or 3].
@@ -68,7 +68,7 @@ def draw_frame(
 
 
 def is_crowded(class_ids: Sequence[int]) -> bool:
-    """Returns whether there are too many objects to name each in the picture."""
+    """Returns whether there are too many objects to name each in the image."""
     of_one = len(set(map(int, class_ids))) == 1
     return len(class_ids) > (CROWDED_OF_ONE_CLASS if of_one else CROWDED)
 
@@ -104,22 +104,16 @@ def brightened(image: np.ndarray) -> np.ndarray:
 
 
 def _draw(image, found, class_names, **style):
-    count = len(found["rois"])
-    if is_crowded(found["class_ids"]):
-        style = {"captions": [None] * count, "show_bbox": False, **style}
-    return draw_instances(
-        image,
-        found["rois"],
-        found["masks"],
-        found["class_ids"],
-        class_names,
-        found["scores"],
-        **style,
-    )
+    """Returns an image with its objects; many get neither boxes nor names."""
+    ids, scores = found["class_ids"], found["scores"]
+    if is_crowded(ids):
+        style = {"captions": [None] * len(ids), "show_bbox": False, **style}
+    objects = (found["rois"], found["masks"], ids, class_names, scores)
+    return draw_instances(image, *objects, **style)
 
 
 def _clear_colors(image, found) -> list:
-    """A color an object, none of them that of the objects themselves."""
+    """Returns a color an object, none of them that of the objects themselves."""
     boxes, masks = found["rois"], found["masks"]
     inside = [
         image[y1:y2, x1:x2][mask].mean(axis=0)
@@ -128,7 +122,6 @@ def _clear_colors(image, found) -> list:
     ]
     own = np.median(inside, axis=0) / 255 if inside else np.zeros(3)
     # Enough that as many are left.
-    offered = random_colors(3 * len(boxes))
-    return sorted(offered, key=lambda c: np.linalg.norm(c - own) < CONTRAST)[
-        : len(boxes)
-    ]
+    colors = random_colors(3 * len(boxes))
+    colors.sort(key=lambda color: np.linalg.norm(color - own) < CONTRAST)
+    return colors[: len(boxes)]

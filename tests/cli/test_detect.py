@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.cli.detect import _check_tiles, _Job
+from mrcnn.cli.detect import Job, _note_small_overlap
 from mrcnn.cli.errors import program
 from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.engine.weights import bundled
@@ -76,7 +76,7 @@ def test_the_table_has_median_and_total_area(results):
     assert f"{sum(areas):,} px  " in line
 
 
-def test_pictures_that_ship_end_with_how_to_do_it_with_others(
+def test_bundled_images_end_with_how_to_detect_in_others(
     run, photos, weights, tmp_path, monkeypatch
 ):
     argv = ["detect", photos / "a.png", "--weights", weights, "--output", tmp_path]
@@ -182,14 +182,15 @@ def job_of(folder, tile=None, save=(), **values):
     for name, value in values.items():
         setattr(config, name, value)
 
-    def detect(images, masks):
-        return [found for _ in images]
+    def detect(images, masks, tile=None, overlap=None, on_tiles=None):
+        full = {} if tile is None else {"full_tiles": np.array([(0, 0, tile, tile)])}
+        return [{**found, **full} for _ in images]
 
     model = SimpleNamespace(config=config, detect=detect)
     args = SimpleNamespace(
         output=folder, tile=tile, overlap=None, quiet=True, batch=1, debug=False
     )
-    return _Job(args, save, model, ["BG", "box", "bar"])
+    return Job(args, save, model, ["BG", "box", "bar"])
 
 
 def gray_pictures(folder, *sides):
@@ -271,25 +272,25 @@ def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
     job.finish()
     line = capsys.readouterr().err.splitlines()[0]
     assert "0.png: " in line and line.endswith(str(error) or "MemoryError")
-    assert (job.failed, job.pictures) == (1, 1)
+    assert (job.failed, job.drawn) == (1, 1)
     assert (tmp_path / "out" / "1_detected.png").is_file()
     assert len(rows_of(tmp_path / "out")) == 6  # what was found isn't lost
 
 
-@pytest.mark.parametrize("overlap", [None, 0, 3, 4])
+@pytest.mark.parametrize("overlap", [0, 3, 4])
 def test_an_overlap_too_small_to_count_objects_once_is_told(capsys, overlap):
-    _check_tiles(64, overlap)
+    _note_small_overlap(64, overlap)
     err = capsys.readouterr().err
-    assert ("counted twice below 4 px" in err) == (overlap in (0, 3))
+    assert ("counted twice below 4 px" in err) == (overlap < 4)
 
 
-def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
+def test_videos_are_detected_frame_by_frame(run, photos, weights, tmp_path):
     first = np.asarray(Image.open(photos / "a.png"))
     frames, written = [first, first[:, ::-1], first], iter(range(3))
-    map_video(lambda frame: frames[next(written)], *_film_of(frames, tmp_path))
-    film = tmp_path / "film.avi"
+    map_video(lambda frame: frames[next(written)], *_video_of(frames, tmp_path))
+    video = tmp_path / "video.avi"
     out = tmp_path / "out"
-    code, text, _ = run("detect", film, "--weights", weights, "--output", out)
+    code, text, _ = run("detect", video, "--weights", weights, "--output", out)
     assert code == 0 and "3 frames" in text
     assert {row["frame"] for row in rows_of(out)} == {"0", "1", "2"}
     content = json.loads((out / "detections.json").read_text())
@@ -298,34 +299,34 @@ def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
         "#1",
         "#2",
     ]
-    assert (out / "film_detected.mp4").stat().st_size > 0
+    assert (out / "video_detected.mp4").stat().st_size > 0
     assert "Written" in text and ": 1 picture, " in text
 
 
-def test_frames_of_a_film_that_breaks_off_are_counted(
+def test_frames_of_a_video_that_breaks_off_are_counted(
     run, photos, weights, tmp_path, monkeypatch
 ):
     def break_off(function, *_, **__):
         drawn.append(function(np.asarray(Image.open(photos / "a.png"))))
-        raise ValueError("the film breaks off")
+        raise ValueError("the video breaks off")
 
     drawn = []
     monkeypatch.setattr("mrcnn.viz.video.map_video", break_off)
-    film, out = tmp_path / "film.avi", tmp_path / "out"
-    film.touch()
-    argv = ["detect", film, "--weights", weights, "--output", out, "--batch", 2]
+    video, out = tmp_path / "video.avi", tmp_path / "out"
+    video.touch()
+    argv = ["detect", video, "--weights", weights, "--output", out, "--batch", 2]
     code, text, err = run(*argv)
     assert code == 2 and "1 frame " in text and rows_of(out)
     assert "picture" not in text
-    assert sum("--batch 2: frames of films" in line for line in err) == 1
-    # Drawn only for films that are kept.
+    assert sum("--batch 2: frames of videos" in line for line in err) == 1
+    # Drawn only for videos that are kept.
     run(*argv, "--save", "json")
     photo = np.asarray(Image.open(photos / "a.png"))
     assert [np.array_equal(photo, frame) for frame in drawn] == [False, True]
 
 
-def _film_of(frames, folder):
-    """(source, target) for map_video: a film of frames, written by OpenCV."""
+def _video_of(frames, folder):
+    """(source, target) for map_video: a video of frames, written by OpenCV."""
     import cv2
 
     height, width = frames[0].shape[:2]
@@ -335,7 +336,7 @@ def _film_of(frames, folder):
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
     writer.release()
-    return path, folder / "film.avi"
+    return path, folder / "video.avi"
 
 
 def test_a_broken_file_is_told_and_the_others_are_done(run, photos, weights, tmp_path):

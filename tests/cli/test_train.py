@@ -171,7 +171,7 @@ def test_classes_of_both_subsets_have_to_be_the_same(run, tmp_path):
     assert "'cup'" in err[-1] and "'box'" in err[-1]
 
 
-def test_a_model_that_ships_goes_on_in_pieces_of_images(
+def test_a_bundled_model_goes_on_in_pieces_of_images(
     run, cells, weights, tmp_path, monkeypatch
 ):
     home = tmp_path / "pretrained"
