@@ -78,10 +78,9 @@ def _draw_examples(model, dataset, image_ids, folder: Path) -> None:
     """Writes examples.png: a few images with their objects and detections."""
     from mrcnn.viz.grids import display_truth_and_detections
 
-    images = [dataset.load_image(i) for i in image_ids]
-    examples = [
-        (image, *dataset.load_mask(i), model.detect([image])[0])
-        for i, image in zip(image_ids, images, strict=True)
-    ]
+    examples = []
+    for i in image_ids:
+        image = dataset.load_image(i)
+        examples.append((image, *dataset.load_mask(i), model.detect([image])[0]))
     path = folder / "examples.png"
     display_truth_and_detections(examples, dataset.class_names, save_path=path)

@@ -112,7 +112,10 @@ def _run(argv: Sequence[str] | None) -> int:
         except Exception as error:
             if args.debug:
                 traceback.print_exc()
-            print(f"mrcnn {args.command}: error: {_explain(error)}", file=sys.stderr)
+            text = one_line(error)
+            if not isinstance(error, _EXPLAINED):
+                text = f"{type(error).__name__}: {text} (--debug shows where)"
+            print(f"mrcnn {args.command}: error: {text}", file=sys.stderr)
             return FAILED
 
 
@@ -128,13 +131,6 @@ def _flush() -> bool:
             setattr(sys, name, open(os.devnull, "w"))
             is_read = False
     return is_read
-
-
-def _explain(error: Exception) -> str:
-    """Returns what went wrong and what to do, in one line."""
-    if isinstance(error, _EXPLAINED):
-        return one_line(error)
-    return f"{type(error).__name__}: {one_line(error)} (--debug shows where)"
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -107,39 +107,32 @@ def open_subsets(args: argparse.Namespace):
     Raises:
         CommandError: their classes differ.
     """
-    names = _subset_names(args)
-    subset = args.subset or _pick(names, TRAIN_NAMES)
-    val = args.val or (None if subset is None else _pick(names, VAL_NAMES))
+    from mrcnn.data import find_layouts, match_subset
+
+    names = []  # open_dataset raises an error if there is nothing
+    if args.data.is_dir():
+        found = find_layouts(args.data)
+        found = [layout for layout in found if args.format in (None, layout.format)]
+        names = list(dict.fromkeys(name for one in found for name in one.subsets))
+
+    def first_of(words):
+        return next((word for word in words if match_subset(names, word)), None)
+
+    subset = args.subset or first_of(TRAIN_NAMES)
+    val = args.val or (None if subset is None else first_of(VAL_NAMES))
     train_set = arguments.open_data(args, subset)
+    if val is None:
+        note("no validation: no subset is called val; name one by --val")
     if val in (None, "none", subset):
-        if val is None:
-            note("no validation: no subset is called val; name one by --val")
         return train_set, None
     val_set = arguments.open_data(args, val)
     need(
-        list(train_set.class_names) == list(val_set.class_names),
+        train_set.class_names == val_set.class_names,
         f"--val {val}: its classes {val_set.class_names[1:]} aren't those of the "
         f"training {train_set.class_names[1:]}; give both the same, as by --option "
         'classes=\'["a", "b"]\'',
     )
     return train_set, val_set
-
-
-def _subset_names(args: argparse.Namespace) -> list[str]:
-    """Returns the names of the subsets of --data."""
-    from mrcnn.data import find_layouts
-
-    if not args.data.is_dir():
-        return []  # open_dataset raises an error if there is nothing
-    found = [x for x in find_layouts(args.data) if args.format in (None, x.format)]
-    return list(dict.fromkeys(name for layout in found for name in layout.subsets))
-
-
-def _pick(names: list[str], wanted: tuple[str, ...]) -> str | None:
-    """Returns the first of the wanted subsets that is there."""
-    from mrcnn.data import match_subset
-
-    return next((word for word in wanted if match_subset(names, word)), None)
 
 
 def _config(args, path: Path | None, train_set) -> tuple[Config, list[str] | None]:
@@ -171,12 +164,8 @@ def _name_of(data: Path) -> str:
 
 def check_data(train_set, val_set, config: Config) -> None:
     """Prints what is wrong with the data; raises CommandError for errors."""
-    for title, dataset, against in (
-        ("train", train_set, val_set),
-        ("val", val_set, None),
-    ):
-        if dataset is None:
-            continue
+    sets = [("train", train_set, val_set), ("val", val_set, None)]
+    for title, dataset, against in sets[: 1 if val_set is None else 2]:
         report = dataset.validate(config, against=against, verbose=1)
         if report.errors:
             print(report.table(), file=sys.stderr)

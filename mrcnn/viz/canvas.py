@@ -77,12 +77,12 @@ class Canvas:
         """Show what of boxes [N, 4] lies beyond the image, up to `MARGIN`."""
         shape = np.array(self.shape)
         boxes = np.reshape(boxes, (-1, 4))
-        low = np.concatenate([boxes[:, :2], [(0, 0)]]).min(axis=0)
-        high = np.concatenate([boxes[:, 2:], [shape]]).max(axis=0)
-        top, left = np.maximum(low - 1, -MARGIN * shape) * (low < 0) - 0.5
+        low = boxes[:, :2].min(axis=0, initial=0)
+        high = np.maximum(boxes[:, 2:].max(axis=0, initial=0), shape)
+        # A line at the border of a box needs a pixel more.
+        top, left = np.clip(low - (low < 0), -MARGIN * shape, 0) - 0.5
         bottom, right = (
-            np.where(high > shape, np.minimum(high + 1, (1 + MARGIN) * shape), shape)
-            - 0.5
+            np.clip(high + (high > shape), shape, (1 + MARGIN) * shape) - 0.5
         )
         self.ax.set(xlim=(left, right), ylim=(bottom, top))
 

@@ -11,8 +11,8 @@ import numpy as np
 from mrcnn.geometry.crops import aligned
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb
-from mrcnn.viz.instances import caption_of, captions_of, checked_boxes
-from mrcnn.viz.mask_forms import mask_crops
+from mrcnn.viz.instances import caption_of, captions_of
+from mrcnn.viz.mask_forms import checked_boxes, mask_crops
 from mrcnn.viz.outcomes import find_fates
 
 # Also people who can't see red from green see these apart (after Okabe and Ito).
@@ -75,11 +75,10 @@ def display_differences(
     Raises:
         ValueError: counts or shapes that don't fit together.
     """
-    truth, detections = (
-        f"display_differences: {name}" for name in ("truth", "detections")
-    )
-    gt_box = checked_boxes(gt_box, truth, gt_class_id)
-    pred_box = checked_boxes(pred_box, detections, pred_class_id, pred_score)
+    truth, detections = "display_differences: truth", "display_differences: detections"
+    gt_box = checked_boxes(truth, gt_box, class_ids=gt_class_id)
+    columns = {"class_ids": pred_class_id, "scores": pred_score}
+    pred_box = checked_boxes(detections, pred_box, **columns)
     has_masks = gt_mask is not None and pred_mask is not None
     if not has_masks:
         gt_mask = pred_mask = None

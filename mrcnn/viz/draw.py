@@ -73,10 +73,8 @@ def instance_colors(
 
 def luminance(color: Color) -> float:
     """Returns the relative luminance of a color, 0..1 (WCAG 2, of sRGB)."""
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in color
-    ]
+    parts = np.asarray(color, np.float64)
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 

@@ -54,10 +54,8 @@ def draw_boxes(
     after = None if refined_boxes is None else np.reshape(refined_boxes, (-1, 4))
     last = before if after is None else after
     where, count = "draw_boxes", len(last)
-    check_counts(
-        where, count, boxes=before, captions=captions, visibilities=visibilities
-    )
     visible = [2] * count if visibilities is None else list(visibilities)
+    check_counts(where, count, boxes=before, captions=captions, visibilities=visible)
     colors = random_colors(count)
     colors = [color if visible[i] else GREY for i, color in enumerate(colors)]
     shown = as_rgb(image)
@@ -70,15 +68,12 @@ def draw_boxes(
     with open_axes(ax, save_path, figsize=(12, 12)) as ax:
         canvas = Canvas(ax, shown, title, count)
         for i, color in enumerate(colors):
-            style = {
-                "linestyle": LINE_STYLES[visible[i]],
-                "alpha": 1 if visible[i] else 0.6,
-            }
+            line, alpha = LINE_STYLES[visible[i]], 1 if visible[i] else 0.6
             if before is not None:
-                dashed = {"linestyle": "dashed"} if after is not None else {}
-                canvas.box(before[i], color, **{**style, **dashed})
+                first = line if after is None else "dashed"
+                canvas.box(before[i], color, linestyle=first, alpha=alpha)
             if after is not None and after[i].any():
-                canvas.box(after[i], color, **style)
+                canvas.box(after[i], color, linestyle=line, alpha=alpha)
                 if before is not None:
                     ends = np.stack([before[i], after[i]]) - 0.5
                     ax.plot(ends[:, 1], ends[:, 0], color=color, linewidth=1)
@@ -124,24 +119,14 @@ def draw_rois(
     height, width = np.shape(image)[:2]
     masks = np.zeros((height, width, len(chosen)), bool)
     refined = np.array(refined_rois, float).reshape(-1, 4)[chosen]
-    captions = []
-    for k, i in enumerate(chosen):
-        if class_ids[i] > 0:
-            box = np.round(rois[i]).astype(np.int32)
-            masks[:, :, k] = unmold_mask(mask[i], box, (height, width))
-            captions.append(str(class_names[class_ids[i]]))
-        else:
-            refined[k] = 0
-            captions.append("")
-    draw_boxes(
-        image,
-        boxes=rois[chosen],
-        refined_boxes=refined,
-        masks=masks,
-        captions=captions,
-        visibilities=np.where(class_ids[chosen] > 0, 2, 0).tolist(),
-        title=f"{len(chosen)} of {len(real)} RoIs: {positive} positive, "
-        f"{len(real) - positive} negative",
-        ax=ax,
-        save_path=save_path,
-    )
+    ids = class_ids[chosen]
+    refined[ids <= 0] = 0
+    captions = [str(class_names[i]) if i > 0 else "" for i in ids]
+    for k in np.flatnonzero(ids > 0):
+        box = np.round(rois[chosen[k]]).astype(np.int32)
+        masks[:, :, k] = unmold_mask(mask[chosen[k]], box, (height, width))
+    visible = np.where(ids > 0, 2, 0).tolist()
+    title = f"{len(chosen)} of {len(real)} RoIs: {positive} positive, "
+    title += f"{len(real) - positive} negative"
+    chosen_rois = (rois[chosen], refined, masks, captions, visible)
+    draw_boxes(image, *chosen_rois, title=title, ax=ax, save_path=save_path)

@@ -11,7 +11,7 @@ import numpy as np
 from mrcnn.geometry.crops import Crop
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import Color, apply_mask, as_rgb, instance_colors
-from mrcnn.viz.mask_forms import check_counts, mask_crops
+from mrcnn.viz.mask_forms import check_counts, checked_boxes, mask_crops
 
 
 def display_instances(
@@ -120,7 +120,8 @@ def instances_of(
     Raises:
         ValueError: counts or shapes that don't fit together; it begins with `where`.
     """
-    boxes = checked_boxes(boxes, where, class_ids, scores, captions)
+    columns = {"class_ids": class_ids, "scores": scores, "captions": captions}
+    boxes = checked_boxes(where, boxes, **columns)
     crops = mask_crops(masks, boxes, np.shape(image), where)
     if colors is None:
         colors = instance_colors(class_ids, color_by)
@@ -166,27 +167,3 @@ def captions_of(
     rows = [None] * len(class_ids) if scores is None else scores
     pairs = zip(class_ids, rows, strict=True)
     return [caption_of(class_id, class_names, score) for class_id, score in pairs]
-
-
-def checked_boxes(
-    boxes: np.ndarray,
-    where: str,
-    class_ids: Sequence[int],
-    scores: Sequence[float] | None = None,
-    captions: Sequence[str | None] | None = None,
-) -> np.ndarray:
-    """Returns boxes as an array [N, 4].
-
-    Raises:
-        ValueError: one isn't finite, or the others don't have one entry a box.
-    """
-    boxes = np.asarray(boxes).reshape(-1, 4)
-    if not np.all(np.isfinite(boxes)):
-        raise ValueError(
-            f"{where}(boxes): box {int(np.argmin(np.isfinite(boxes).all(axis=1)))} "
-            "isn't finite; leave it out."
-        )
-    check_counts(
-        where, len(boxes), class_ids=class_ids, scores=scores, captions=captions
-    )
-    return boxes

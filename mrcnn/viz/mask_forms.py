@@ -1,4 +1,4 @@
-"""Masks in every form that `detect` returns, cut to their boxes.
+"""Boxes checked, and masks in every form that `detect` returns cut to them.
 
 Drawing and comparing need only the part of a mask that lies in its box: hundreds of
 instances then cost their areas, not the area of the image times their number.
@@ -53,6 +53,24 @@ def mask_crops(
         inside = tuple(np.concatenate([low, high]).astype(int).tolist())
         crops.append(Crop(inside, part_in(crop, inside) != 0))
     return crops
+
+
+def checked_boxes(where: str, boxes: Any, **columns: Sequence | None) -> np.ndarray:
+    """Returns boxes as an array [N, 4].
+
+    Raises:
+        ValueError: a box isn't finite, or the other arguments don't fit: see
+            `check_counts`.
+    """
+    boxes = np.asarray(boxes).reshape(-1, 4)
+    is_finite = np.isfinite(boxes).all(axis=1)
+    if not is_finite.all():
+        raise ValueError(
+            f"{where}(boxes): box {int(np.argmin(is_finite))} isn't finite; leave it "
+            "out."
+        )
+    check_counts(where, len(boxes), **columns)
+    return boxes
 
 
 def check_counts(where: str, count: int, **columns: Sequence | None) -> None:

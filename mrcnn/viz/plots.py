@@ -1,4 +1,4 @@
-"""Curves and matrices of how good detections are."""
+"""Plots of how good detections are: precision and recall, overlaps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.viz.canvas import open_axes
-from mrcnn.viz.instances import caption_of
+from mrcnn.viz.instances import captions_of
 
 
 def plot_precision_recall(
@@ -71,9 +71,8 @@ def plot_overlaps(
             f"plot_overlaps(overlaps): shape {overlaps.shape}, expected (detections, "
             f"objects) = {(num_rows, num_columns)}."
         )
-    objects = [caption_of(i, class_names) for i in gt_class_ids]
-    sure = zip(pred_class_ids, pred_scores, strict=False)
-    detections = [caption_of(i, class_names, score) for i, score in sure]
+    objects = captions_of(gt_class_ids, class_names)
+    detections = captions_of(pred_class_ids, class_names, pred_scores[:num_rows])
     size = (max(4, 1.2 * num_columns + 3), max(3, 0.6 * num_rows + 2))
     with open_axes(ax, save_path, figsize=size, layout="constrained") as ax:
         ax.set(

@@ -65,7 +65,7 @@ def plot_training(
 
 
 def _panels(history):
-    """The names of the curves of each panel, by its title."""
+    """Returns the names of the curves of each panel, by its title."""
     panels = {name: [name, f"val_{name}"] for name in LOSSES}
     for kind, title in AP_TITLES.items():
         panels[title] = [key for key in history if key.startswith(f"val_{kind}_")]
@@ -74,12 +74,10 @@ def _panels(history):
     # What custom callbacks put into the logs.
     for key in history:
         name = key.removeprefix("val_")
-        if key not in drawn and name not in panels:
-            panels[name] = [name, f"val_{name}"]
-    panels = {
-        title: [key for key in keys if key in history and len(history[key])]
-        for title, keys in panels.items()
-    }
+        if key not in drawn:
+            panels.setdefault(name, [name, f"val_{name}"])
+    for title, keys in panels.items():
+        panels[title] = [key for key in keys if len(history.get(key, ()))]
     return {title: keys for title, keys in panels.items() if keys}
 
 
