@@ -85,6 +85,7 @@ _RATIOS = (
     "LEARNING_MOMENTUM",
     "LEARNING_RATE_WARMUP_FACTOR",
 )
+_MASK_SHAPES = ("MINI_MASK_SHAPE", "MASK_SHAPE")
 _NOT_NEGATIVE = ("LEARNING_RATE", "LEARNING_RATE_WARMUP_STEPS", "WEIGHT_DECAY")
 
 
@@ -184,10 +185,8 @@ def _image_problems(config: Any) -> _Problems:
     if mean is not None and np.ndim(config.MEAN_PIXEL) == 0:
         channels = config.IMAGE_CHANNEL_COUNT
         listed = [float(mean[0])] * (channels if _is_count(channels) else 1)
-        yield (
-            "MEAN_PIXEL",
-            f"must be a list, one number for each channel; write {listed}",
-        )
+        rule = f"must be a list, one number for each channel; write {listed}"
+        yield "MEAN_PIXEL", rule
     elif mean is None or mean.size != config.IMAGE_CHANNEL_COUNT:
         rule = (
             f"must hold one number for each of IMAGE_CHANNEL_COUNT="
@@ -300,11 +299,9 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _is_pyramid(strides: np.ndarray) -> bool:
-    return (
-        len(strides) == 5
-        and strides[0] >= 1
-        and bool(np.all(strides[1:] == 2 * strides[:-1]))
-    )
+    """Returns whether there are five strides, each twice the one before."""
+    is_five = len(strides) == 5 and strides[0] >= 1
+    return bool(is_five and np.all(strides[1:] == 2 * strides[:-1]))
 
 
 def _is_count(value: Any, low: int = 1) -> bool:
@@ -345,11 +342,7 @@ _RULES = (
         lambda x: x is None or (_is_number(x) and x > 0),
         "must be a number above 0; None means no clipping",
     ),
-    (
-        ("MINI_MASK_SHAPE", "MASK_SHAPE"),
-        _is_pair_of_counts,
-        "must be (height, width), 1 or more each",
-    ),
+    (_MASK_SHAPES, _is_pair_of_counts, "must be (height, width), 1 or more each"),
     (
         ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"),
         lambda x: _are_above_0(x) and np.shape(x) == (4,),

@@ -172,31 +172,36 @@ class Job:
             self._full += _full_parts(self.model.config, path, image.shape, result)
             if "pictures" in self.save:
                 with self._reporting(path):
-                    drawn = pictures.draw_picture(image, result, self.class_names)
-                    Image.fromarray(drawn).save(self.results.picture_path(path))
+                    drawn = pictures.draw_image(image, result, self.class_names)
+                    Image.fromarray(drawn).save(self.results.drawing_path(path))
                     self.drawn += 1
         bar.update(len(paths))
 
     def _video(self, path: Path) -> None:
         """Detects in the frames of a video and draws them."""
+        from skimage.color import rgb2gray
+
         from mrcnn.viz import video
 
         is_drawn, numbers = "pictures" in self.save, itertools.count()
 
         def annotate(frame):
             self._advise_tiles(path, frame.shape)
-            image = _with_channels(frame, self.model.config.IMAGE_CHANNEL_COUNT)
+            image = frame
+            if self.model.config.IMAGE_CHANNEL_COUNT == 1:
+                image = np.rint(rgb2gray(frame) * 255).astype(np.uint8)
             (result,) = self._detect([image])
             self.results.add(path, frame.shape, result, next(numbers))
             if not is_drawn:
                 return frame
-            return pictures.draw_frame(frame, result, self.class_names)
+            names = self.class_names
+            return pictures.draw_objects(frame, result, names, color_by="class")
 
         desc = None if self.args.quiet else path.name
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "unused.mp4"
             if is_drawn:
-                target = self.results.picture_path(path, ".mp4")
+                target = self.results.drawing_path(path, ".mp4")
             video.map_video(annotate, path, target, desc=desc)
         self.drawn += is_drawn
 
@@ -308,12 +313,3 @@ def _larger_limits(config) -> str:
         for name, value in larger
         if value > getattr(config, name)
     )
-
-
-def _with_channels(frame: np.ndarray, channels: int) -> np.ndarray:
-    """Returns a frame of a video as the model takes it."""
-    if channels != 1:
-        return frame
-    from skimage.color import rgb2gray
-
-    return np.rint(rgb2gray(frame) * 255).astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ DARK = 128
 CONTRAST = 0.6
 
 
-def draw_picture(
+def draw_image(
     image: np.ndarray, found: dict, class_names: Sequence[str]
 ) -> np.ndarray:
     """Returns an image with its objects drawn into it: uint8 [h, w, 3].
@@ -39,32 +40,19 @@ def draw_picture(
         class_names: name of class id i at i.
     """
     areas = [np.count_nonzero(mask) for mask in found["masks"]]
-    scale = picture_scale(image.shape, areas)
+    scale = drawing_scale(image.shape, areas)
     image = brightened(image)
     color_by = "class" if len(class_names) > 2 else "instance"
     style = {"scale": scale, "color_by": color_by}
     if not is_crowded(found["class_ids"]):
-        return _draw(image, found, class_names, **style)
+        return draw_objects(image, found, class_names, **style)
     style |= {"show_mask": False, "thickness": max(1, min(3, scale))}
     if len(class_names) == 2:
         style["colors"] = _clear_colors(image, found)
-    drawn = _draw(image, found, class_names, **style)
+    drawn = draw_objects(image, found, class_names, **style)
     counts = Counter(class_names[i] for i in found["class_ids"])
     title = ", ".join(f"{name}: {n}" for name, n in counts.most_common())
     return draw_title(drawn, title)
-
-
-def draw_frame(
-    image: np.ndarray, found: dict, class_names: Sequence[str]
-) -> np.ndarray:
-    """Returns a frame of a video with its objects, as large as it is.
-
-    Args:
-        image: uint8 [H, W, 1 or 3].
-        found: as of `detect(masks="crop")`.
-        class_names: name of class id i at i.
-    """
-    return _draw(image, found, class_names, color_by="class")
 
 
 def is_crowded(class_ids: Sequence[int]) -> bool:
@@ -73,7 +61,7 @@ def is_crowded(class_ids: Sequence[int]) -> bool:
     return len(class_ids) > (CROWDED_OF_ONE_CLASS if of_one else CROWDED)
 
 
-def picture_scale(shape, areas: Sequence[int] = ()) -> int:
+def drawing_scale(shape, areas: Sequence[int] = ()) -> int:
     """Returns how many times larger an image is drawn.
 
     Args:
@@ -101,8 +89,17 @@ def brightened(image: np.ndarray) -> np.ndarray:
     return cv2.LUT(image, table).reshape(image.shape)
 
 
-def _draw(image, found, class_names, **style):
-    """Returns an image with its objects; many get neither boxes nor names."""
+def draw_objects(
+    image: np.ndarray, found: dict, class_names: Sequence[str], **style: Any
+) -> np.ndarray:
+    """Returns `draw_instances` of detections; many get neither boxes nor names.
+
+    Args:
+        image: uint8 [H, W, 1 or 3].
+        found: as of `detect(masks="crop")`.
+        class_names: name of class id i at i.
+        **style: of `draw_instances`.
+    """
     ids, scores = found["class_ids"], found["scores"]
     if is_crowded(ids):
         style = {"captions": [None] * len(ids), "show_bbox": False, **style}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -84,7 +85,7 @@ class Results:
             row = dict(zip(CSV_HEAD, (*what, *box.tolist()), strict=True))
             self.rows.append(row)
 
-    def picture_path(self, path: Path, suffix: str = ".png") -> Path:
+    def drawing_path(self, path: Path, suffix: str = ".png") -> Path:
         """Returns a path for the drawing of an image, each one once.
 
         The folder is made.
@@ -139,12 +140,10 @@ class Results:
 
     def _name(self, path: Path) -> str:
         """Returns the path of an image from the folder of the json file."""
-        try:
-            return Path(
-                os.path.relpath(path.resolve(), self.folder.resolve())
-            ).as_posix()
-        except ValueError:  # another drive
-            return path.resolve().as_posix()
+        path = path.resolve()
+        with contextlib.suppress(ValueError):  # another drive
+            path = Path(os.path.relpath(path, self.folder.resolve()))
+        return path.as_posix()
 
 
 def _table_row(name: str, size: str, rows: list[dict]) -> list[str]:

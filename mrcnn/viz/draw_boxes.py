@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.geometry.masks import crop_masks, unmold_mask
+from mrcnn.geometry.box_masks import unmold_mask
+from mrcnn.geometry.masks import crop_masks
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb, random_colors
 from mrcnn.viz.mask_forms import check_counts, checked_stack

@@ -93,12 +93,13 @@ def draw_instances(
     for i in shown.large_first():
         crop, color = shown.crops[i], _to_uint8(shown.colors[i])
         if masks is not None:
+            # Along the outermost pixels, also of holes.
+            how = cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+            outlines, _ = cv2.findContours(crop.mask.astype(np.uint8), *how)
             # Pixel centers lie at whole numbers, before and after scaling.
             first = np.add(crop.box[1::-1], 0.5)
-            outlines = [
-                np.round((points + first) * scale - 0.5).astype(np.int32)
-                for points in _outlines(crop.mask)
-            ]
+            outlines = [(points + first) * scale - 0.5 for points in outlines]
+            outlines = [np.round(points).astype(np.int32) for points in outlines]
             cv2.polylines(drawn, outlines, True, color, thickness, line)
         if show_bbox:
             y1, x1, y2, x2 = np.round(shown.boxes[i] * scale).astype(int).tolist()
@@ -125,18 +126,8 @@ def draw_title(image: np.ndarray, text: str) -> np.ndarray:
     return np.concatenate([np.repeat(grey[..., None], 3, axis=-1), image])
 
 
-def _outlines(mask):
-    """Returns outlines [n, 1, (x, y)] along the pixels at the border of a mask."""
-    import cv2
-
-    outlines, _ = cv2.findContours(
-        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
-    )
-    return outlines
-
-
 def _draw_labels(image, boxes, texts, colors):
-    """Writes texts at boxes (y1, x1, y2, x2), the first ones first, where is room."""
+    """Writes as many texts as fit at boxes (y1, x1, y2, x2), the first ones first."""
     height, width = image.shape[:2]
     size, bounds = _text_size(image), (0, 0, width, height)
     extents = _text_extents(texts, size)

@@ -46,7 +46,7 @@ def make_labels(
     Returns:
         A matplotlib Artist; after drawing, its attribute `placed` lists the places
         (left, bottom, right, top) on the screen, and `num_left_out` counts the labels
-        without room.
+        that are left out.
     """
     from matplotlib.artist import Artist
     from matplotlib.text import Text
@@ -130,8 +130,8 @@ def fit_sizes(sizes: np.ndarray, bounds: Rectangle, least: float) -> float:
         at most, if that can be.
     """
     covered = float(np.prod(np.asarray(sizes, np.float64).reshape(-1, 2), axis=1).sum())
-    room = MOST_COVERED * _areas(np.array([bounds]))[0]
-    ratio = np.sqrt(room / covered) if covered > 0 else 1.0
+    most = MOST_COVERED * _areas(np.array([bounds]))[0]
+    ratio = np.sqrt(most / covered) if covered > 0 else 1.0
     return float(min(1.0, max(ratio, least)))
 
 

@@ -266,7 +266,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
             raise error
         return image
 
-    monkeypatch.setattr("mrcnn.cli.pictures.draw_picture", draw)
+    monkeypatch.setattr("mrcnn.cli.pictures.draw_image", draw)
     job = job_of(tmp_path / "out", save=("pictures", "csv"))
     job.detect_all(gray_pictures(tmp_path, (60, 60), (50, 50)))
     job.finish()
@@ -356,7 +356,7 @@ def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
     from mrcnn.cli.results import Results
 
     results = Results(tmp_path, ["BG"])
-    names = [results.picture_path(tmp_path / d / "a.png").name for d in "xy"]
+    names = [results.drawing_path(tmp_path / d / "a.png").name for d in "xy"]
     assert names == ["a_detected.png", "a_detected_2.png"]
 
 

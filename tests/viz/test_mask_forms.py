@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz.mask_forms import check_counts, checked_stack, mask_crops
 from tests.viz.scenes import HEIGHT, WIDTH, crops_of, scene
 
