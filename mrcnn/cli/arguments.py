@@ -11,13 +11,14 @@ from mrcnn.cli.settings import PRESET_HELP, PRESETS, literal
 
 # As mrcnn.data.formats.layouts.FORMATS, which is imported only when data is opened.
 FORMATS = ("coco", "via", "voc", "labelme", "mask_folders", "label_images")
+# An argument that may be given several times.
+_REPEATED = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
 
 
-def add_weights(command: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_weights(command: argparse.ArgumentParser) -> None:
     """Adds --weights, --logs, --preset, --set and --classes: a trained model."""
     add = command.add_argument
-    text = weights.WEIGHTS_HELP + (f" (default: {default})" if default else "")
-    add("--weights", default=default, required=default is None, help=text)
+    add("--weights", required=True, help=weights.WEIGHTS_HELP)
     add_logs(command)
     add_settings(command)
     add("--classes", metavar="A,B", help="class names, for files that don't hold them")
@@ -33,20 +34,17 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     """Adds --preset and --set."""
     command.add_argument("--preset", choices=PRESETS, help=PRESET_HELP)
     text = "a value of Config, as --set IMAGE_MAX_DIM=512; may be given several times"
-    settings = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
-    command.add_argument("--set", dest="settings", **settings, help=text)
+    command.add_argument("--set", dest="settings", **_REPEATED, help=text)
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
     """Adds --data, --format and --option: a data set."""
     add = command.add_argument
-    add(
-        "--data", type=Path, required=True, metavar="DIR", help="folder, or a COCO json"
-    )
+    text = "folder, or a COCO json"
+    add("--data", type=Path, required=True, metavar="DIR", help=text)
     add("--format", choices=FORMATS, help="guessed if it isn't given")
     text = "for the loader of the format, as --option class_name=cell"
-    options = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
-    add("--option", dest="options", **options, help=text)
+    add("--option", dest="options", **_REPEATED, help=text)
 
 
 def make_setup(

@@ -146,7 +146,8 @@ def _config(args, path: Path | None, train_set) -> tuple[Config, list[str] | Non
         config, names = weights.base_config(path, None)
         if is_shipped(path):
             set_for_training(config)
-    name = args.name or _name_of(args.data)
+    stem = args.data.resolve().stem.lower()
+    name = args.name or re.sub(r"[^a-z0-9]+", "", stem) or "model"
     if (config.NAME or "").lower() != name.lower():
         # Not even with weights of another run: that is continued by its NAME.
         config.NAME = name
@@ -155,11 +156,6 @@ def _config(args, path: Path | None, train_set) -> tuple[Config, list[str] | Non
     apply_settings(config, args.settings)
     check_config(config, train_set.num_classes)
     return config, names
-
-
-def _name_of(data: Path) -> str:
-    """Returns a NAME for a Config, of the name of a folder or file."""
-    return re.sub(r"[^a-z0-9]+", "", data.resolve().stem.lower()) or "model"
 
 
 def check_data(train_set, val_set, config: Config) -> None:

@@ -78,8 +78,7 @@ def make_labels(
             artists = {i: self._text(texts[i], points, colors[i]) for i in written}
             sizes = np.zeros((len(boxes), 2))
             for i, artist in artists.items():
-                extent = artist.get_window_extent(renderer)
-                sizes[i] = extent.width, extent.height
+                sizes[i] = artist.get_window_extent(renderer).size
             shrink = fit_sizes(sizes, bounds, LEAST / points)
             sizes = np.where(sizes > 0, sizes * shrink + 2 * PADDING * pixels, 0)
             on_screen = _to_display(self.axes, boxes)
