@@ -27,18 +27,14 @@ _EXPLAINED = (CommandError, ValueError, OSError, ArithmeticError, ImportError)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
+    """Says in one line what is wrong, also about arguments of a sub-command."""
 
     def error(self, message: str):
         """Prints the message and exits."""
         self.exit(FAILED, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
-
-class _CommandParser(_Parser):
-    """Names itself, not `mrcnn`, in the error about arguments it doesn't know."""
-
     def parse_known_args(self, args=None, namespace=None):
-        """Returns (namespace, []), or exits."""
+        """Returns (namespace, []), or exits and names the sub-command."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -53,9 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"mrcnn {mrcnn.__version__}"
     )
-    commands = parser.add_subparsers(
-        dest="command", metavar="command", required=True, parser_class=_CommandParser
-    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, module in COMMANDS.items():
         text = module.__doc__.splitlines()[0]
         command = commands.add_parser(

@@ -86,7 +86,11 @@ def _typed(config: Config, name: str, text: str) -> Any:
     elif isinstance(current, int | float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         check(is_number or value is None, current)
-        return _whole(name, text, value, current)
+        usual = None if name in _FRACTIONS else getattr(Config, name, None)
+        if isinstance(value, float) and type(current) is type(usual) is int:
+            whole = value.is_integer()
+            need(whole, f"--set {name}={text}: is a whole number, as {name}={usual}")
+            return int(value)
     elif isinstance(current, dict):
         check(isinstance(value, dict) and set(value) <= set(current), current)
         return {**current, **value}
@@ -97,17 +101,6 @@ def _typed(config: Config, name: str, text: str) -> Any:
             return np.array(value, current.dtype)
         return type(current)(value)
     return value
-
-
-def _whole(name: str, text: str, value: float | None, current: float):
-    """Returns a number as it is; 128 for 128.0 where it has to be a whole number."""
-    usual = getattr(Config, name, None)
-    is_count = isinstance(current, int) and isinstance(usual, int)
-    if not is_count or not isinstance(value, float) or name in _FRACTIONS:
-        return value
-    is_whole = value.is_integer()
-    need(is_whole, f"--set {name}={text}: is a whole number, as {name}={usual}")
-    return int(value)
 
 
 def literal(text: str) -> Any:
