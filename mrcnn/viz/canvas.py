@@ -102,13 +102,16 @@ def open_figure(
         ax: draw on the figure of these axes; it is never shown, somebody else does so.
         **arguments: of a new figure.
     """
-    from matplotlib import pyplot as plt
-    from matplotlib.figure import Figure
-
     if ax is not None:
         figure = ax.figure
+    elif save_path is not None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(**arguments)
     else:
-        figure = (plt.figure if save_path is None else Figure)(**arguments)
+        from matplotlib import pyplot as plt
+
+        figure = plt.figure(**arguments)
     yield figure
     if save_path is not None:
         Path(save_path).parent.mkdir(parents=True, exist_ok=True)

@@ -90,7 +90,7 @@ def test_bundled_images_end_with_how_to_detect_in_others(
 
 
 @pytest.mark.parametrize(
-    ("called", "on_path", "told"),
+    ("called", "on_path", "message"),
     [
         ("/usr/bin/mrcnn", True, "mrcnn"),
         ("{here}/.venv/bin/mrcnn", False, ".venv/bin/mrcnn"),
@@ -98,14 +98,14 @@ def test_bundled_images_end_with_how_to_detect_in_others(
         ("{here}/mrcnn/__main__.py", False, "python -m mrcnn"),
     ],
 )
-def test_the_command_is_told_as_it_can_be_called(
-    monkeypatch, tmp_path, called, on_path, told
+def test_the_command_is_named_as_it_can_be_called(
+    monkeypatch, tmp_path, called, on_path, message
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [called.format(here=tmp_path)])
     monkeypatch.setattr(sys, "executable", "/usr/bin/python")
     monkeypatch.setattr("shutil.which", lambda name: name if on_path else None)
-    assert program() == told
+    assert program() == message
 
 
 def test_json_and_csv_say_the_same_and_open_as_a_data_set(results):
@@ -201,7 +201,7 @@ def gray_pictures(folder, *sides):
 
 
 @pytest.mark.parametrize(
-    ("limits", "side", "tile", "told"),
+    ("limits", "side", "tile", "message"),
     [
         (
             (3, 20),
@@ -215,8 +215,8 @@ def gray_pictures(folder, *sides):
         ((4, 4), 60, None, ""),
     ],
 )
-def test_an_image_with_as_many_objects_as_there_can_be_is_told(
-    tmp_path, capsys, limits, side, tile, told
+def test_an_image_with_as_many_objects_as_there_can_be_is_reported(
+    tmp_path, capsys, limits, side, tile, message
 ):
     names = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
     job = job_of(tmp_path, tile, **dict(zip(names, limits, strict=True)))
@@ -224,11 +224,11 @@ def test_an_image_with_as_many_objects_as_there_can_be_is_told(
     capsys.readouterr()
     job.finish()
     err = capsys.readouterr().err
-    assert told in err and bool(err) is bool(told)
+    assert message in err and bool(err) is bool(message)
 
 
 @pytest.mark.parametrize(
-    ("mode", "min_scale", "sides", "told"),
+    ("mode", "min_scale", "sides", "message"),
     [
         ("pad64", 2.0, (60, 1100), "becomes 128 x 2240 px"),
         ("pad64", 2.0, (60, 1024), ""),
@@ -238,7 +238,7 @@ def test_an_image_with_as_many_objects_as_there_can_be_is_told(
     ],
 )
 def test_tiles_are_advised_once_before_a_large_model_image_takes_the_memory(
-    tmp_path, capsys, mode, min_scale, sides, told
+    tmp_path, capsys, mode, min_scale, sides, message
 ):
     values = {"IMAGE_RESIZE_MODE": mode, "IMAGE_MIN_SCALE": min_scale}
     job = job_of(tmp_path, IMAGE_MIN_DIM=0, **values)
@@ -250,15 +250,15 @@ def test_tiles_are_advised_once_before_a_large_model_image_takes_the_memory(
 
     job.model.detect = detect
     job.detect_all(gray_pictures(tmp_path, sides, sides))
-    if not told:
+    if not message:
         assert seen == ["", ""]
         return
-    assert told in seen[0] and seen[0].endswith("in tiles: --tile 512\n")
+    assert message in seen[0] and seen[0].endswith("in tiles: --tile 512\n")
     assert seen[1] == ""
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError("the disk is full")])
-def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
+def test_a_picture_that_cannot_be_drawn_is_reported_and_the_others_are(
     tmp_path, capsys, monkeypatch, error
 ):
     def draw(image, *_):
@@ -278,7 +278,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
 
 
 @pytest.mark.parametrize("overlap", [0, 3, 4])
-def test_an_overlap_too_small_to_count_objects_once_is_told(capsys, overlap):
+def test_an_overlap_too_small_to_count_objects_once_is_reported(capsys, overlap):
     _note_small_overlap(64, overlap)
     err = capsys.readouterr().err
     assert ("counted twice below 4 px" in err) == (overlap < 4)
@@ -339,7 +339,9 @@ def _video_of(frames, folder):
     return path, folder / "video.avi"
 
 
-def test_a_broken_file_is_told_and_the_others_are_done(run, photos, weights, tmp_path):
+def test_a_broken_file_is_reported_and_the_others_are_done(
+    run, photos, weights, tmp_path
+):
     (tmp_path / "broken.png").write_text("no picture")
     Image.open(photos / "a.png").save(tmp_path / "good.png")
     out = tmp_path / "out"
@@ -361,7 +363,7 @@ def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--save", "gif"], "--save gif"),
         (["--overlap", "5"], "--tile"),
@@ -375,7 +377,7 @@ def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
         (["--min-score", "7"], "--min-score 7:"),
     ],
 )
-def test_slips_are_told_before_any_work(run, photos, weights, argv, told):
+def test_mistakes_are_reported_before_any_work(run, photos, weights, argv, message):
     code, out, err = run("detect", photos, "--weights", weights, *argv)
     assert (code, out, len(err)) == (2, "", 1)
-    assert told in err[0]
+    assert message in err[0]

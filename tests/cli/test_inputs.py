@@ -40,11 +40,11 @@ def test_each_file_comes_once(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [("c.png", "no such file"), ("empty", "no image"), ("*.bmp", "pattern")],
 )
-def test_names_that_lead_nowhere_are_errors(folder, name, told):
-    with pytest.raises(CommandError, match=told):
+def test_names_that_lead_nowhere_are_errors(folder, name, message):
+    with pytest.raises(CommandError, match=message):
         find_inputs([str(folder / name)])
 
 

@@ -69,7 +69,7 @@ def test_every_command_describes_itself(run, command):
 
 
 @pytest.mark.parametrize("argv", [[], ["detct"], ["detect"], ["check", "--data"]])
-def test_wrong_arguments_are_told_in_one_line(run, argv):
+def test_wrong_arguments_are_reported_in_one_line(run, argv):
     code, out, err = run(*argv)
     assert (code, out, len(err)) == (2, "", 1)
     assert err[0].startswith("mrcnn") and "--help" in err[0]

@@ -54,7 +54,7 @@ from tests.viz.scenes import (
         ("display_weight_stats", "model"),
     ],
 )  # fmt: skip
-def test_the_door_keeps_the_old_signatures(name, parameters):
+def test_the_public_module_keeps_the_old_signatures(name, parameters):
     signature = inspect.signature(getattr(visualize, name))
     ours = [
         p.name if p.default is p.empty else f"{p.name}={p.default!r}".replace(" ", "")

@@ -60,7 +60,7 @@ def test_progress_is_shown_when_named(video, tmp_path, capsys):
     assert "splash" in capsys.readouterr().err
 
 
-def test_what_is_no_film_is_an_error(tmp_path):
+def test_what_is_no_video_is_an_error(tmp_path):
     path = tmp_path / "text.avi"
     path.write_text("no video")
     with pytest.raises(ValueError, match=r"text\.avi"):
