@@ -171,6 +171,14 @@ def _class_problems(config: Any, num_dataset_classes: int | None) -> _Problems:
 
 
 def _image_problems(config: Any) -> _Problems:
+    size = config.MASK_POOL_SIZE
+    if _is_pair_of_counts(config.MASK_SHAPE) and _is_count(size):
+        if [int(side) for side in config.MASK_SHAPE] != [2 * size, 2 * size]:
+            rule = (
+                f"must be twice MASK_POOL_SIZE={size}, that is {[2 * size] * 2}: the "
+                "mask head doubles its input"
+            )
+            yield "MASK_SHAPE", rule
     shape = _numbers(config.IMAGE_SHAPE)
     if shape is None or shape.shape != (3,):
         yield "IMAGE_SHAPE", "must be [height, width, channels]"
@@ -194,14 +202,6 @@ def _image_problems(config: Any) -> _Problems:
             "will do"
         )
         yield "MEAN_PIXEL", rule
-    size = config.MASK_POOL_SIZE
-    if _is_pair_of_counts(config.MASK_SHAPE) and _is_count(size):
-        if [int(side) for side in config.MASK_SHAPE] != [2 * size, 2 * size]:
-            rule = (
-                f"must be twice MASK_POOL_SIZE={size}, that is {[2 * size] * 2}: the "
-                "mask head doubles its input"
-            )
-            yield "MASK_SHAPE", rule
 
 
 def _side_problems(config: Any, sides: np.ndarray) -> _Problems:
