@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from mrcnn.cli import pictures
-from mrcnn.cli.pictures import brightened, draw_image, drawing_scale, is_crowded
+from mrcnn.cli.pictures import (
+    brightened,
+    draw_image,
+    draw_objects,
+    drawing_scale,
+    is_crowded,
+)
 
 NAMES = ["BG", "cell", "debris"]
 SIDE = 10
@@ -116,6 +122,15 @@ def test_many_objects_are_outlined_only_and_counted_above(monkeypatch):
         assert inner.all() and not grey[y1:y2, x1:x2].all()
         # No text above it.
         assert grey[y1 - line : y1 - 2, x1:x2].all()
+
+
+def test_objects_of_a_video_have_the_color_of_their_class():
+    image, found = scene(3)
+    found["class_ids"][1] = 2
+    drawn = draw_objects(image, found, NAMES, color_by="class", captions=[None] * 3)
+    assert drawn.shape == image.shape
+    first, second, third = drawn[9, [9, 29, 49]]
+    assert (first == third).all() and (first != second).any()
 
 
 def test_the_title_stands_above_the_picture():
