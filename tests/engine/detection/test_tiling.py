@@ -11,7 +11,7 @@ from skimage.measure import regionprops
 
 from mrcnn.engine.detection.tile_merging import merge_tiles
 from mrcnn.engine.detection.tiling import detect_tiled, tile_boxes
-from mrcnn.geometry.crops import Crop, crop_boxes, crop_overlaps
+from mrcnn.geometry.crops import Crop, crop_overlaps
 
 
 class Discs:
@@ -68,7 +68,7 @@ class TrueDetector:
 
     def detect_one(self, labels):
         numbers, crops = label_crops(labels)
-        boxes = crop_boxes(crops)
+        boxes = [crop.box for crop in crops]
         masks = [crop.mask for crop in crops]
         if self.noise:
             boxes = [self.shaken(box, labels.shape) for box in boxes]
