@@ -30,8 +30,9 @@ from tqdm import tqdm
 from mrcnn.cli import weights
 from mrcnn.data import open_dataset
 from mrcnn.engine import detect_tiled, tile_boxes
+from mrcnn.geometry.crops import Crop, crop_boxes, crop_overlaps
 from mrcnn.geometry.nms import non_max_suppression
-from mrcnn.viz.mask_forms import Crop, crop_overlaps, mask_crops
+from mrcnn.viz.mask_forms import mask_crops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -109,17 +110,23 @@ def make_scene(pictures, side):
         cells.append((top, left, y + height + MARGIN, x + width + MARGIN))
         used.append(i % (len(pictures) // 2))
         for crop in crops:
-            h, w = crop.mask.shape
-            down = height - crop.top - h if 0 in axes else crop.top
-            right = width - crop.left - w if 1 in axes else crop.left
-            objects.append(Crop(y + down, x + right, np.flip(crop.mask, axes)))
+            y1, x1, y2, x2 = crop.box
+            down = height - y2 if 0 in axes else y1
+            right = width - x2 if 1 in axes else x1
+            objects.append(crop_at(y + down, x + right, np.flip(crop.mask, axes)))
     return Scene(image, np.array(cells, int), objects, used)
 
 
 def transposed(picture):
     """A picture (image, Crops) with rows for columns."""
     image, crops = picture
-    return image.swapaxes(0, 1), [Crop(c.left, c.top, c.mask.T) for c in crops]
+    turned = [crop_at(c.box[1], c.box[0], c.mask.T) for c in crops]
+    return image.swapaxes(0, 1), turned
+
+
+def crop_at(y1, x1, mask):
+    """The Crop of a mask whose first pixel is (y1, x1)."""
+    return Crop((y1, x1, y1 + mask.shape[0], x1 + mask.shape[1]), mask)
 
 
 class TrueDetector:
@@ -131,7 +138,7 @@ class TrueDetector:
     def __init__(self, objects, width):
         self.config = SimpleNamespace(BATCH_SIZE=1)
         self.objects, self.width = objects, width
-        self.boxes = boxes_of(objects)
+        self.boxes = crop_boxes(objects)
 
     def detect(self, images, masks):
         """The dicts of `MaskRCNN.detect(masks="crop")`."""
@@ -146,7 +153,7 @@ class TrueDetector:
         for i in np.flatnonzero(np.all(low < high, axis=1)):
             crop = self.objects[i]
             rows, columns = (
-                slice(low[i, k] - crop[k], high[i, k] - crop[k]) for k in (0, 1)
+                slice(low[i, k] - crop.box[k], high[i, k] - crop.box[k]) for k in (0, 1)
             )
             part = crop.mask[rows, columns]
             if part.any():
@@ -175,21 +182,12 @@ class Listening:
         return found
 
 
-def boxes_of(crops):
-    """int [N, (y1, x1, y2, x2)] of Crops."""
-    rows = [
-        (c.top, c.left, c.top + c.mask.shape[0], c.left + c.mask.shape[1])
-        for c in crops
-    ]
-    return np.array(rows, int).reshape(-1, 4)
-
-
 def moved(results, frames):
     """(Crops in the scene, scores) of results in frames of it."""
     crops, scores = [], []
     for result, (top, left, *_) in zip(results, frames, strict=True):
         for (y, x, *_), mask in zip(result["rois"], result["masks"], strict=True):
-            crops.append(Crop(int(y + top), int(x + left), mask))
+            crops.append(crop_at(int(y + top), int(x + left), mask))
         scores.append(result["scores"])
     return crops, np.concatenate([*scores, np.zeros(0)])
 
@@ -236,7 +234,7 @@ def overlap_map(tiles, side):
 
 def middles_on(place, crops):
     """bool [N]: whether the middle of each Crop lies on a map."""
-    boxes = boxes_of(crops)
+    boxes = crop_boxes(crops)
     ys, xs = ((boxes[:, :2] + boxes[:, 2:]) // 2).T
     return place[ys, xs]
 
@@ -273,7 +271,7 @@ def add_rows(table, scene, detector, image, side, overlap, by_hand):
         )
     crops, scores = moved(heard.results, tiles)
     table.row("  not merged", crops, scores, count)
-    kept = non_max_suppression(boxes_of(crops), scores, NMS_IOU)
+    kept = non_max_suppression(crop_boxes(crops), scores, NMS_IOU)
     kept_crops = [crops[i] for i in kept]
     table.row("  suppressed by boxes", kept_crops, scores[kept], count)
 

@@ -1,6 +1,6 @@
 """Hyper-parameters as class attributes: `Config`, `PaperConfig` and `SmallConfig`.
 
-Subclass `Config`, override what differs, and hand an instance to the model. The
+Subclass `Config`, override what differs, and give an instance to the model. The
 defaults compute what the old TensorFlow 1 package computed, so that its weights give
 the same detections; `PaperConfig` is the recipe of the papers, `SmallConfig` one for
 training from scratch without a GPU.
@@ -153,7 +153,7 @@ class Config:
 
     # --- Detections ------------------------------------------------------------
     DETECTION_MAX_INSTANCES = 100
-    # Old package: 0.7 and 0.3, for pictures. Papers: 0.05 and 0.5, for AP.
+    # Old package: 0.7 and 0.3, to look at. Papers: 0.05 and 0.5, for AP.
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
     # Which classes a roi may be detected as. "best" = the old package: its likeliest
@@ -317,7 +317,7 @@ class Config:
 class PaperConfig(Config):
     """The recipe of the papers (arXiv:1703.06870, 1612.03144) and of Detectron.
 
-    Not for `mask_rcnn_coco.h5` and its kin: those were trained with `Config`.
+    Not for `mask_rcnn_coco.h5` and other old weights: those were trained with `Config`.
     """
 
     STEM_POOL = "pad"

@@ -1,6 +1,6 @@
 """Which values of a config cannot work, and what to do about each.
 
-Floor 0, beside `mrcnn.config`, whose `Config.validate` calls `find_problems`.
+`Config.validate` in `mrcnn.config` calls `find_problems`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ LOSS_NAMES = (
 # What bounds how many objects are detected in an image.
 DETECTION_LIMITS = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
 
-_SEQUENCES = (list, tuple, np.ndarray)
+_Problems = Iterator[tuple[str, str]]
+"""Names of attributes, and the rules that their values break."""
+_COUNT_RULE = "must be a whole number, 1 or more"
 _CHOICES = {
     "BACKBONE": ("resnet18", "resnet50", "resnet101"),
     "NORM": ("batch", "group"),
@@ -83,6 +85,7 @@ _RATIOS = (
     "LEARNING_MOMENTUM",
     "LEARNING_RATE_WARMUP_FACTOR",
 )
+_MASK_SHAPES = ("MINI_MASK_SHAPE", "MASK_SHAPE")
 _NOT_NEGATIVE = ("LEARNING_RATE", "LEARNING_RATE_WARMUP_STEPS", "WEIGHT_DECAY")
 
 
@@ -114,97 +117,94 @@ def find_problems(config: Any, num_dataset_classes: int | None = None) -> list[s
         config: a `Config`; read only.
         num_dataset_classes: classes of the data set with the background, or None.
     """
-    return [
+    problems = [
         *_plain_problems(config),
         *_class_problems(config, num_dataset_classes),
         *_image_problems(config),
         *_backbone_problems(config),
         *_anchor_problems(config),
-        *_head_problems(config),
         *_training_problems(config),
     ]
+    lines = []
+    for name, rule in problems:
+        value = getattr(config, name)
+        shown = value.tolist() if isinstance(value, np.ndarray) else value
+        lines.append(f"{name}={shown!r}: {rule}.")
+    return lines
 
 
-def _plain_problems(config: Any) -> Iterator[str]:
-    """Rules that need one attribute only."""
+def _plain_problems(config: Any) -> _Problems:
+    """Yields broken rules that need one attribute only."""
     if not isinstance(config.NAME, str) or not config.NAME.strip():
-        yield _line(config, "NAME", 'must be set; write NAME = "balloon", say')
+        yield "NAME", 'must be set; write NAME = "balloon", say'
     for name, choices in _CHOICES.items():
         value = getattr(config, name)
         if name == "BACKBONE" and callable(value):
             continue
         if not any(value is choice or value == choice for choice in choices):
-            names = ", ".join(repr(choice) for choice in choices)
             also = " or a callable" if name == "BACKBONE" else ""
-            yield _line(config, name, f"must be one of {names}{also}")
-    for name in _COUNTS:
-        if not _is_count(getattr(config, name)):
-            yield _line(config, name, "must be a whole number, 1 or more")
-    if _is_count(config.GPU_COUNT) and _is_count(config.IMAGES_PER_GPU):
-        if not _is_count(config.BATCH_SIZE):
-            yield _line(config, "BATCH_SIZE", "must be a whole number, 1 or more")
+            yield name, f"must be one of {', '.join(map(repr, choices))}{also}"
     for name, meaning in _COUNTS_OR_NONE.items():
         value = getattr(config, name)
         if value is not None and not _is_count(value):
-            rule = f"must be a whole number, 1 or more; None means {meaning}"
-            yield _line(config, name, rule)
-    for name in _RATIOS:
-        if not _is_number(getattr(config, name), low=0, high=1):
-            yield _line(config, name, "must be a number from 0 to 1")
-    for name in _NOT_NEGATIVE:
-        if not _is_number(getattr(config, name), low=0):
-            yield _line(config, name, "must be a number, 0 or more")
-    if not _is_count(config.SEED, low=0):
-        yield _line(config, "SEED", "must be a whole number, 0 or more")
+            yield name, f"{_COUNT_RULE}; None means {meaning}"
+    for names, fits, rule in _RULES:
+        for name in names:
+            if not fits(getattr(config, name)):
+                yield name, rule
+    # A product of these two, unless it was assigned.
+    if _is_count(config.GPU_COUNT) and _is_count(config.IMAGES_PER_GPU):
+        if not _is_count(config.BATCH_SIZE):
+            yield "BATCH_SIZE", _COUNT_RULE
 
 
-def _class_problems(config: Any, num_dataset_classes: int | None) -> Iterator[str]:
+def _class_problems(config: Any, num_dataset_classes: int | None) -> _Problems:
     if not _is_count(config.NUM_CLASSES, low=2):
-        rule = "must be 2 or more; count the background: 1 + your classes"
-        yield _line(config, "NUM_CLASSES", rule)
+        yield "NUM_CLASSES", "must be 2 or more; count the background: 1 + your classes"
     if num_dataset_classes not in (None, config.NUM_CLASSES):
         rule = (
             f"the data set has {num_dataset_classes} classes with the background; set "
             f"NUM_CLASSES = {num_dataset_classes}, or add the missing classes to the "
             "data set before prepare()"
         )
-        yield _line(config, "NUM_CLASSES", rule)
+        yield "NUM_CLASSES", rule
 
 
-def _image_problems(config: Any) -> Iterator[str]:
+def _image_problems(config: Any) -> _Problems:
+    size = config.MASK_POOL_SIZE
+    if _is_pair_of_counts(config.MASK_SHAPE) and _is_count(size):
+        if [int(side) for side in config.MASK_SHAPE] != [2 * size, 2 * size]:
+            rule = (
+                f"must be twice MASK_POOL_SIZE={size}, that is {[2 * size] * 2}: the "
+                "mask head doubles its input"
+            )
+            yield "MASK_SHAPE", rule
     shape = _numbers(config.IMAGE_SHAPE)
     if shape is None or shape.shape != (3,):
-        yield _line(config, "IMAGE_SHAPE", "must be [height, width, channels]")
+        yield "IMAGE_SHAPE", "must be [height, width, channels]"
         return
     # "pad64" and "none" do not use IMAGE_MAX_DIM: the sides come from the files.
     if config.IMAGE_RESIZE_MODE not in ("pad64", "none"):
         yield from _side_problems(config, shape[:2])
     if shape[2] != config.IMAGE_CHANNEL_COUNT:
         rule = f"has {shape[2]:g} channels, IMAGE_CHANNEL_COUNT says otherwise"
-        yield _line(config, "IMAGE_SHAPE", f"{rule}; make them equal")
+        yield "IMAGE_SHAPE", f"{rule}; make them equal"
     mean = _numbers(config.MEAN_PIXEL)
     if mean is not None and np.ndim(config.MEAN_PIXEL) == 0:
         channels = config.IMAGE_CHANNEL_COUNT
         listed = [float(mean[0])] * (channels if _is_count(channels) else 1)
         rule = f"must be a list, one number for each channel; write {listed}"
-        yield _line(config, "MEAN_PIXEL", rule)
+        yield "MEAN_PIXEL", rule
     elif mean is None or mean.size != config.IMAGE_CHANNEL_COUNT:
         rule = (
             f"must hold one number for each of IMAGE_CHANNEL_COUNT="
             f"{config.IMAGE_CHANNEL_COUNT} channels; the mean of your training images "
             "will do"
         )
-        yield _line(config, "MEAN_PIXEL", rule)
-    for name in ("IMAGE_MIN_DIM", "IMAGE_MIN_SCALE"):
-        value = getattr(config, name)
-        if value is not None and not _is_number(value, low=0):
-            yield _line(config, name, "must be a number, 0 or more (0 = no such rule)")
-    for name in ("MINI_MASK_SHAPE", "MASK_SHAPE"):
-        if not _is_pair_of_counts(getattr(config, name)):
-            yield _line(config, name, "must be (height, width), 1 or more each")
+        yield "MEAN_PIXEL", rule
 
 
-def _side_problems(config: Any, sides: np.ndarray) -> Iterator[str]:
+def _side_problems(config: Any, sides: np.ndarray) -> _Problems:
     if np.all(sides > 0) and np.all(sides % SIDE_MULTIPLE == 0):
         return
     source = "IMAGE_MIN_DIM" if config.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
@@ -217,33 +217,33 @@ def _side_problems(config: Any, sides: np.ndarray) -> Iterator[str]:
         f"{sides[0]:g} x {sides[1]:g}; use {lower} or {lower + SIDE_MULTIPLE}, or "
         'IMAGE_RESIZE_MODE = "pad64"'
     )
-    yield _line(config, source, rule)
+    yield source, rule
 
 
-def _backbone_problems(config: Any) -> Iterator[str]:
+def _backbone_problems(config: Any) -> _Problems:
     if callable(config.BACKBONE):
         if not callable(config.COMPUTE_BACKBONE_SHAPE):
             rule = (
                 "must be a callable (config, image_shape) -> [[height, width], ...] "
                 "because BACKBONE is a callable"
             )
-            yield _line(config, "COMPUTE_BACKBONE_SHAPE", rule)
+            yield "COMPUTE_BACKBONE_SHAPE", rule
         strides = _numbers(config.BACKBONE_STRIDES)
         if strides is not None and not _is_pyramid(strides):
             rule = (
                 "must be five strides, each twice the one before: the FPN makes P2..P6 "
                 f"of any backbone. {BUILT_IN_STRIDES} if C2 has a quarter of the sides"
             )
-            yield _line(config, "BACKBONE_STRIDES", rule)
+            yield "BACKBONE_STRIDES", rule
     elif not np.array_equal(config.BACKBONE_STRIDES, BUILT_IN_STRIDES):
         rule = f"{config.BACKBONE} has the strides {BUILT_IN_STRIDES}; leave them so"
-        yield _line(config, "BACKBONE_STRIDES", rule)
+        yield "BACKBONE_STRIDES", rule
 
 
-def _anchor_problems(config: Any) -> Iterator[str]:
+def _anchor_problems(config: Any) -> _Problems:
     for name in ("RPN_ANCHOR_SCALES", "BACKBONE_STRIDES"):
         if not _is_sequence(getattr(config, name)):
-            yield _line(config, name, "must be a sequence, one item for each level")
+            yield name, "must be a sequence, one item for each level"
             return
     scales, strides = list(config.RPN_ANCHOR_SCALES), list(config.BACKBONE_STRIDES)
     if len(scales) != len(strides):
@@ -251,72 +251,37 @@ def _anchor_problems(config: Any) -> Iterator[str]:
             f"{len(scales)} scales for {len(strides)} BACKBONE_STRIDES; give one "
             "scale, or one sequence of scales, for each stride"
         )
-        yield _line(config, "RPN_ANCHOR_SCALES", rule)
-    levels = [_numbers(scale) for scale in scales]
-    if any(level is None or not level.size or np.any(level <= 0) for level in levels):
-        yield _line(config, "RPN_ANCHOR_SCALES", "must be numbers above 0 (px)")
-    elif len({level.size for level in levels}) > 1:
-        rule = "must have equally many scales on every level: the RPN is shared"
-        yield _line(config, "RPN_ANCHOR_SCALES", rule)
-    ratios = _numbers(config.RPN_ANCHOR_RATIOS)
+        yield "RPN_ANCHOR_SCALES", rule
+    name = "RPN_ANCHOR_SCALES"
+    if not all(_are_above_0(scale) for scale in scales):
+        yield name, "must be numbers above 0 (px)"
+    elif len({np.size(scale) for scale in scales}) > 1:
+        yield name, "must have equally many scales on every level: the RPN is shared"
+    name = "RPN_ANCHOR_RATIOS"
     if not _is_sequence(config.RPN_ANCHOR_RATIOS):
-        rule = "must be a list of width / height; write [1] for squares only"
-        yield _line(config, "RPN_ANCHOR_RATIOS", rule)
-    elif ratios is None or not ratios.size or np.any(ratios <= 0):
-        rule = "must be one or more numbers above 0 (width / height)"
-        yield _line(config, "RPN_ANCHOR_RATIOS", rule)
-    if _comparable(config.RPN_NEGATIVE_IOU, config.RPN_POSITIVE_IOU):
-        if config.RPN_NEGATIVE_IOU > config.RPN_POSITIVE_IOU:
-            rule = f"must not exceed RPN_POSITIVE_IOU={config.RPN_POSITIVE_IOU}"
-            yield _line(config, "RPN_NEGATIVE_IOU", rule)
-    for name in ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"):
-        deviations = _numbers(getattr(config, name))
-        if deviations is None or deviations.shape != (4,) or np.any(deviations <= 0):
-            yield _line(config, name, "must be four numbers above 0: dy, dx, dh, dw")
+        yield name, "must be a list of width / height; write [1] for squares only"
+    elif not _are_above_0(config.RPN_ANCHOR_RATIOS):
+        yield name, "must be one or more numbers above 0 (width / height)"
+    negative, positive = config.RPN_NEGATIVE_IOU, config.RPN_POSITIVE_IOU
+    if _is_number(negative) and _is_number(positive) and negative > positive:
+        yield "RPN_NEGATIVE_IOU", f"must not exceed RPN_POSITIVE_IOU={positive}"
 
 
-def _head_problems(config: Any) -> Iterator[str]:
-    size = config.MASK_POOL_SIZE
-    if _is_pair_of_counts(config.MASK_SHAPE) and _is_count(size):
-        if [int(side) for side in config.MASK_SHAPE] != [2 * size, 2 * size]:
-            rule = (
-                f"must be twice MASK_POOL_SIZE={size}, that is {[2 * size] * 2}: the "
-                "mask head doubles its input"
-            )
-            yield _line(config, "MASK_SHAPE", rule)
-
-
-def _training_problems(config: Any) -> Iterator[str]:
-    if config.GRADIENT_CLIP_NORM is not None:
-        if not _is_number(config.GRADIENT_CLIP_NORM, above=0):
-            rule = "must be a number above 0; None means no clipping"
-            yield _line(config, "GRADIENT_CLIP_NORM", rule)
-    drops = _numbers(config.LEARNING_RATE_DROPS)
+def _training_problems(config: Any) -> _Problems:
+    name, drops = "LEARNING_RATE_DROPS", _numbers(config.LEARNING_RATE_DROPS)
     if not _is_sequence(config.LEARNING_RATE_DROPS):
-        rule = "must be a sequence of fractions; write (0.5,) for one drop"
-        yield _line(config, "LEARNING_RATE_DROPS", rule)
-    elif (
-        drops is None or np.any((drops < 0) | (drops > 1)) or np.any(np.diff(drops) < 0)
-    ):
-        rule = "must be rising fractions of all steps, from 0 to 1"
-        yield _line(config, "LEARNING_RATE_DROPS", rule)
-    weights = config.LOSS_WEIGHTS
+        yield name, "must be a sequence of fractions; write (0.5,) for one drop"
+    elif drops is None or np.any(np.diff([0, *drops, 1]) < 0):
+        yield name, "must be rising fractions of all steps, from 0 to 1"
+    name, weights = "LOSS_WEIGHTS", config.LOSS_WEIGHTS
     if not isinstance(weights, Mapping):
-        yield _line(config, "LOSS_WEIGHTS", "must be a dict of loss name to weight")
+        yield name, "must be a dict of loss name to weight"
         return
-    wrong = ", ".join(repr(name) for name in weights if name not in LOSS_NAMES)
+    wrong = ", ".join(repr(loss) for loss in weights if loss not in LOSS_NAMES)
     if wrong:
-        rule = f"no loss is called {wrong}; {', '.join(LOSS_NAMES)} are the names"
-        yield _line(config, "LOSS_WEIGHTS", rule)
+        yield name, f"no loss is called {wrong}; {', '.join(LOSS_NAMES)} are the names"
     if not all(_is_number(weight, low=0) for weight in weights.values()):
-        yield _line(config, "LOSS_WEIGHTS", "must be numbers, 0 or more")
-
-
-def _line(config: Any, name: str, rule: str) -> str:
-    value = getattr(config, name)
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    return f"{name}={value!r}: {rule}."
+        yield name, "must be numbers, 0 or more"
 
 
 def _numbers(value: Any) -> np.ndarray | None:
@@ -329,15 +294,14 @@ def _numbers(value: Any) -> np.ndarray | None:
 
 
 def _is_sequence(value: Any) -> bool:
-    return isinstance(value, _SEQUENCES) and np.ndim(np.asarray(value, object)) > 0
+    is_one = isinstance(value, list | tuple | np.ndarray)
+    return is_one and np.ndim(np.asarray(value, object)) > 0
 
 
 def _is_pyramid(strides: np.ndarray) -> bool:
-    return (
-        len(strides) == 5
-        and strides[0] >= 1
-        and bool(np.all(strides[1:] == 2 * strides[:-1]))
-    )
+    """Returns whether there are five strides, each twice the one before."""
+    is_five = len(strides) == 5 and strides[0] >= 1
+    return bool(is_five and np.all(strides[1:] == 2 * strides[:-1]))
 
 
 def _is_count(value: Any, low: int = 1) -> bool:
@@ -345,13 +309,16 @@ def _is_count(value: Any, low: int = 1) -> bool:
     return whole and value >= low
 
 
-def _is_number(
-    value: Any, low: float | None = None, high: float = np.inf, above: float = -np.inf
-) -> bool:
+def _is_number(value: Any, low: float = -np.inf, high: float = np.inf) -> bool:
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return False
-    low = -np.inf if low is None else low
-    return bool(np.isfinite(value) and low <= value <= high and value > above)
+    return bool(np.isfinite(value) and low <= value <= high)
+
+
+def _are_above_0(value: Any) -> bool:
+    """Returns whether a value is one number above 0, or a list of them."""
+    found = _numbers(value)
+    return found is not None and found.size > 0 and bool(np.all(found > 0))
 
 
 def _is_pair_of_counts(value: Any) -> bool:
@@ -359,5 +326,26 @@ def _is_pair_of_counts(value: Any) -> bool:
     return pair is not None and pair.shape == (2,) and bool(np.all(pair >= 1))
 
 
-def _comparable(*values: Any) -> bool:
-    return all(_is_number(value) for value in values)
+# (names, whether a value fits, the rule) where the rule needs one value only.
+_RULES = (
+    (_COUNTS, _is_count, _COUNT_RULE),
+    (("SEED",), lambda x: _is_count(x, low=0), "must be a whole number, 0 or more"),
+    (_RATIOS, lambda x: _is_number(x, 0, 1), "must be a number from 0 to 1"),
+    (_NOT_NEGATIVE, lambda x: _is_number(x, 0), "must be a number, 0 or more"),
+    (
+        ("IMAGE_MIN_DIM", "IMAGE_MIN_SCALE"),
+        lambda x: x is None or _is_number(x, 0),
+        "must be a number, 0 or more (0 = no such rule)",
+    ),
+    (
+        ("GRADIENT_CLIP_NORM",),
+        lambda x: x is None or (_is_number(x) and x > 0),
+        "must be a number above 0; None means no clipping",
+    ),
+    (_MASK_SHAPES, _is_pair_of_counts, "must be (height, width), 1 or more each"),
+    (
+        ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"),
+        lambda x: _are_above_0(x) and np.shape(x) == (4,),
+        "must be four numbers above 0: dy, dx, dh, dw",
+    ),
+)

@@ -1,6 +1,6 @@
 """How the values of a config are listed, computed from others, and written.
 
-Floor 0, below `mrcnn.config`, which alone uses it.
+Only `mrcnn.config` uses it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Door: everything that draws. The rooms behind it are in `mrcnn.viz`."""
+"""Public module: everything that draws; the code is in `mrcnn.viz`."""
 
 from mrcnn.viz.differences import display_differences
 from mrcnn.viz.draw import apply_mask, draw_box, random_colors

@@ -2,7 +2,7 @@
 
     mrcnn check --data balloon --subset train --against val --preset small
 
-The exit code is 1 when there are errors that stop a training or teach what is false.
+The exit code is 1 when there are errors: they stop a training, or teach wrong things.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
-from mrcnn.cli.settings import PRESETS, apply_settings, check_config
+from mrcnn.cli.settings import apply_settings, check_config, preset_config
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -19,16 +19,16 @@ def add(command: argparse.ArgumentParser) -> None:
     arguments.add_data(command)
     add = command.add_argument
     add("--subset", help="as train; all images without it")
-    add("--against", metavar="SUBSET", help="must not hold the same pictures, as val")
+    add("--against", metavar="SUBSET", help="must not hold the same images, as val")
     add("--weights", help="check for the Config of a trained model")
     arguments.add_logs(command)
     arguments.add_settings(command)
-    add("--headers", action="store_true", help="don't decode pictures: much faster")
+    add("--headers", action="store_true", help="don't decode images: much faster")
     add("--all", action="store_true", help="show every problem")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints both reports; 1 when the data has errors."""
+    """Prints both reports; returns 1 when the data has errors."""
     found = weights.find_weights(args.weights, args.logs) if args.weights else None
     dataset = arguments.open_data(args, args.subset)
     against = arguments.open_data(args, args.against) if args.against else None
@@ -50,14 +50,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace, found: Path | str | None, dataset):
-    """The Config that the data is checked for."""
+    """Returns the Config that the data is checked for."""
     if found is None:
-        config = PRESETS[args.preset or "default"]()
+        config = preset_config(args.preset)
+        config.NUM_CLASSES = dataset.num_classes
     else:
         config, _ = weights.base_config(weights.fetch(found), args.preset)
     config.NAME = config.NAME or "check"
-    if found is None:
-        config.NUM_CLASSES = dataset.num_classes
     apply_settings(config, args.settings)
     check_config(config)
     return config

@@ -1,4 +1,4 @@
-"""What ends a command with one line and exit code 2, and words for such lines."""
+"""Errors and notes in one line, for people who see no traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ from pathlib import Path
 
 
 class CommandError(Exception):
-    """Carries "what is wrong; what to do", for people who see no traceback."""
+    """Ends a command with exit code 2 and one line: "what is wrong; what to do"."""
+
+
+def need(fits: bool, text: str) -> None:
+    """Raises CommandError with this text if something doesn't fit."""
+    if not fits:
+        raise CommandError(text)
+
+
+def note(text: str) -> None:
+    """Prints a note to stderr, in a line of its own also beside a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(f"mrcnn: note: {text}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:
@@ -24,7 +37,7 @@ def number_of(count: int, word: str) -> str:
 
 
 def program() -> str:
-    """Returns how this command is called from here, for lines that tell another one."""
+    """Returns how this command is called from here, for messages that name it."""
     if shutil.which("mrcnn"):
         return "mrcnn"
     called = Path(sys.argv[0])

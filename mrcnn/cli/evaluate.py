@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
-from mrcnn.cli.errors import CommandError
+from mrcnn.cli.errors import need
 
 EXAMPLES = 6
 
@@ -25,28 +25,20 @@ def add(command: argparse.ArgumentParser) -> None:
     arguments.add_weights(command)
     add("--limit", type=int, default=0, metavar="N", help="images; 0 for all")
     add("--batch", type=int, default=1, metavar="N", help="images at once")
-    text = (
-        "detections of a class and image that count, the surest; COCO's 100 without it"
-    )
+    text = "most detections of a class and image, the surest count (default: 100)"
     add("--max-detections", type=int, default=100, metavar="N", help=text)
-    text = "folder for result.json, figures and example pictures"
+    text = "folder for result.json, figures and example images"
     add("--output", type=Path, metavar="DIR", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the table and writes what was asked for."""
-    if args.limit < 0 or args.batch < 1 or args.max_detections < 1:
-        raise CommandError("--limit: 0 or more; --batch, --max-detections: 1 or more")
+    """Prints the table of numbers; writes them and figures to --output."""
+    fits = args.limit >= 0 and args.batch >= 1 and args.max_detections >= 1
+    need(fits, "--limit: 0 or more; --batch, --max-detections: 1 or more")
     arguments.need_folder(args.output, "--output")
     found = weights.find_weights(args.weights, args.logs)
     dataset = arguments.open_data(args, args.subset)
-    setup = weights.inference_setup(
-        found,
-        preset=args.preset,
-        settings=args.settings,
-        class_names=arguments.class_names(args),
-        batch=args.batch,
-    )
+    setup = arguments.make_setup(args, found, args.settings)
     check_classes(setup.class_names, dataset.class_names)
     model = weights.load_model(setup, args.logs)
 
@@ -73,22 +65,22 @@ def check_classes(trained: list[str], present: list[str]) -> None:
     trained, present = list(trained)[1:], list(present)[1:]
     if trained == present:
         return
-    if len(trained) != len(present) or set(trained) == set(present):
-        raise CommandError(
-            f"the model finds {len(trained)} classes ({weights.some(trained)}), the "
-            f"data has {len(present)} ({weights.some(present)}): not the same, or in "
-            "another order; evaluate on data with the classes of the training"
-        )
+    need(
+        len(trained) == len(present) and set(trained) != set(present),
+        f"the model finds {len(trained)} classes ({weights.some(trained)}), the data "
+        f"has {len(present)} ({weights.some(present)}): not the same, or in another "
+        "order; evaluate on data with the classes of the training",
+    )
     weights.note_renamed(trained, present)
 
 
 def _draw_examples(model, dataset, image_ids, folder: Path) -> None:
+    """Writes examples.png: a few images with their objects and detections."""
     from mrcnn.viz.grids import display_truth_and_detections
 
-    images = [dataset.load_image(i) for i in image_ids]
-    examples = [
-        (image, *dataset.load_mask(i), model.detect([image])[0])
-        for i, image in zip(image_ids, images, strict=True)
-    ]
+    examples = []
+    for i in image_ids:
+        image = dataset.load_image(i)
+        examples.append((image, *dataset.load_mask(i), model.detect([image])[0]))
     path = folder / "examples.png"
     display_truth_and_detections(examples, dataset.class_names, save_path=path)

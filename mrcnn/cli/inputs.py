@@ -1,4 +1,4 @@
-"""Images and films that a user names: files, folders and patterns."""
+"""Images and videos that a user names: files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
-from mrcnn.cli.errors import CommandError
+from mrcnn.cli.errors import need
 from mrcnn.data import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+_SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
 
 
 def is_video(path: Path) -> bool:
-    """Tells films from images, by the ending of their name."""
+    """Returns whether a file is a video, by the ending of its name."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_inputs(names: Iterable[str]) -> list[Path]:
-    """Returns the images and films behind names, each once, folders in sorted order.
+    """Returns the images and videos behind names, each once, folders in sorted order.
 
     Args:
         names: files, folders (what lies in them, not deeper), or patterns with *, ?
@@ -35,30 +36,29 @@ def find_inputs(names: Iterable[str]) -> list[Path]:
 
 
 def _of(name: str) -> list[Path]:
-    path = Path(name)
+    """Returns the images and videos behind one name."""
+    path, paths = Path(name), []
     if path.is_file():
         return [path]
     if path.is_dir():
-        paths = [p for p in sorted(path.iterdir()) if _is_wanted(p)]
-        if not paths:
-            endings = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-            raise CommandError(
-                f"{name}: no image or film lies in this folder ({endings}); name "
-                f"another, or a pattern for those below: '{name}/**/*.png'"
-            )
-        return paths
-    if not glob.has_magic(name):
-        raise CommandError(
-            f"{name}: there is no such file or folder (relative paths start at "
-            f"{Path.cwd()}); correct the path"
+        paths = path.iterdir()
+        problem = (
+            f"no image or video lies in this folder ({' '.join(_SUFFIXES)}); name "
+            f"another, or a pattern for those below: '{name}/**/*.png'"
         )
-    paths = [Path(p) for p in sorted(glob.glob(name, recursive=True))]
-    paths = [p for p in paths if _is_wanted(p)]
-    if not paths:
-        raise CommandError(f"{name}: no image or film fits this pattern; correct it")
-    return paths
+    elif glob.has_magic(name):
+        paths = map(Path, glob.glob(name, recursive=True))
+        problem = "no image or video fits this pattern; correct it"
+    else:
+        problem = (
+            f"there is no such file or folder (relative paths start at {Path.cwd()}); "
+            "correct the path"
+        )
+    found = sorted(p for p in paths if _is_wanted(p))
+    need(found, f"{name}: {problem}")
+    return found
 
 
 def _is_wanted(path: Path) -> bool:
-    known = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
-    return path.suffix.lower() in known and path.name[0] != "." and path.is_file()
+    known = path.suffix.lower() in _SUFFIXES
+    return known and path.name[0] != "." and path.is_file()

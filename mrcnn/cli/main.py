@@ -1,4 +1,4 @@
-"""The command line: which sub-commands there are, and what becomes of errors."""
+"""The `mrcnn` command: its sub-commands, and how errors end it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,14 @@ _EXPLAINED = (CommandError, ValueError, OSError, ArithmeticError, ImportError)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong in one line."""
+    """Says in one line what is wrong, also about arguments of a sub-command."""
 
     def error(self, message: str):
         """Prints the message and exits."""
         self.exit(FAILED, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
-
-class _CommandParser(_Parser):
-    """Tells itself which arguments its sub-command doesn't know."""
-
     def parse_known_args(self, args=None, namespace=None):
-        """Returns (namespace, []), or exits."""
+        """Returns (namespace, []), or exits and names the sub-command."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -53,9 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"mrcnn {mrcnn.__version__}"
     )
-    commands = parser.add_subparsers(
-        dest="command", metavar="command", required=True, parser_class=_CommandParser
-    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, module in COMMANDS.items():
         text = module.__doc__.splitlines()[0]
         command = commands.add_parser(
@@ -74,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code.
 
-    0: done; 1: done, and something is wrong with what was looked at; 2: an error, in
+    0: done; 1: done, and something is wrong with the data or file; 2: an error, in
     one line on stderr; 130: interrupted; 141: nobody reads what is printed, as in
     `mrcnn info ... | head`.
 
@@ -112,12 +106,15 @@ def _run(argv: Sequence[str] | None) -> int:
         except Exception as error:
             if args.debug:
                 traceback.print_exc()
-            print(f"mrcnn {args.command}: error: {_explain(error)}", file=sys.stderr)
+            text = one_line(error)
+            if not isinstance(error, _EXPLAINED):
+                text = f"{type(error).__name__}: {text} (--debug shows where)"
+            print(f"mrcnn {args.command}: error: {text}", file=sys.stderr)
             return FAILED
 
 
 def _flush() -> bool:
-    """Prints what is held back; False where somebody has stopped reading."""
+    """Prints what is held back; returns False where nobody reads it any more."""
     is_read = True
     for name in ("stdout", "stderr"):
         try:
@@ -128,14 +125,6 @@ def _flush() -> bool:
             setattr(sys, name, open(os.devnull, "w"))
             is_read = False
     return is_read
-
-
-def _explain(error: Exception) -> str:
-    """What went wrong and what to do, in one line."""
-    if isinstance(error, _EXPLAINED):
-        return one_line(error)
-    name = type(error).__name__
-    return f"{name}: {one_line(error)} (--debug shows where)"
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

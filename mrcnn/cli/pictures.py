@@ -1,20 +1,21 @@
-"""How `mrcnn detect` draws what was found, so that it reads at a glance."""
+"""Draws what `mrcnn detect` found: large, bright, and not too much of it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mrcnn.viz.draw import random_colors
 from mrcnn.viz.frames import draw_instances, draw_title
 
-# More objects than these, or than the fewer if all are of one class, are a crowd: boxes
-# and names would hide more than they tell; the title says it.
+# More objects than CROWDED, or CROWDED_OF_ONE_CLASS if all are of one class, get no
+# boxes and names, which would hide them; the title counts them.
 CROWDED, CROWDED_OF_ONE_CLASS = 40, 12
-# px, shorter side of a picture, from which it is drawn at its own size; and where the
-# objects are small.
+# px: an image whose shorter side is less is enlarged; if its objects are small, one
+# whose shorter side is less than the second number.
 SMALL_SIDE, SMALL_SIDE_OF_SMALL = 600, 1000
 MOST_TIMES = 4
 SMALL_OBJECT = 32  # px, the root of its area
@@ -25,13 +26,13 @@ DARK = 128
 CONTRAST = 0.6
 
 
-def draw_picture(
+def draw_image(
     image: np.ndarray, found: dict, class_names: Sequence[str]
 ) -> np.ndarray:
-    """Returns the picture of an image with its objects: uint8 [h, w, 3].
+    """Returns an image with its objects drawn into it: uint8 [h, w, 3].
 
     Small images, and small objects, are drawn larger, dark images brighter. Many
-    objects get outlines alone, and their number stands above the picture.
+    objects get outlines alone, and their number stands above the image.
 
     Args:
         image: uint8 [H, W, 1 or 3].
@@ -39,39 +40,28 @@ def draw_picture(
         class_names: name of class id i at i.
     """
     areas = [np.count_nonzero(mask) for mask in found["masks"]]
-    scale = picture_scale(image.shape, areas)
+    scale = drawing_scale(image.shape, areas)
     image = brightened(image)
+    color_by = "class" if len(class_names) > 2 else "instance"
+    style = {"scale": scale, "color_by": color_by}
     if not is_crowded(found["class_ids"]):
-        return _draw(image, found, class_names, scale=scale)
-    style = {"show_mask": False, "thickness": max(1, min(3, scale))}
+        return draw_objects(image, found, class_names, **style)
+    style |= {"show_mask": False, "thickness": max(1, min(3, scale))}
     if len(class_names) == 2:
         style["colors"] = _clear_colors(image, found)
-    picture = _draw(image, found, class_names, scale=scale, **style)
+    drawn = draw_objects(image, found, class_names, **style)
     counts = Counter(class_names[i] for i in found["class_ids"])
     title = ", ".join(f"{name}: {n}" for name, n in counts.most_common())
-    return draw_title(picture, title)
-
-
-def draw_frame(
-    image: np.ndarray, found: dict, class_names: Sequence[str]
-) -> np.ndarray:
-    """Returns a frame of a film with its objects, as large as it is.
-
-    Args:
-        image: uint8 [H, W, 1 or 3].
-        found: as of `detect(masks="crop")`.
-        class_names: name of class id i at i.
-    """
-    return _draw(image, found, class_names, color_by="class")
+    return draw_title(drawn, title)
 
 
 def is_crowded(class_ids: Sequence[int]) -> bool:
-    """Returns whether there are too many objects to name each in the picture."""
+    """Returns whether there are too many objects to name each in the image."""
     of_one = len(set(map(int, class_ids))) == 1
     return len(class_ids) > (CROWDED_OF_ONE_CLASS if of_one else CROWDED)
 
 
-def picture_scale(shape, areas: Sequence[int] = ()) -> int:
+def drawing_scale(shape, areas: Sequence[int] = ()) -> int:
     """Returns how many times larger an image is drawn.
 
     Args:
@@ -89,35 +79,36 @@ def brightened(image: np.ndarray) -> np.ndarray:
     Args:
         image: uint8 [H, W, channels].
     """
+    import cv2
+
     step = max(1, min(image.shape[:2]) // 512)
     brightest = float(np.percentile(image[::step, ::step], 99.9))
     if not 0 < brightest < DARK:
         return image
     table = np.minimum(np.arange(256) * (255 / brightest), 255).astype(np.uint8)
-    bright = np.empty_like(image)
-    # Row by row: an index takes eight bytes.
-    for source, target in zip(image, bright, strict=True):
-        target[:] = table[source]
-    return bright
+    return cv2.LUT(image, table).reshape(image.shape)
 
 
-def _draw(image, found, class_names, **style):
-    count = len(found["rois"])
-    if is_crowded(found["class_ids"]):
-        style = {"captions": [None] * count, "show_bbox": False, **style}
-    return draw_instances(
-        image,
-        found["rois"],
-        found["masks"],
-        found["class_ids"],
-        class_names,
-        found["scores"],
-        **style,
-    )
+def draw_objects(
+    image: np.ndarray, found: dict, class_names: Sequence[str], **style: Any
+) -> np.ndarray:
+    """Returns `draw_instances` of detections; many get neither boxes nor names.
+
+    Args:
+        image: uint8 [H, W, 1 or 3].
+        found: as of `detect(masks="crop")`.
+        class_names: name of class id i at i.
+        **style: of `draw_instances`.
+    """
+    ids, scores = found["class_ids"], found["scores"]
+    if is_crowded(ids):
+        style = {"captions": [None] * len(ids), "show_bbox": False, **style}
+    objects = (found["rois"], found["masks"], ids, class_names, scores)
+    return draw_instances(image, *objects, **style)
 
 
 def _clear_colors(image, found) -> list:
-    """A color an object, none of them that of the objects themselves."""
+    """Returns a color an object, none of them that of the objects themselves."""
     boxes, masks = found["rois"], found["masks"]
     inside = [
         image[y1:y2, x1:x2][mask].mean(axis=0)
@@ -126,7 +117,6 @@ def _clear_colors(image, found) -> list:
     ]
     own = np.median(inside, axis=0) / 255 if inside else np.zeros(3)
     # Enough that as many are left.
-    offered = random_colors(3 * len(boxes))
-    return sorted(offered, key=lambda c: np.linalg.norm(c - own) < CONTRAST)[
-        : len(boxes)
-    ]
+    colors = random_colors(3 * len(boxes))
+    colors.sort(key=lambda color: np.linalg.norm(color - own) < CONTRAST)
+    return colors[: len(boxes)]

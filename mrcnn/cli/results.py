@@ -1,14 +1,14 @@
-"""What `mrcnn detect` leaves: COCO json, csv, names for pictures, and a table."""
+"""What `mrcnn detect` writes: COCO json, csv, names of image files, and a table."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,34 +21,9 @@ CSV_HEAD = (
     *("image", "frame", "object", "class", "score", "area"),
     *("y1", "x1", "y2", "x2"),
 )
+TABLE_HEAD = ["image", "size", "objects", "median area", "total area", "classes"]
 # Rows of the printed table.
 MAX_ROWS = 20
-
-
-class _Summary(NamedTuple):
-    """A line of the table: name, size, objects by class, areas in px.
-
-    Of films the areas of all frames don't add up to anything.
-    """
-
-    name: str
-    size: str
-    counts: Counter
-    areas: list[int]
-    has_total: bool = True
-
-    def row(self) -> list[str]:
-        """Its cells."""
-        common = self.counts.most_common(4)
-        classes = ", ".join(f"{n} {name}" for name, n in common)
-        if len(self.counts) > 4:
-            classes += f", {len(self.counts) - 4} more"
-        median = f"{np.median(self.areas):,.0f} px" if self.areas else "-"
-        is_summed = self.areas and self.has_total
-        total = f"{sum(self.areas):,} px" if is_summed else "-"
-        return [self.name, self.size, f"{sum(self.counts.values())}"] + [
-            *(median, total, classes)
-        ]
 
 
 class Results:
@@ -63,32 +38,37 @@ class Results:
         self.folder, self.class_names = folder, list(class_names)
         self.images: list[dict] = []
         self.annotations: list[dict] = []
-        self.rows: list[tuple] = []
-        self.summaries: list[_Summary] = []
+        # An object each, by CSV_HEAD.
+        self.rows: list[dict] = []
+        # Height and width of images, number of frames of videos.
+        self.sizes: dict[Path, str] = {}
         self._stems: Counter = Counter()
 
     def add(self, path: Path, shape, found: dict, frame: int | None = None) -> None:
-        """Takes the objects of an image.
+        """Adds the objects of an image.
 
         Args:
-            path: of the image or film.
+            path: of the image or video.
             shape: (height, width, ...), px.
             found: as of `detect(masks="crop")`.
-            frame: number of the frame in a film, from 0.
+            frame: number of the frame in a video, from 0.
         """
         height, width = (int(side) for side in shape[:2])
-        name = self._name(path) + ("" if frame is None else f"#{frame}")
+        name, number, size = self._name(path), "", f"{height} x {width}"
+        if frame is not None:
+            name, number = f"{name}#{frame}", frame
+            size = number_of(frame + 1, "frame")
+        self.sizes[path] = size
         image_id = len(self.images) + 1
         self.images.append(
             {"id": image_id, "file_name": name, "height": height, "width": width}
         )
-        areas = [int(np.count_nonzero(mask)) for mask in found["masks"]]
         boxes = np.asarray(found["rois"]).reshape(-1, 4)
         xywh = boxes_to_xywh(boxes).tolist()
-        class_ids = [int(i) for i in found["class_ids"]]
-        for i, class_id in enumerate(class_ids):
+        for i, box in enumerate(boxes):
+            mask, class_id = found["masks"][i], int(found["class_ids"][i])
+            area = int(np.count_nonzero(mask))
             score = round(float(found["scores"][i]), 4)
-            rle = crop_to_rle(found["masks"][i], boxes[i], height, width)
             self.annotations.append(
                 {
                     "id": len(self.annotations) + 1,
@@ -96,28 +76,21 @@ class Results:
                     "category_id": class_id,
                     "score": score,
                     "bbox": xywh[i],
-                    "area": areas[i],
+                    "area": area,
                     "iscrowd": 0,
-                    "segmentation": rle,
+                    "segmentation": crop_to_rle(mask, box, height, width),
                 }
             )
-            number = "" if frame is None else frame
-            name = self.class_names[class_id]
-            row = (path, number, i + 1, name, score, areas[i], *boxes[i].tolist())
+            what = (path, number, i + 1, self.class_names[class_id], score, area)
+            row = dict(zip(CSV_HEAD, (*what, *box.tolist()), strict=True))
             self.rows.append(row)
-        counts = Counter(self.class_names[i] for i in class_ids)
-        if frame is None:
-            size = f"{height} x {width}"
-            self.summaries.append(_Summary(path.name, size, counts, areas))
 
-    def add_film(self, path: Path, frames: int, counts: Counter) -> None:
-        """Takes the sums of a film, whose frames were added."""
-        areas = [row[5] for row in self.rows if row[0] == path]
-        size = number_of(frames, "frame")
-        self.summaries.append(_Summary(path.name, size, counts, areas, False))
+    def drawing_path(self, path: Path, suffix: str = ".png") -> Path:
+        """Returns a path for the drawing of an image, each one once.
 
-    def picture_path(self, path: Path, suffix: str = ".png") -> Path:
-        """Returns a name for the picture of an image, of which each is given once."""
+        The folder is made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._stems[path.stem] += 1
         times = self._stems[path.stem]
         number = f"_{times}" if times > 1 else ""
@@ -129,15 +102,12 @@ class Results:
         `annotations` are those of a COCO annotation file, with a score each: what
         `COCO.loadRes` takes, and the whole file opens as a data set.
         """
+        categories = [{"id": i, "name": n} for i, n in enumerate(self.class_names)]
         content = {
             "info": {"description": "Written by mrcnn detect"},
             "images": self.images,
             "annotations": self.annotations,
-            "categories": [
-                {"id": i, "name": name}
-                for i, name in enumerate(self.class_names)
-                if i > 0
-            ],
+            "categories": categories[1:],
         }
         with atomic_file(self.folder / JSON_FILE) as temporary:
             temporary.write_text(json.dumps(content), encoding="utf-8")
@@ -147,8 +117,8 @@ class Results:
         """Writes a line an object; returns the path."""
         with atomic_file(self.folder / CSV_FILE) as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(CSV_HEAD)
+                writer = csv.DictWriter(file, CSV_HEAD)
+                writer.writeheader()
                 writer.writerows(self.rows)
         return self.folder / CSV_FILE
 
@@ -156,25 +126,35 @@ class Results:
         """Returns the counts and areas of the images, as text to print."""
         from mrcnn.viz.tables import table_text
 
-        rows = [
-            ["image", "size", "objects", "median area", "total area", "classes"],
-            *(summary.row() for summary in self.summaries[:MAX_ROWS]),
-        ]
-        if len(self.summaries) > MAX_ROWS:
-            rows.append([f"and {len(self.summaries) - MAX_ROWS} more"])
-        if len(self.summaries) > 1:
-            size = f"{len(self.summaries)} files"
-            counts = sum((summary.counts for summary in self.summaries), Counter())
-            has_total = all(summary.has_total for summary in self.summaries)
-            areas = [row[5] for row in self.rows]
-            rows.append(_Summary("all", size, counts, areas, has_total).row())
-        return table_text(rows)
+        by_file: dict[Path, list[dict]] = {path: [] for path in self.sizes}
+        for row in self.rows:
+            by_file[row["image"]].append(row)
+        lines = [TABLE_HEAD]
+        for path in list(by_file)[:MAX_ROWS]:
+            lines.append(_table_row(path.name, self.sizes[path], by_file[path]))
+        if len(by_file) > MAX_ROWS:
+            lines.append([f"and {len(by_file) - MAX_ROWS} more"])
+        if len(by_file) > 1:
+            lines.append(_table_row("all", f"{len(by_file)} files", self.rows))
+        return table_text(lines)
 
     def _name(self, path: Path) -> str:
-        """The path of an image from the folder of the json file."""
-        try:
-            return Path(
-                os.path.relpath(path.resolve(), self.folder.resolve())
-            ).as_posix()
-        except ValueError:  # another drive
-            return path.resolve().as_posix()
+        """Returns the path of an image from the folder of the json file."""
+        path = path.resolve()
+        with contextlib.suppress(ValueError):  # another drive
+            path = Path(os.path.relpath(path, self.folder.resolve()))
+        return path.as_posix()
+
+
+def _table_row(name: str, size: str, rows: list[dict]) -> list[str]:
+    """Returns the cells of a line of the table: name, size and sums over objects."""
+    counts = Counter(row["class"] for row in rows)
+    classes = ", ".join(f"{n} {name}" for name, n in counts.most_common(4))
+    if len(counts) > 4:
+        classes += f", {len(counts) - 4} more"
+    areas = [row["area"] for row in rows]
+    median = f"{np.median(areas):,.0f} px" if areas else "-"
+    # The areas of an object in all frames of a video don't add up to anything.
+    has_total = areas and all(row["frame"] == "" for row in rows)
+    total = f"{sum(areas):,} px" if has_total else "-"
+    return [name, size, f"{len(rows)}", median, total, classes]

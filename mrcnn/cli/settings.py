@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.cli.errors import CommandError, one_line
+from mrcnn.cli.errors import CommandError, need, one_line
 from mrcnn.config import Config, PaperConfig, SmallConfig
 
 _WORDS = {"true": True, "false": False, "none": None}
@@ -19,7 +19,7 @@ _FRACTIONS = ("IMAGE_MIN_SCALE",)
 
 
 class SmallPreset(SmallConfig):
-    """SmallConfig with what it leaves to users: sizes, anchors, and a faster tail."""
+    """SmallConfig with the sizes and anchors it leaves to users, and fewer RoIs."""
 
     IMAGE_MIN_DIM = 384
     IMAGE_MAX_DIM = 512
@@ -36,6 +36,11 @@ PRESET_HELP = (
 )
 
 
+def preset_config(name: str | None) -> Config:
+    """Returns a new Config of a preset, the default one without a name."""
+    return PRESETS[name or "default"]()
+
+
 def apply_settings(config: Config, settings: Iterable[str]) -> None:
     """Sets the values of `--set` arguments on a config.
 
@@ -49,10 +54,7 @@ def apply_settings(config: Config, settings: Iterable[str]) -> None:
     """
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
-        if not equals:
-            raise CommandError(
-                f"--set {setting}: write NAME=VALUE, as IMAGE_MAX_DIM=512"
-            )
+        need(equals, f"--set {setting}: write NAME=VALUE, as IMAGE_MAX_DIM=512")
         setattr(config, name, _typed(config, name, text))
 
 
@@ -65,58 +67,47 @@ def check_config(config: Config, num_classes: int | None = None) -> None:
 
 
 def _typed(config: Config, name: str, text: str) -> Any:
-    """The value that a text means for a name."""
+    """Returns the value of a text, of the type that this attribute has."""
     known = [n for n in config.to_dict() if n.isupper() and n not in _FUNCTIONS]
     if name not in known:
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
         remedy = f"did you mean {near[0]}?" if near else "see mrcnn info --preset small"
         raise CommandError(f"--set {name}: no value of Config has this name; {remedy}")
-    current, value = getattr(config, name), _literal(text)
+    current, value = getattr(config, name), literal(text)
+
+    def check(fits, example):
+        need(fits, f"--set {name}={text}: write it as {name}={example}")
+
     if isinstance(current, bool):
         # TRAIN_BN may be none; validate() knows which values may.
-        return _need(
-            value is None or isinstance(value, bool), name, text, value, "true"
-        )
-    if isinstance(current, str) or name == "NAME":
+        check(value is None or isinstance(value, bool), "true")
+    elif isinstance(current, str) or name == "NAME":
         return text.strip("'\"")
-    if isinstance(current, int | float):
+    elif isinstance(current, int | float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        _need(is_number or value is None, name, text, value, str(current))
-        return _whole(name, text, value, current)
-    if isinstance(current, dict):
-        fits = isinstance(value, dict) and set(value) <= set(current)
-        return {**current, **_need(fits, name, text, value, str(current))}
-    if isinstance(current, np.ndarray | list | tuple):
-        example = ",".join(str(item) for item in np.asarray(current).tolist())
-        _need(isinstance(value, list | tuple), name, text, value, example)
+        check(is_number or value is None, current)
+        usual = None if name in _FRACTIONS else getattr(Config, name, None)
+        if isinstance(value, float) and type(current) is type(usual) is int:
+            whole = value.is_integer()
+            need(whole, f"--set {name}={text}: is a whole number, as {name}={usual}")
+            return int(value)
+    elif isinstance(current, dict):
+        check(isinstance(value, dict) and set(value) <= set(current), current)
+        return {**current, **value}
+    elif isinstance(current, np.ndarray | list | tuple):
+        items = np.asarray(current).tolist()
+        check(isinstance(value, list | tuple), ",".join(map(str, items)))
         if isinstance(current, np.ndarray):
             return np.array(value, current.dtype)
         return type(current)(value)
     return value
 
 
-def _whole(name: str, text: str, value: float | None, current: float):
-    """A number as it is; an int for 128.0 where only whole numbers make sense."""
-    usual = getattr(Config, name, None)
-    is_count = isinstance(current, int) and isinstance(usual, int)
-    if not is_count or not isinstance(value, float) or name in _FRACTIONS:
-        return value
-    if not value.is_integer():
-        raise CommandError(f"--set {name}={text}: is a whole number, as {name}={usual}")
-    return int(value)
-
-
-def _literal(text: str) -> Any:
-    """A number, a list, true, false, none; or the text itself."""
+def literal(text: str) -> Any:
+    """Returns a number, a list, True, False, None; or the text itself."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _need(fits: bool, name: str, text: str, value: Any, example: str) -> Any:
-    if not fits:
-        raise CommandError(f"--set {name}={text}: write it as {name}={example}")
-    return value

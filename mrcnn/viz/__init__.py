@@ -1,9 +1,18 @@
-"""Pictures: what is in an image, drawn so that it can be read.
+"""Draws images, boxes, masks and labels; curves, matrices and tables.
 
-`instances` (the objects of an image), `differences` and `fates` (truth against
-detections), `grids` (several pictures), `boxes` (anchors, proposals and RoIs on their
-way), `frames` and `video` (OpenCV, for films), `draw` (paint into arrays), `crops`
-(masks inside their boxes), `canvas` (axes with an image), `labels` (captions that keep
-out of each other's way), `plots` (curves and matrices), `curves` and `history` (how a
-training went) and `tables`. matplotlib is imported where something is drawn.
+| what is drawn | where |
+|---|---|
+| the objects of an image | `instances` (matplotlib), `frames` (OpenCV, for videos) |
+| objects against detections | `differences` |
+| several images | `grids` |
+| anchors, proposals, RoIs | `draw_boxes` |
+| how a training went | `training_curves` |
+| how good detections are | `plots` |
+| rows of numbers | `tables` |
+| each frame of a video | `video` |
+
+These use `canvas` (figures, and axes with an image), `draw` (colors, and painting into
+arrays), `mask_forms` (boxes and masks as users give them) and `labels` (places for
+texts). `history` writes and reads the numbers of a training. matplotlib is imported
+only where something is drawn.
 """

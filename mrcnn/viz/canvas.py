@@ -1,49 +1,36 @@
-"""Axes that show an image, and what is drawn on them: boxes, outlines, labels."""
+"""Figures that are shown or saved, and axes with an image, boxes and labels."""
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.crops import Crop
 from mrcnn.viz.draw import Color, mask_outlines, text_color
 from mrcnn.viz.labels import make_labels
-from mrcnn.viz.mask_forms import Crop
 
 CROWDED = 60
-"""Shapes in one image from which on thin lines keep them apart."""
+"""From so many shapes in one image on, lines are thinner."""
 MARGIN = 0.1
-"""Of the image, to be seen around it."""
+"""Part of the image that may be shown around it."""
 
 
 class Canvas:
-    """One image with shapes on it; its own figure, unless axes are given.
+    """Axes that show one image, and shapes on it.
 
     Args:
+        ax: matplotlib axes, as of `open_axes`.
         image: uint8 [H, W, 3], RGB.
-        ax: matplotlib axes to draw on; None makes a figure.
-        figsize: width and height of that figure, inches.
         title: text above the image.
-        save_path: what `finish` will be given.
         num_shapes: how many boxes or masks will be drawn.
     """
 
-    def __init__(
-        self,
-        image: np.ndarray,
-        ax: Any,
-        figsize: tuple,
-        title: str,
-        save_path: str | Path | None = None,
-        num_shapes: int = 1,
-    ):
-        self.own = ax is None
-        self.save_path = save_path
-        if self.own:
-            ax = new_figure(save_path, figsize=figsize).add_subplot()
+    def __init__(self, ax: Any, image: np.ndarray, title: str, num_shapes: int = 1):
         self.ax = ax
         self.shape = image.shape[:2]
         self.linewidth = 1.5 if num_shapes < CROWDED else 1.0
@@ -73,8 +60,9 @@ class Canvas:
         # A rim in black or white: the line shows on a ground of its own color.
         rim = withStroke(linewidth=width + 1, foreground=text_color(color), alpha=0.35)
         style = {"linewidth": width, "path_effects": [rim], **style}
+        y1, x1, *_ = crop.box
         for points in mask_outlines(crop.mask):
-            points = points + (crop.left, crop.top)
+            points = points + (x1, y1)
             self.ax.add_patch(
                 Polygon(points, closed=True, fill=False, edgecolor=color, **style)
             )
@@ -89,55 +77,67 @@ class Canvas:
         """Show what of boxes [N, 4] lies beyond the image, up to `MARGIN`."""
         shape = np.array(self.shape)
         boxes = np.reshape(boxes, (-1, 4))
-        low = np.concatenate([boxes[:, :2], [(0, 0)]]).min(axis=0)
-        high = np.concatenate([boxes[:, 2:], [shape]]).max(axis=0)
-        top, left = np.maximum(low - 1, -MARGIN * shape) * (low < 0) - 0.5
+        low = boxes[:, :2].min(axis=0, initial=0)
+        high = np.maximum(boxes[:, 2:].max(axis=0, initial=0), shape)
+        # A line at the border of a box needs a pixel more.
+        top, left = np.clip(low - (low < 0), -MARGIN * shape, 0) - 0.5
         bottom, right = (
-            np.where(high > shape, np.minimum(high + 1, (1 + MARGIN) * shape), shape)
-            - 0.5
+            np.clip(high + (high > shape), shape, (1 + MARGIN) * shape) - 0.5
         )
         self.ax.set(xlim=(left, right), ylim=(bottom, top))
 
-    def finish(self) -> None:
-        """Save the figure, or show it if it is our own; given axes are left open."""
-        finish(self.ax.figure, self.own, self.save_path)
 
+@contextlib.contextmanager
+def open_figure(
+    save_path: str | Path | None, ax: Any = None, **arguments: Any
+) -> Iterator[Any]:
+    """Yields a matplotlib figure to draw on; afterwards it is saved or shown.
 
-def new_figure(save_path: str | Path | None, **arguments: Any) -> Any:
-    """A matplotlib figure: to be shown, or, with a path, only to be saved.
-
-    What is only saved needs neither a display nor the backend that is chosen, and
-    leaves no window behind.
+    A figure that is only saved needs neither a display nor the backend that is chosen,
+    and leaves no window behind.
 
     Args:
-        save_path: what `finish` will be given.
-        **arguments: of the figure.
+        save_path: write this file instead of showing the figure; its folder is made
+            if it isn't there.
+        ax: draw on the figure of these axes; it is never shown, somebody else does so.
+        **arguments: of a new figure.
     """
-    if save_path is not None:
+    if ax is not None:
+        figure = ax.figure
+    elif save_path is not None:
         from matplotlib.figure import Figure
 
-        return Figure(**arguments)
-    from matplotlib import pyplot as plt
+        figure = Figure(**arguments)
+    else:
+        from matplotlib import pyplot as plt
 
-    return plt.figure(**arguments)
-
-
-def finish(figure: Any, own: bool, save_path: str | Path | None = None) -> None:
-    """Save a figure to a path, or show it if it is our own.
-
-    Args:
-        figure: matplotlib figure.
-        own: it was made by `new_figure`, nobody else will show it.
-        save_path: write this file instead; its folder is made if it isn't there.
-    """
+        figure = plt.figure(**arguments)
+    yield figure
     if save_path is not None:
         Path(save_path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(save_path, bbox_inches="tight")
-    elif own:
-        from matplotlib import pyplot as plt
-
+    elif ax is None:
         with warnings.catch_warnings():
             # Without a display there is nothing to show: the figure stays current,
             # and plt.savefig writes it.
             warnings.filterwarnings("ignore", message=".*non-interactive")
             plt.show()
+
+
+@contextlib.contextmanager
+def open_axes(ax: Any, save_path: str | Path | None, **arguments: Any) -> Iterator[Any]:
+    """Yields `ax`, or the axes of a new figure if that is None: see `open_figure`."""
+    with open_figure(save_path, ax, **arguments) as figure:
+        yield figure.add_subplot() if ax is None else ax
+
+
+@contextlib.contextmanager
+def open_grid(
+    rows: int, columns: int, save_path: str | Path | None, figsize: tuple
+) -> Iterator[np.ndarray]:
+    """Yields axes [rows, columns] of a new figure, hidden until something is drawn."""
+    with open_figure(save_path, figsize=figsize, layout="constrained") as figure:
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for ax in axes.flat:
+            ax.axis("off")
+        yield axes

@@ -1,4 +1,4 @@
-"""Truth against detections of one image: what was found, missed and made up."""
+"""Draws what a detector found, missed and made up in one image."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.canvas import Canvas
+from mrcnn.geometry.crops import aligned
+from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb
-from mrcnn.viz.instances import caption_of, captions_of, checked_boxes
-from mrcnn.viz.mask_forms import aligned, mask_crops
+from mrcnn.viz.instances import caption_of, captions_of
+from mrcnn.viz.mask_forms import checked_boxes, mask_crops
 from mrcnn.viz.outcomes import find_fates
 
-# Told apart by eyes that don't tell red from green, too (after Okabe and Ito).
+# Also people who can't see red from green see these apart (after Okabe and Ito).
 FOUND_COLOR = (0.0, 0.85, 0.5)
 MISSED_COLOR = (0.35, 0.65, 1.0)
 FALSE_COLOR = (1.0, 0.4, 0.1)
@@ -68,126 +69,123 @@ def display_differences(
         show_box: draw the boxes; beside masks, those of found objects are left out.
         iou_threshold: least IoU of a match, ratio.
         score_threshold: least score of a detection that counts, probability.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
         show_label: write class, score and IoU; hundreds of labels hide an image.
 
     Raises:
         ValueError: counts or shapes that don't fit together.
     """
-    where = "display_differences"
-    gt_box = checked_boxes(gt_box, f"{where}: truth", gt_class_id)
-    pred_box = checked_boxes(
-        pred_box, f"{where}: detections", pred_class_id, pred_score
-    )
+    truth, detections = "display_differences: truth", "display_differences: detections"
+    gt_box = checked_boxes(truth, gt_box, class_ids=gt_class_id)
+    columns = {"class_ids": pred_class_id, "scores": pred_score}
+    pred_box = checked_boxes(detections, pred_box, **columns)
     has_masks = gt_mask is not None and pred_mask is not None
+    if not has_masks:
+        gt_mask = pred_mask = None
     shape = np.shape(image)
-    gt = mask_crops(gt_mask if has_masks else None, gt_box, shape, f"{where}: truth")
-    pred = mask_crops(
-        pred_mask if has_masks else None, pred_box, shape, f"{where}: detections"
-    )
-    fates = find_fates(
+    gt = mask_crops(gt_mask, gt_box, shape, truth)
+    pred = mask_crops(pred_mask, pred_box, shape, detections)
+    outcome = find_fates(
         gt, gt_class_id, pred, pred_class_id, pred_score, iou_threshold, score_threshold
     )
-    picture = as_rgb(image)
+    painted = as_rgb(image)
     if has_masks and show_mask:
-        _paint(picture, fates, gt, pred)
+        _paint(painted, outcome, gt, pred)
     rule = f"IoU of {'masks' if has_masks else 'boxes'} at least {iou_threshold:g}"
     title = "\n".join(filter(None, [title, f"Truth and detections, {rule}"]))
-    num_shapes = len(gt_box) + len(pred_box)
-    canvas = Canvas(picture, ax, (16, 16), title, save_path, num_shapes)
-    detected = _detected(fates, gt_class_id, pred_class_id, pred_score, class_names)
-    objects = _objects(fates, gt_class_id, class_names)
-    for rows, boxes, crops, style in (
-        (objects, gt_box, gt, "dashed"),
-        (detected, pred_box, pred, "solid"),
-    ):
-        for i, color, _ in rows:
-            if has_masks:
-                canvas.outline(crops[i], color, linestyle=style)
-            # The box of a found object would only double that of its detection.
-            is_double = has_masks and boxes is gt_box and color == FOUND_COLOR
-            if show_box and not is_double:
-                canvas.box(boxes[i], color, linestyle=style, alpha=0.8)
-    if show_label:
-        # Detections choose their places first, the surest before the others.
-        shown = [*[i for i, *_ in detected], *[len(pred_box) + j for j, *_ in objects]]
-        rows = [*detected, *objects]
-        canvas.labels(
-            np.concatenate([pred_box, gt_box])[shown],
-            [text for *_, text in rows],
-            [color for _, color, _ in rows],
-        )
-    _legend(canvas.ax, fates, score_threshold)
-    canvas.finish()
+    objects = _objects(outcome, gt_class_id, class_names)
+    detected = _detected(outcome, gt_class_id, pred_class_id, pred_score, class_names)
+    with open_axes(ax, save_path, figsize=(16, 16)) as ax:
+        canvas = Canvas(ax, painted, title, len(gt_box) + len(pred_box))
+        for rows, boxes, crops, style in (
+            (objects, gt_box, gt, "dashed"),
+            (detected, pred_box, pred, "solid"),
+        ):
+            for i, color, _ in rows:
+                if has_masks:
+                    canvas.outline(crops[i], color, linestyle=style)
+                # The box of a found object would only double that of its detection.
+                is_double = has_masks and boxes is gt_box and color == FOUND_COLOR
+                if show_box and not is_double:
+                    canvas.box(boxes[i], color, linestyle=style, alpha=0.8)
+        if show_label:
+            # Detections choose their places first, the surest before the others.
+            rows = [*detected, *[(len(pred_box) + i, *rest) for i, *rest in objects]]
+            canvas.labels(
+                np.concatenate([pred_box, gt_box])[[i for i, *_ in rows]],
+                [text for *_, text in rows],
+                [color for _, color, _ in rows],
+            )
+        _draw_legend(ax, outcome, score_threshold)
 
 
-def _paint(picture, fates, gt, pred):
-    """Color the pixels by what became of them."""
+def _paint(image, outcome, gt, pred):
+    """Colors the pixels of objects and detections by what was found and missed."""
     for rows, crops, color in (
-        (fates.crowds, gt, IGNORED_COLOR),
-        (fates.ignored, pred, IGNORED_COLOR),
-        (fates.missed, gt, MISSED_COLOR),
-        (fates.false, pred, FALSE_COLOR),
+        (outcome.crowds, gt, IGNORED_COLOR),
+        (outcome.ignored, pred, IGNORED_COLOR),
+        (outcome.missed, gt, MISSED_COLOR),
+        (outcome.false, pred, FALSE_COLOR),
     ):
         for i in rows:
-            apply_mask(crops[i].of(picture), crops[i].mask, color)
-    for i, j in fates.found:
+            apply_mask(crops[i].of(image), crops[i].mask, color)
+    for i, j in outcome.found:
         on_object, on_detection = aligned(gt[j], pred[i]), aligned(pred[i], gt[j])
-        apply_mask(gt[j].of(picture), gt[j].mask & on_object, FOUND_COLOR, 0.4)
-        apply_mask(gt[j].of(picture), gt[j].mask & ~on_object, MISSED_COLOR, 0.8)
-        apply_mask(pred[i].of(picture), pred[i].mask & ~on_detection, FALSE_COLOR, 0.8)
+        apply_mask(gt[j].of(image), gt[j].mask & on_object, FOUND_COLOR, 0.4)
+        apply_mask(gt[j].of(image), gt[j].mask & ~on_object, MISSED_COLOR, 0.8)
+        apply_mask(pred[i].of(image), pred[i].mask & ~on_detection, FALSE_COLOR, 0.8)
 
 
-def _objects(fates, class_ids, class_names):
-    """(row, color, text) of each object; a found one is named by its detection."""
+def _objects(outcome, class_ids, class_names):
+    """Returns (row, color, text) of each object; the detection names a found one."""
     names = captions_of(class_ids, class_names)
     return [
-        *[(j, FOUND_COLOR, "") for _, j in fates.found],
-        *[(j, MISSED_COLOR, f"missed {names[j]}") for j in fates.missed],
-        *[(j, IGNORED_COLOR, names[j]) for j in fates.crowds],
+        *[(j, FOUND_COLOR, "") for _, j in outcome.found],
+        *[(j, MISSED_COLOR, f"missed {names[j]}") for j in outcome.missed],
+        *[(j, IGNORED_COLOR, names[j]) for j in outcome.crowds],
     ]
 
 
-def _detected(fates, gt_class_ids, class_ids, scores, class_names):
-    """(row, color, text) of each detection, the surest first."""
+def _detected(outcome, gt_class_ids, class_ids, scores, class_names):
+    """Returns (row, color, text) of each detection, the surest first."""
     names = captions_of(class_ids, class_names, scores)
-    taken = {j for _, j in fates.found}
+    overlaps, taken = outcome.overlaps, {j for _, j in outcome.found}
     rows = [
-        (i, FOUND_COLOR, f"{names[i]}, IoU {fates.overlaps[i, j]:.2f}")
-        for i, j in fates.found
+        (i, FOUND_COLOR, f"{names[i]}, IoU {overlaps[i, j]:.2f}")
+        for i, j in outcome.found
     ]
-    for i in fates.false:
-        rows.append((i, FALSE_COLOR, f"false {names[i]}"))
-        if fates.overlaps.shape[1] == 0 or fates.overlaps[i].max() == 0:
-            continue
-        # Why: the object it lies on is of another class, or taken, or hardly hit.
-        j = int(np.argmax(fates.overlaps[i]))
-        why = f"IoU {fates.overlaps[i, j]:.2f}"
-        if gt_class_ids[j] != class_ids[i]:
-            why += f" with {caption_of(gt_class_ids[j], class_names)}"
-        elif j in taken:
-            why += ", taken"
-        rows[-1] = (i, FALSE_COLOR, f"false {names[i]}, {why}")
-    rows += [(i, IGNORED_COLOR, f"{names[i]}, on a crowd") for i in fates.ignored]
+    for i in outcome.false:
+        text = f"false {names[i]}"
+        if (iou := overlaps[i].max(initial=0)) > 0:
+            # Why: the object it lies on is of another class, or taken, or hardly hit.
+            j = int(np.argmax(overlaps[i]))
+            text += f", IoU {iou:.2f}"
+            if gt_class_ids[j] != class_ids[i]:
+                text += f" with {caption_of(gt_class_ids[j], class_names)}"
+            elif j in taken:
+                text += ", taken"
+        rows.append((i, FALSE_COLOR, text))
+    rows += [(i, IGNORED_COLOR, f"{names[i]}, on a crowd") for i in outcome.ignored]
     return sorted(rows, key=lambda row: -scores[row[0]])
 
 
-def _legend(ax, fates, score_threshold):
-    """Say what the colors mean, and how many there are of each, below the image."""
+def _draw_legend(ax, outcome, score_threshold):
+    """Writes below the image what the colors mean, and how many there are of each."""
     from matplotlib.patches import Patch
 
     kinds = [
-        (FOUND_COLOR, f"found: {len(fates.found)}"),
-        (MISSED_COLOR, f"missed: {len(fates.missed)}"),
-        (FALSE_COLOR, f"false: {len(fates.false)}"),
+        (FOUND_COLOR, f"found: {len(outcome.found)}"),
+        (MISSED_COLOR, f"missed: {len(outcome.missed)}"),
+        (FALSE_COLOR, f"false: {len(outcome.false)}"),
     ]
-    if fates.ignored or fates.crowds:
-        count = len(fates.ignored)
-        kinds.append((IGNORED_COLOR, f"crowds: {len(fates.crowds)}, ignored: {count}"))
-    if fates.unsure:
-        count = len(fates.unsure)
-        kinds.append(("none", f"not drawn, score below {score_threshold:g}: {count}"))
-    # As many beside each other as there is room for below these axes.
+    crowds, ignored, unsure = map(
+        len, (outcome.crowds, outcome.ignored, outcome.unsure)
+    )
+    if ignored or crowds:
+        kinds.append((IGNORED_COLOR, f"crowds: {crowds}, ignored: {ignored}"))
+    if unsure:
+        kinds.append(("none", f"not drawn, score below {score_threshold:g}: {unsure}"))
+    # As many beside each other as fit below these axes.
     width = ax.get_position().width * ax.figure.get_figwidth()
     columns = int(np.clip(width / LEGEND_INCHES, 1, len(kinds)))
     ax.legend(

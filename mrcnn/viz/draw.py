@@ -1,4 +1,4 @@
-"""Colors, masks and boxes painted into arrays; needs NumPy only."""
+"""Colors, and masks and boxes painted into arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.mask_forms import as_crop
+from mrcnn.geometry.crops import tight_crop
+from mrcnn.viz.mask_forms import mask_crops
 
 Color = tuple[float, float, float]
 """Red, green, blue, each 0..1."""
@@ -22,10 +23,10 @@ LEAST_LUMINANCE = 0.2
 
 
 def random_colors(N: int, bright: bool = True) -> list[Color]:
-    """N colors that are easy to tell apart, the same ones in every call.
+    """Returns N colors that are easy to tell apart, the same ones in every call.
 
     Deviation: in the old package they were shuffled; here instance i keeps its color
-    from picture to picture, and the first colors of a long list are the short list.
+    from image to image, and the first colors of a long list are the short list.
 
     Args:
         N: how many.
@@ -47,26 +48,22 @@ def random_colors(N: int, bright: bool = True) -> list[Color]:
 
 
 def instance_colors(
-    class_ids: Sequence[int], class_names: Sequence[str], color_by: str | None = None
+    class_ids: Sequence[int], color_by: str = "instance"
 ) -> list[Color]:
-    """A color for each instance, the same ones in every picture.
+    """Returns a color for each instance, the same ones in every image.
 
     Args:
         class_ids: int [N], negative ones are crowds of the class.
-        class_names: the name of class id i at i.
         color_by: "instance", a color each: the first instance, the second, ... look
-            alike in all pictures; "class", a color each class; None, "class" if
-            there are several besides the background, else "instance".
+            alike in all images; "class", a color each class.
 
     Returns:
         N colors of `random_colors`.
     """
-    if color_by not in (None, "instance", "class"):
+    if color_by not in ("instance", "class"):
         raise ValueError(
-            f"instance_colors(color_by={color_by!r}): use 'instance', 'class' or None."
+            f"instance_colors(color_by={color_by!r}): use 'instance' or 'class'."
         )
-    if color_by is None:
-        color_by = "class" if len(class_names) > 2 else "instance"
     if color_by == "instance":
         return random_colors(len(class_ids))
     indices = [max(abs(int(class_id)) - 1, 0) for class_id in class_ids]
@@ -75,21 +72,19 @@ def instance_colors(
 
 
 def luminance(color: Color) -> float:
-    """Relative luminance of a color, 0..1 (WCAG 2, of sRGB)."""
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in color
-    ]
+    """Returns the relative luminance of a color, 0..1 (WCAG 2, of sRGB)."""
+    parts = np.asarray(color, np.float64)
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
 def text_color(background: Color) -> str:
-    """The name of the color, black or white, that can be read on a background."""
+    """Returns "black" or "white": the one that can be read on a background."""
     return "black" if luminance(background) > EQUAL_CONTRAST else "white"
 
 
 def as_rgb(image: Any) -> np.ndarray:
-    """A copy of any image as uint8 RGB to draw on.
+    """Returns a copy of any image as uint8 RGB to draw on.
 
     Args:
         image: [H, W], [H, W, 1] grey, [H, W, 3] RGB or [H, W, 4] RGBA (alpha is
@@ -120,7 +115,7 @@ def as_rgb(image: Any) -> np.ndarray:
 def apply_mask(
     image: np.ndarray, mask: np.ndarray, color: Color, alpha: float = 0.5
 ) -> np.ndarray:
-    """The image, painted where the mask is set; the array is changed in place.
+    """Returns the image, painted in place where the mask is set.
 
     Args:
         image: [H, W, 3], 0..255.
@@ -143,7 +138,7 @@ def apply_mask(
 
 
 def draw_box(image: np.ndarray, box: np.ndarray, color: Any) -> np.ndarray:
-    """The image with a frame 2 px wide, inside the box; changed in place.
+    """Returns the image with a frame 2 px wide, painted in place, inside the box.
 
     Args:
         image: [H, W, C].
@@ -153,23 +148,16 @@ def draw_box(image: np.ndarray, box: np.ndarray, color: Any) -> np.ndarray:
     Returns:
         The same array.
     """
-    height, width = image.shape[:2]
     y1, x1, y2, x2 = (round(float(side)) for side in box)
-
-    def part(start, stop, size):
-        return slice(max(start, 0), max(min(stop, size), 0))
-
-    rows, columns = part(y1, y2, height), part(x1, x2, width)
-    # Two lines of pixels at each side, or what fits between the sides.
-    image[part(y1, min(y1 + 2, y2), height), columns] = color
-    image[part(max(y2 - 2, y1), y2, height), columns] = color
-    image[rows, part(x1, min(x1 + 2, x2), width)] = color
-    image[rows, part(max(x2 - 2, x1), x2, width)] = color
+    frame = np.ones((max(y2 - y1, 0), max(x2 - x1, 0)), bool)
+    frame[2:-2, 2:-2] = False
+    (crop,) = mask_crops([frame], [(y1, x1, y2, x2)], image.shape, "draw_box")
+    crop.of(image)[crop.mask] = color
     return image
 
 
 def mask_outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """The closed outlines of a mask, holes too.
+    """Returns the closed outlines of a mask, those of its holes too.
 
     Args:
         mask: bool [H, W].
@@ -180,9 +168,8 @@ def mask_outlines(mask: np.ndarray) -> list[np.ndarray]:
     """
     from skimage.measure import find_contours
 
-    crop = as_crop(mask)
-    if crop.mask.size == 0:
-        return []
+    crop = tight_crop(np.asarray(mask))
+    y1, x1, *_ = crop.box
     # A frame of zeros closes the outlines of masks that touch the border.
-    contours = find_contours(np.pad(crop.mask, 1).astype(np.float32), 0.5)
-    return [contour[:, ::-1] + (crop.left - 1, crop.top - 1) for contour in contours]
+    contours = find_contours(np.pad(crop.mask != 0, 1).astype(np.float32), 0.5)
+    return [contour[:, ::-1] + (x1 - 1, y1 - 1) for contour in contours]

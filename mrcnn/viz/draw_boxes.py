@@ -1,4 +1,4 @@
-"""Pictures of boxes on their way: anchors, proposals, RoIs, and what became of them."""
+"""Draws anchors, proposals and RoIs, before and after refinement."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.geometry.masks import unmold_mask
-from mrcnn.viz.canvas import Canvas
+from mrcnn.geometry.box_masks import unmold_mask
+from mrcnn.geometry.masks import crop_masks
+from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb, random_colors
-from mrcnn.viz.mask_forms import as_crop
+from mrcnn.viz.mask_forms import check_counts, checked_stack
 
 GREY = (0.6, 0.6, 0.6)
 # By visibility 0, 1, 2.
@@ -43,7 +44,7 @@ def draw_boxes(
             (colored and solid).
         title: text above the image.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
 
     Raises:
         ValueError: neither boxes nor refined_boxes, or counts that differ.
@@ -53,40 +54,36 @@ def draw_boxes(
     before = None if boxes is None else np.asarray(boxes).reshape(-1, 4)
     after = None if refined_boxes is None else np.reshape(refined_boxes, (-1, 4))
     last = before if after is None else after
-    rows = {"boxes": before, "captions": captions, "visibilities": visibilities}
-    for name, values in rows.items():
-        if values is not None and len(values) != len(last):
-            raise ValueError(
-                f"draw_boxes({name}): {len(values)} for {len(last)} boxes; give one "
-                "a box."
-            )
-    visible = [2] * len(last) if visibilities is None else list(visibilities)
-    colors = random_colors(len(last))
+    where, count = "draw_boxes", len(last)
+    visible = [2] * count if visibilities is None else list(visibilities)
+    check_counts(where, count, boxes=before, captions=captions, visibilities=visible)
+    colors = random_colors(count)
     colors = [color if visible[i] else GREY for i, color in enumerate(colors)]
-    picture = as_rgb(image)
-    crops = [] if masks is None else _crops(masks, len(last), picture.shape)
+    shown = as_rgb(image)
+    crops = []
+    if masks is not None:
+        shape = (*shown.shape[:2], count)
+        crops = crop_masks(checked_stack(masks, shape, f"{where}(masks)"))
     for crop, color in zip(crops, colors, strict=False):
-        apply_mask(crop.of(picture), crop.mask, color)
-    canvas = Canvas(picture, ax, (12, 12), title, save_path, len(last))
-    for i, color in enumerate(colors):
-        style = {
-            "linestyle": LINE_STYLES[visible[i]],
-            "alpha": 1 if visible[i] else 0.6,
-        }
-        if before is not None:
-            dashed = {"linestyle": "dashed"} if after is not None else {}
-            canvas.box(before[i], color, **{**style, **dashed})
-        if after is not None and after[i].any():
-            canvas.box(after[i], color, **style)
+        apply_mask(crop.of(shown), crop.mask, color)
+    with open_axes(ax, save_path, figsize=(12, 12)) as ax:
+        canvas = Canvas(ax, shown, title, count)
+        for i, color in enumerate(colors):
+            line, alpha = LINE_STYLES[visible[i]], 1 if visible[i] else 0.6
             if before is not None:
-                ends = np.stack([before[i], after[i]]) - 0.5
-                canvas.ax.plot(ends[:, 1], ends[:, 0], color=color, linewidth=1)
-        if crops:
-            canvas.outline(crops[i], color)
-    canvas.look_around(np.concatenate([b for b in (before, after) if b is not None]))
-    if captions is not None:
-        canvas.labels(last, captions, colors)
-    canvas.finish()
+                first = line if after is None else "dashed"
+                canvas.box(before[i], color, linestyle=first, alpha=alpha)
+            if after is not None and after[i].any():
+                canvas.box(after[i], color, linestyle=line, alpha=alpha)
+                if before is not None:
+                    ends = np.stack([before[i], after[i]]) - 0.5
+                    ax.plot(ends[:, 1], ends[:, 0], color=color, linewidth=1)
+            if crops:
+                canvas.outline(crops[i], color)
+        given = [boxes for boxes in (before, after) if boxes is not None]
+        canvas.look_around(np.concatenate(given))
+        if captions is not None:
+            canvas.labels(last, captions, colors)
 
 
 def draw_rois(
@@ -114,7 +111,7 @@ def draw_rois(
         class_names: the name of class id i at i.
         limit: RoIs to draw, chosen at random but always the same ones.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
     """
     rois, class_ids = np.asarray(rois).reshape(-1, 4), np.asarray(class_ids)
     real = np.flatnonzero(np.any(rois != 0, axis=1))
@@ -123,36 +120,14 @@ def draw_rois(
     height, width = np.shape(image)[:2]
     masks = np.zeros((height, width, len(chosen)), bool)
     refined = np.array(refined_rois, float).reshape(-1, 4)[chosen]
-    captions = []
-    for k, i in enumerate(chosen):
-        if class_ids[i] > 0:
-            box = np.round(rois[i]).astype(np.int32)
-            masks[:, :, k] = unmold_mask(mask[i], box, (height, width))
-            captions.append(str(class_names[class_ids[i]]))
-        else:
-            refined[k] = 0
-            captions.append("")
-    draw_boxes(
-        image,
-        boxes=rois[chosen],
-        refined_boxes=refined,
-        masks=masks,
-        captions=captions,
-        visibilities=np.where(class_ids[chosen] > 0, 2, 0).tolist(),
-        title=f"{len(chosen)} of {len(real)} RoIs: {positive} positive, "
-        f"{len(real) - positive} negative",
-        ax=ax,
-        save_path=save_path,
-    )
-
-
-def _crops(masks, count, image_shape):
-    """Tight crops of the masks of a stack [H, W, N]."""
-    masks = np.asarray(masks)
-    if masks.shape != (*image_shape[:2], count):
-        raise ValueError(
-            f"draw_boxes(masks): shape {masks.shape}, expected bool [H, W, N] = "
-            f"{(*image_shape[:2], count)}; give one mask a box, in the size of the "
-            "image."
-        )
-    return [as_crop(masks[:, :, i]) for i in range(count)]
+    ids = class_ids[chosen]
+    refined[ids <= 0] = 0
+    captions = [str(class_names[i]) if i > 0 else "" for i in ids]
+    for k in np.flatnonzero(ids > 0):
+        box = np.round(rois[chosen[k]]).astype(np.int32)
+        masks[:, :, k] = unmold_mask(mask[chosen[k]], box, (height, width))
+    visible = np.where(ids > 0, 2, 0).tolist()
+    title = f"{len(chosen)} of {len(real)} RoIs: {positive} positive, "
+    title += f"{len(real) - positive} negative"
+    chosen_rois = (rois[chosen], refined, masks, captions, visible)
+    draw_boxes(image, *chosen_rois, title=title, ax=ax, save_path=save_path)

@@ -1,4 +1,4 @@
-"""Several pictures beside each other: images, masks of classes, truth and result."""
+"""Grids of images: plain, with the masks of classes, with truth and detections."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from mrcnn.geometry.masks import extract_bboxes
-from mrcnn.viz.canvas import finish, new_figure
-from mrcnn.viz.draw import as_rgb, instance_colors
+from mrcnn.viz.canvas import open_grid
+from mrcnn.viz.draw import as_rgb
 from mrcnn.viz.instances import caption_of, display_instances
+from mrcnn.viz.mask_forms import checked_stack
 
 
 def display_images(
@@ -33,7 +34,7 @@ def display_images(
         cmap: matplotlib's color map of images with one channel.
         norm: matplotlib's normalization of these.
         interpolation: matplotlib's interpolation.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
     """
     titles = [""] * len(images) if titles is None else titles
     if len(titles) != len(images):
@@ -46,16 +47,12 @@ def display_images(
     images = [np.asarray(image) for image in images]
     rows = max(1, math.ceil(len(images) / cols))
     size = (14, rows * _row_height(images, 14 / cols))
-    figure = new_figure(save_path, figsize=size, layout="constrained")
-    axes = figure.subplots(rows, cols, squeeze=False)
-    for ax in axes.ravel():
-        ax.axis("off")
-    for ax, image, title in zip(axes.ravel(), images, titles, strict=False):
-        if image.ndim == 3:
-            image = image[:, :, 0] if image.shape[2] == 1 else as_rgb(image)
-        ax.imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
-        ax.set_title(title, fontsize=9)
-    finish(figure, True, save_path)
+    with open_grid(rows, cols, save_path, size) as axes:
+        for ax, image, title in zip(axes.flat, images, titles, strict=False):
+            if image.ndim == 3:
+                image = image[:, :, 0] if image.shape[2] == 1 else as_rgb(image)
+            ax.imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
+            ax.set_title(title, fontsize=9)
 
 
 def display_top_masks(
@@ -74,33 +71,24 @@ def display_top_masks(
         class_ids: int [N].
         class_names: the name of class id i at i.
         limit: number of classes; places that no class fills stay empty.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
     """
-    mask, class_ids = np.asarray(mask) != 0, np.asarray(class_ids)
-    if mask.ndim != 3 or mask.shape[2] != len(class_ids):
-        raise ValueError(
-            f"display_top_masks(mask): shape {mask.shape}, expected bool [H, W, N] "
-            f"with N = {len(class_ids)}, the number of class ids."
-        )
+    image, class_ids = as_rgb(image), np.asarray(class_ids)
+    shape = (*image.shape[:2], len(class_ids))
+    mask = checked_stack(mask, shape, "display_top_masks(mask)") != 0
     areas = {
         class_id: np.count_nonzero(mask[:, :, class_ids == class_id])
         for class_id in np.unique(class_ids)
     }
     top = sorted(areas, key=areas.get, reverse=True)[:limit]
-    image = as_rgb(image)
     images, titles = [image], ["H x W = {} x {}".format(*image.shape[:2])]
-    for i in range(limit):
-        if i < len(top):
-            # Each instance in another shade: 1, 2, ...
-            chosen = mask[:, :, class_ids == top[i]]
-            shades = np.zeros(image.shape[:2], np.int64)
-            for k in range(chosen.shape[2]):
-                shades[chosen[:, :, k]] = k + 1
-            images.append(shades)
-            titles.append(caption_of(top[i], class_names))
-        else:
-            images.append(np.zeros(image.shape[:2], np.int64))
-            titles.append("-")
+    for class_id in [*top, *[None] * (limit - len(top))]:
+        # Each instance in another shade: 1, 2, ...
+        shades = np.zeros(image.shape[:2], np.int64)
+        for shade, i in enumerate(np.flatnonzero(class_ids == class_id), start=1):
+            shades[mask[:, :, i]] = shade
+        images.append(shades)
+        titles.append("-" if class_id is None else caption_of(class_id, class_names))
     display_images(images, titles, cols=limit + 1, cmap="Blues_r", save_path=save_path)
 
 
@@ -112,7 +100,7 @@ def display_truth_and_detections(
 ) -> None:
     """Show images in two columns, each with its truth and, beside it, detections.
 
-    With several classes, the color tells the class.
+    With several classes, each class has its color; with one, each instance.
 
     Args:
         examples: (image, masks, class_ids, detection) each: uint8 [H, W, 3], the truth
@@ -120,44 +108,30 @@ def display_truth_and_detections(
             masks in any form.
         class_names: the name of class id i at i.
         min_score: detections below this probability aren't drawn.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
     """
     examples = list(examples)
     rows = max(1, math.ceil(len(examples) / 2))
     size = (16, rows * _row_height([example[0] for example in examples], 4))
-    figure = new_figure(save_path, figsize=size, layout="constrained")
-    axes = figure.subplots(rows, 4, squeeze=False)
-    for ax in axes.ravel():
-        ax.axis("off")
-    pairs = zip(axes.reshape(-1, 2), examples, strict=False)
-    for i, ((left, right), (image, masks, class_ids, found)) in enumerate(pairs):
-        display_instances(
-            image,
-            extract_bboxes(masks),
-            masks,
-            class_ids,
-            class_names,
-            title=f"{i + 1}: truth",
-            ax=left,
-            colors=instance_colors(class_ids, class_names),
-        )
-        sure = np.flatnonzero(np.asarray(found["scores"]) >= min_score)
-        display_instances(
-            image,
-            found["rois"][sure],
-            rows_of(found["masks"], sure),
-            found["class_ids"][sure],
-            class_names,
-            found["scores"][sure],
-            title=f"{i + 1}: detected",
-            ax=right,
-            colors=instance_colors(found["class_ids"][sure], class_names),
-        )
-    finish(figure, True, save_path)
+    color_by = "class" if len(class_names) > 2 else "instance"
+    with open_grid(rows, 4, save_path, size) as axes:
+        pairs = zip(axes.reshape(-1, 2), examples, strict=False)
+        for i, (two_axes, (image, masks, class_ids, found)) in enumerate(pairs):
+            sure = np.flatnonzero(np.asarray(found["scores"]) >= min_score)
+            boxes, ids, scores = (
+                found[key][sure] for key in ("rois", "class_ids", "scores")
+            )
+            truth = (extract_bboxes(masks), masks, class_ids, class_names)
+            detected = (boxes, rows_of(found["masks"], sure), ids, class_names, scores)
+            for ax, parts, name in zip(
+                two_axes, (truth, detected), ("truth", "detected"), strict=True
+            ):
+                style = {"title": f"{i + 1}: {name}", "color_by": color_by}
+                display_instances(image, *parts, ax=ax, **style)
 
 
 def rows_of(masks: Any, rows: np.ndarray) -> Any:
-    """Some of the masks of a detection, in the form they have.
+    """Returns some of the masks of a detection, in the form they have.
 
     Args:
         masks: bool [H, W, N], a list of N, or None.
@@ -171,7 +145,7 @@ def rows_of(masks: Any, rows: np.ndarray) -> Any:
 
 
 def _row_height(images, width):
-    """Inches that images of this width and their titles need: the median."""
+    """Returns the height of a row, inches: the median of its images, and a title."""
     shapes = [np.shape(image)[:2] for image in images]
     ratios = [height / max(width, 1) for height, width in shapes] or [1.0]
     return width * float(np.clip(np.median(ratios), 0.2, 5)) + 0.3

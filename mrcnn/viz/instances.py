@@ -1,16 +1,17 @@
-"""Pictures of instances: boxes, masks, classes and scores of one image."""
+"""Draws the instances of one image: boxes, masks, classes and scores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.viz.canvas import Canvas
+from mrcnn.geometry.crops import Crop
+from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import Color, apply_mask, as_rgb, instance_colors
-from mrcnn.viz.mask_forms import Crop, mask_crops
+from mrcnn.viz.mask_forms import check_counts, checked_boxes, mask_crops
 
 
 def display_instances(
@@ -50,40 +51,96 @@ def display_instances(
         show_bbox: draw the boxes.
         colors: N colors (red, green, blue), 0..1; those of `color_by` by default.
         captions: N texts to write instead of name and score, None or "" for none.
-        save_path: write the picture to this file instead of showing it; this needs no
+        save_path: write the figure to this file instead of showing it; this needs no
             display.
         color_by: "instance", a color each, or "class", a color each class.
 
     Raises:
         ValueError: counts or shapes that don't fit together.
     """
-    where = "display_instances"
-    boxes = checked_boxes(boxes, where, class_ids, scores, captions)
+    given = (boxes, masks, class_ids, class_names, scores)
+    style = (colors, captions, color_by)
+    shown = instances_of("display_instances", image, *given, *style)
+    if len(shown.boxes) == 0:
+        title = f"{title} (no instances)".strip()
+    painted = as_rgb(image)
+    if masks is not None and show_mask:
+        shown.paint(painted)
+    with open_axes(ax, save_path, figsize=figsize) as ax:
+        canvas = Canvas(ax, painted, title, len(shown.boxes))
+        for i in shown.large_first():
+            if masks is not None:
+                canvas.outline(shown.crops[i], shown.colors[i])
+            if show_bbox:
+                style = {"linestyle": "dashed", "alpha": 0.8}
+                canvas.box(shown.boxes[i], shown.colors[i], **style)
+        canvas.labels(shown.boxes, shown.captions, shown.colors)
+
+
+class Instances(NamedTuple):
+    """The instances of one image, as they are drawn; padding is left out.
+
+    Attributes:
+        boxes: [N, (y1, x1, y2, x2)], px.
+        crops: N masks; the whole boxes where there are no masks.
+        colors: N of them.
+        captions: N texts, None or "" for none.
+    """
+
+    boxes: np.ndarray
+    crops: list[Crop]
+    colors: list[Color]
+    captions: list[str | None]
+
+    def large_first(self) -> list[int]:
+        """Returns rows by falling area: drawn so, small instances stay visible."""
+        return sorted(range(len(self.crops)), key=lambda i: -self.crops[i].area)
+
+    def paint(self, image: np.ndarray, alpha: float = 0.5) -> None:
+        """Paints all masks into an image, uint8 [H, W, 3]."""
+        for i in self.large_first():
+            crop = self.crops[i]
+            apply_mask(crop.of(image), crop.mask, self.colors[i], alpha)
+
+
+def instances_of(
+    where: str,
+    image: np.ndarray,
+    boxes: np.ndarray,
+    masks: Any,
+    class_ids: Sequence[int],
+    class_names: Sequence[str],
+    scores: Sequence[float] | None,
+    colors: Sequence[Color] | None,
+    captions: Sequence[str | None] | None,
+    color_by: str,
+) -> Instances:
+    """Returns what `display_instances` and `draw_instances` draw, of their arguments.
+
+    Raises:
+        ValueError: counts or shapes that don't fit together; it begins with `where`.
+    """
+    columns = {"class_ids": class_ids, "scores": scores, "captions": captions}
+    boxes = checked_boxes(where, boxes, **columns)
     crops = mask_crops(masks, boxes, np.shape(image), where)
-    colors = chosen_colors(colors, class_ids, class_names, color_by, where)
+    if colors is None:
+        colors = instance_colors(class_ids, color_by)
+    else:
+        from matplotlib.colors import to_rgb
+
+        colors = [to_rgb(color) for color in colors[: len(boxes)]]
+        check_counts(where, len(boxes), colors=colors)
     if captions is None:
         captions = captions_of(class_ids, class_names, scores)
     real = np.flatnonzero(np.any(boxes != 0, axis=1))
-    if len(real) == 0:
-        title = f"{title} (no instances)".strip()
-    picture = as_rgb(image)
-    if masks is not None and show_mask:
-        for i in large_first(crops, real):
-            apply_mask(crops[i].of(picture), crops[i].mask, colors[i])
-    canvas = Canvas(picture, ax, figsize, title, save_path, len(real))
-    for i in large_first(crops, real):
-        if masks is not None:
-            canvas.outline(crops[i], colors[i])
-        if show_bbox:
-            canvas.box(boxes[i], colors[i], linestyle="dashed", alpha=0.8)
-    canvas.labels(boxes[real], [captions[i] for i in real], [colors[i] for i in real])
-    canvas.finish()
+    rows = [[values[i] for i in real] for values in (crops, colors, captions)]
+    return Instances(boxes[real], *rows)
 
 
 def caption_of(
     class_id: int, class_names: Sequence[str], score: float | None = None
 ) -> str:
-    """Name of a class, with "(crowd)" if its id is negative, and the score.
+    """Returns the name of a class, with "(crowd)" if its id is negative, and the score.
 
     Example:
         >>> caption_of(1, ["BG", "balloon"], 0.987)
@@ -106,56 +163,7 @@ def captions_of(
     class_names: Sequence[str],
     scores: Sequence[float] | None = None,
 ) -> list[str]:
-    """`caption_of` each instance."""
+    """Returns `caption_of` each instance."""
     rows = [None] * len(class_ids) if scores is None else scores
     pairs = zip(class_ids, rows, strict=True)
     return [caption_of(class_id, class_names, score) for class_id, score in pairs]
-
-
-def large_first(crops: Sequence[Crop], rows: Iterable[int]) -> list[int]:
-    """Rows by falling area of their masks: painted so, small ones stay visible."""
-    return sorted(rows, key=lambda i: -int(np.count_nonzero(crops[i].mask)))
-
-
-def chosen_colors(
-    colors: Sequence[Color] | None,
-    class_ids: Sequence[int],
-    class_names: Sequence[str],
-    color_by: str,
-    where: str,
-) -> list[Color]:
-    """The colors given, in any of matplotlib's notations, or those of `color_by`."""
-    if colors is None:
-        return instance_colors(class_ids, class_names, color_by)
-    if len(colors) < len(class_ids):
-        raise ValueError(
-            f"{where}(colors): {len(colors)} colors for {len(class_ids)} boxes; give "
-            "one a box."
-        )
-    from matplotlib.colors import to_rgb
-
-    return [to_rgb(color) for color in colors]
-
-
-def checked_boxes(
-    boxes: np.ndarray,
-    where: str,
-    class_ids: Sequence[int],
-    scores: Sequence[float] | None = None,
-    captions: Sequence[str | None] | None = None,
-) -> np.ndarray:
-    """Boxes as an array [N, 4]; raises ValueError unless there is one row a box."""
-    boxes = np.asarray(boxes).reshape(-1, 4)
-    if not np.all(np.isfinite(boxes)):
-        raise ValueError(
-            f"{where}(boxes): box {int(np.argmin(np.isfinite(boxes).all(axis=1)))} "
-            "isn't finite; leave it out."
-        )
-    rows = {"class_ids": class_ids, "scores": scores, "captions": captions}
-    for name, values in rows.items():
-        if values is not None and len(values) != len(boxes):
-            raise ValueError(
-                f"{where}({name}): {len(values)} for {len(boxes)} boxes; give one a "
-                "box."
-            )
-    return boxes

@@ -1,37 +1,26 @@
-"""Labels of boxes that stay inside the image and out of each other's way."""
+"""Labels of boxes, placed inside the image and out of each other's way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mrcnn.viz.draw import Color, text_color
+from mrcnn.viz.mask_forms import check_counts
 
 Rectangle = tuple[float, float, float, float]
 """(left, bottom, right, top), y upwards."""
 
-RANK_COST = 0.05  # of a place that is one further in the order of reading
+RANK_COST = 0.05  # of a place that is one later in the list of places
 LABEL_COST = 10  # of hiding all of another label; 1 is the cost of hiding all of a box
-MOST_HIDDEN = 0.03  # of a label by another one, else there is no room for it
+MOST_HIDDEN = 0.03  # of a label, by others; if it is more, the label is left out
 MOST_COVERED = 0.2  # of the image, by labels
 PADDING = 1.5  # points around the text
 SMALLEST, LARGEST = 7.0, 13.0  # points, by the size of the axes
 LEAST = 5.5  # points, where many labels have to share the image
 NO_ROOM = "{} labels without room"
-
-
-class Placed(NamedTuple):
-    """A label on the screen.
-
-    Attributes:
-        index: row of its box.
-        place: (left, bottom, right, top).
-    """
-
-    index: int
-    place: Rectangle
 
 
 def make_labels(
@@ -40,13 +29,13 @@ def make_labels(
     colors: Sequence[Color],
     image_shape: tuple[int, int],
 ) -> Any:
-    """An artist for all labels of one image, to be added to the axes that show it.
+    """Returns an artist of all labels of an image, to add to the axes that show it.
 
     It places the labels when the figure is drawn, since the size of a text in the image
     depends on the final size of the figure. Each label sits on the upper left corner of
     its box, or somewhere else at the box where it hides less: see `place_labels`. Many
-    labels are written smaller. What finds no room at all is left out, and counted in
-    the lower right corner of the image.
+    labels are written smaller. A label that fits nowhere is left out; how many these
+    are is written in the lower right corner of the image.
 
     Args:
         boxes: [N, (y1, x1, y2, x2)], px of the image.
@@ -57,18 +46,14 @@ def make_labels(
     Returns:
         A matplotlib Artist; after drawing, its attribute `placed` lists the places
         (left, bottom, right, top) on the screen, and `num_left_out` counts the labels
-        without room.
+        that are left out.
     """
     from matplotlib.artist import Artist
     from matplotlib.text import Text
     from matplotlib.transforms import IdentityTransform
 
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    if len(texts) != len(boxes) or len(colors) != len(boxes):
-        raise ValueError(
-            f"make_labels(texts, colors): {len(texts)} texts and {len(colors)} colors "
-            f"for {len(boxes)} boxes; give one a box."
-        )
+    check_counts("make_labels", len(boxes), texts=texts, colors=colors)
     written = [i for i, text in enumerate(texts) if text]
 
     class Labels(Artist):
@@ -86,26 +71,24 @@ def make_labels(
                 text.draw(renderer)
 
         def _place(self, renderer, bounds):
-            """Texts where they go, and `placed`."""
+            """Returns the texts to draw, at their places; sets `placed`."""
             pixels = self.figure.dpi / 72
             inches = min(self.axes.bbox.width, self.axes.bbox.height) / self.figure.dpi
             points = float(np.clip(6 + 0.5 * inches, SMALLEST, LARGEST))
             artists = {i: self._text(texts[i], points, colors[i]) for i in written}
             sizes = np.zeros((len(boxes), 2))
             for i, artist in artists.items():
-                extent = artist.get_window_extent(renderer)
-                sizes[i] = extent.width, extent.height
+                sizes[i] = artist.get_window_extent(renderer).size
             shrink = fit_sizes(sizes, bounds, LEAST / points)
             sizes = np.where(sizes > 0, sizes * shrink + 2 * PADDING * pixels, 0)
             on_screen = _to_display(self.axes, boxes)
             found = place_labels(on_screen, sizes, bounds)
             self.placed = [place for _, place in found]
             self.num_left_out = len(written) - len(found)
-            for i, (left, bottom, _, _) in found:
-                artists[i].set_fontsize(points * shrink)
-                pad = PADDING * pixels
-                artists[i].set_position((left + pad, bottom + pad))
             shown = [artists[i] for i, _ in found]
+            for artist, place in zip(shown, self.placed, strict=True):
+                artist.set_fontsize(points * shrink)
+                artist.set_position(np.add(place[:2], PADDING * pixels))
             if self.num_left_out:
                 note = NO_ROOM.format(self.num_left_out)
                 note = self._text(note, max(points * shrink, SMALLEST), (0, 0, 0))
@@ -134,7 +117,7 @@ def make_labels(
 
 
 def fit_sizes(sizes: np.ndarray, bounds: Rectangle, least: float) -> float:
-    """What to multiply the sizes of labels with, so that the image stays visible.
+    """Returns the factor for the sizes of labels at which the image stays visible.
 
     Args:
         sizes: [N, (width, height)].
@@ -146,15 +129,15 @@ def fit_sizes(sizes: np.ndarray, bounds: Rectangle, least: float) -> float:
         at most, if that can be.
     """
     covered = float(np.prod(np.asarray(sizes, np.float64).reshape(-1, 2), axis=1).sum())
-    room = MOST_COVERED * _areas(np.array([bounds]))[0]
-    ratio = np.sqrt(room / covered) if covered > 0 else 1.0
+    most = MOST_COVERED * _areas(np.array([bounds]))[0]
+    ratio = np.sqrt(most / covered) if covered > 0 else 1.0
     return float(min(1.0, max(ratio, least)))
 
 
 def place_labels(
     boxes: np.ndarray, sizes: np.ndarray, bounds: Rectangle
-) -> list[Placed]:
-    """Where all labels of an image go, the first ones first.
+) -> list[tuple[int, Rectangle]]:
+    """Returns where the labels of an image go; the first ones choose first.
 
     Args:
         boxes: float [N, (left, bottom, right, top)], y upwards.
@@ -162,14 +145,15 @@ def place_labels(
         bounds: labels stay in here.
 
     Returns:
-        A Placed a label; those that would hide earlier ones are left out.
+        (row of its box, place) of each label; those that would hide earlier ones are
+        left out.
     """
     boxes, taken, found = np.asarray(boxes).reshape(-1, 4), np.zeros((0, 4)), []
     for i in np.flatnonzero(np.all(np.asarray(sizes).reshape(-1, 2) > 0, axis=1)):
         place = place_label(i, tuple(sizes[i]), bounds, boxes, taken)
         area = sizes[i][0] * sizes[i][1]
         if _common(np.array([place]), taken).sum() <= MOST_HIDDEN * area:
-            found.append(Placed(int(i), place))
+            found.append((int(i), place))
             taken = np.concatenate([taken, [place]])
     return found
 
@@ -181,10 +165,10 @@ def place_label(
     boxes: Sequence[Rectangle] | np.ndarray,
     taken: Sequence[Rectangle] | np.ndarray,
 ) -> Rectangle:
-    """Where a label goes: inside `bounds`, at its box, where it hides the least.
+    """Returns where a label goes: inside `bounds`, at its box, where it hides least.
 
     It may hide part of earlier labels (the worst), small boxes (nearly as bad) or large
-    boxes (hardly matters); of equal places the first in the order of reading wins.
+    boxes (hardly matters); of equal places the first of the list wins.
 
     Args:
         index: of the label's own box.
@@ -220,7 +204,7 @@ def place_label(
 
 
 def _to_display(ax, boxes):
-    """[N, (left, bottom, right, top)] on the screen of boxes (y1, x1, y2, x2) in px."""
+    """Returns [N, (left, bottom, right, top)] on the screen of boxes in px."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     # imshow puts pixel centers at whole numbers.
     first = ax.transData.transform(boxes[:, 1::-1] - 0.5)
@@ -230,12 +214,12 @@ def _to_display(ax, boxes):
 
 
 def _areas(rectangles):
-    """Areas of rectangles [N, 4]."""
+    """Returns areas of rectangles [N, 4]."""
     return np.prod(rectangles[:, 2:] - rectangles[:, :2], axis=1)
 
 
 def _common(a, b):
-    """Areas that each of some rectangles shares with each of others: [N, M]."""
+    """Returns areas that some rectangles share with others: [N, M]."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     return np.prod(np.maximum(high - low, 0), axis=2)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.viz.mask_forms import Crop, aligned, crop_overlaps
+from mrcnn.geometry.crops import Crop, aligned, crop_overlaps
 
 
 class Fates(NamedTuple):

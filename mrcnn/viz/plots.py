@@ -1,4 +1,4 @@
-"""Curves and matrices of how good detections are."""
+"""Plots of how good detections are: precision and recall, overlaps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.viz.canvas import finish, new_figure
-from mrcnn.viz.instances import caption_of
+from mrcnn.viz.canvas import open_axes
+from mrcnn.viz.instances import captions_of
 
 
 def plot_precision_recall(
@@ -26,17 +26,14 @@ def plot_precision_recall(
         precisions: float [n], ratios.
         recalls: float [n], ratios, rising.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
     """
-    own = ax is None
-    if own:
-        ax = new_figure(save_path).add_subplot()
-    ax.plot(recalls, precisions)
-    ax.fill_between(recalls, precisions, alpha=0.2)
-    ax.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
-    ax.set_title(f"Precision-recall curve, AP = {AP:.3f}")
-    ax.grid(alpha=0.3)
-    finish(ax.figure, own, save_path)
+    with open_axes(ax, save_path) as ax:
+        ax.plot(recalls, precisions)
+        ax.fill_between(recalls, precisions, alpha=0.2)
+        ax.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
+        ax.set_title(f"Precision-recall curve, AP = {AP:.3f}")
+        ax.grid(alpha=0.3)
 
 
 def plot_overlaps(
@@ -62,11 +59,10 @@ def plot_overlaps(
         threshold: pairs of one class that overlap at least so much are marked "match",
             of two classes "wrong", ratio.
         ax: matplotlib axes to draw on; without, a figure is made and shown.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
     """
-    gt_class_ids = np.asarray(gt_class_ids)
+    gt_class_ids, pred_class_ids = map(np.asarray, (gt_class_ids, pred_class_ids))
     gt_class_ids = gt_class_ids[gt_class_ids != 0]
-    pred_class_ids = np.asarray(pred_class_ids)
     pred_class_ids = pred_class_ids[pred_class_ids != 0]
     num_rows, num_columns = len(pred_class_ids), len(gt_class_ids)
     overlaps = np.asarray(overlaps, float)
@@ -75,33 +71,25 @@ def plot_overlaps(
             f"plot_overlaps(overlaps): shape {overlaps.shape}, expected (detections, "
             f"objects) = {(num_rows, num_columns)}."
         )
-    own = ax is None
-    if own:
-        size = (max(4, 1.2 * num_columns + 3), max(3, 0.6 * num_rows + 2))
-        figure = new_figure(save_path, figsize=size, layout="constrained")
-        ax = figure.add_subplot()
-    ax.set(
-        title=f"IoU of detections and objects (threshold {threshold:g})",
-        xlabel="objects",
-        ylabel="detections",
-        xlim=(-0.5, max(num_columns, 1) - 0.5),
-        ylim=(max(num_rows, 1) - 0.5, -0.5),
-    )
-    if overlaps.size:
-        ax.imshow(overlaps, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(
-        range(num_columns), [caption_of(i, class_names) for i in gt_class_ids]
-    )
-    rows = zip(pred_class_ids, pred_scores, strict=False)
-    ax.set_yticks(
-        range(num_rows), [caption_of(i, class_names, score) for i, score in rows]
-    )
-    for (row, column), iou in np.ndenumerate(overlaps):
-        mark = ""
-        if iou >= threshold:
-            same = pred_class_ids[row] == gt_class_ids[column]
-            mark = "\nmatch" if same else "\nwrong"
-        color = "white" if iou > 0.5 else "black"
-        text = f"{iou:.2f}{mark}"
-        ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
-    finish(ax.figure, own, save_path)
+    objects = captions_of(gt_class_ids, class_names)
+    detections = captions_of(pred_class_ids, class_names, pred_scores[:num_rows])
+    size = (max(4, 1.2 * num_columns + 3), max(3, 0.6 * num_rows + 2))
+    with open_axes(ax, save_path, figsize=size, layout="constrained") as ax:
+        ax.set(
+            title=f"IoU of detections and objects (threshold {threshold:g})",
+            xlabel="objects",
+            ylabel="detections",
+            xlim=(-0.5, max(num_columns, 1) - 0.5),
+            ylim=(max(num_rows, 1) - 0.5, -0.5),
+        )
+        if overlaps.size:
+            ax.imshow(overlaps, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        ax.set_xticks(range(num_columns), objects)
+        ax.set_yticks(range(num_rows), detections)
+        for (row, column), iou in np.ndenumerate(overlaps):
+            text = f"{iou:.2f}"
+            if iou >= threshold:
+                is_same = pred_class_ids[row] == gt_class_ids[column]
+                text += "\nmatch" if is_same else "\nwrong"
+            style = {"color": "white" if iou > 0.5 else "black", "fontsize": 9}
+            ax.text(column, row, text, ha="center", va="center", **style)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.config_checks import LOSS_NAMES
-from mrcnn.viz.canvas import finish, new_figure
+from mrcnn.viz.canvas import open_grid
 from mrcnn.viz.history import read_history
 
 LOSSES = ("loss", *LOSS_NAMES)
@@ -33,7 +33,7 @@ def plot_training(
             (see `mrcnn.viz.history`); or the dict of numbers by name that `model.train`
             returns as `History.history`.
         title: text above; the name of the folder by default.
-        save_path: write the picture to this file instead of showing it.
+        save_path: write the figure to this file instead of showing it.
 
     Raises:
         FileNotFoundError: there is no history in the folder.
@@ -56,20 +56,16 @@ def plot_training(
     # Four panels a row, or three where that leaves fewer places empty.
     columns = min(count, 3 if count > 4 and -count % 3 < -count % 4 else 4)
     rows = -(-count // columns)
-    figure = new_figure(
-        save_path, figsize=(4 * columns, 3 * rows + 0.4), layout="constrained"
-    )
-    figure.suptitle(title or "Training")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (name, curves) in zip(axes, panels.items(), strict=False):
-        _draw_panel(ax, name, curves, history)
-    for ax in axes[count:]:
-        ax.axis("off")
-    finish(figure, True, save_path)
+    figsize = (4 * columns, 3 * rows + 0.4)
+    with open_grid(rows, columns, save_path, figsize) as axes:
+        axes[0, 0].figure.suptitle(title or "Training")
+        for ax, (name, curves) in zip(axes.flat, panels.items(), strict=False):
+            ax.axis("on")
+            _draw_panel(ax, name, curves, history)
 
 
 def _panels(history):
-    """The names of the curves of each panel, by its title."""
+    """Returns the names of the curves of each panel, by its title."""
     panels = {name: [name, f"val_{name}"] for name in LOSSES}
     for kind, title in AP_TITLES.items():
         panels[title] = [key for key in history if key.startswith(f"val_{kind}_")]
@@ -78,12 +74,10 @@ def _panels(history):
     # What custom callbacks put into the logs.
     for key in history:
         name = key.removeprefix("val_")
-        if key not in drawn and name not in panels:
-            panels[name] = [name, f"val_{name}"]
-    panels = {
-        title: [key for key in keys if key in history and len(history[key])]
-        for title, keys in panels.items()
-    }
+        if key not in drawn:
+            panels.setdefault(name, [name, f"val_{name}"])
+    for title, keys in panels.items():
+        panels[title] = [key for key in keys if len(history.get(key, ()))]
     return {title: keys for title, keys in panels.items() if keys}
 
 
@@ -93,25 +87,19 @@ def _draw_panel(ax, title, keys, history):
     for key in keys:
         values = history[key]
         epochs = history["epoch"][: len(values)]
-        known = np.isfinite(values)
-        style = {"color": VAL_COLOR if key.startswith("val_") else TRAIN_COLOR}
-        label = "validation" if key.startswith("val_") else "training"
+        known, is_val = np.isfinite(values), key.startswith("val_")
         if is_ap:
             label, style = key.split("_", 2)[2], {}
-        if key.startswith("val_") and known.any() and (is_ap or title in LOSSES):
+        else:
+            label = "validation" if is_val else "training"
+            style = {"color": VAL_COLOR if is_val else TRAIN_COLOR}
+        if is_val and known.any() and (is_ap or title in LOSSES):
             best = np.nanargmax(values) if is_ap else np.nanargmin(values)
             # Numbers beside the dots would cover each other, or other curves.
             label += f", best {values[best]:.3f}"
             ax.plot(epochs[best], values[best], "k.", markersize=7, zorder=3)
-        marker = "o" if known.sum() <= 30 else None
-        ax.plot(
-            epochs[known],
-            values[known],
-            marker=marker,
-            markersize=3,
-            label=label,
-            **style,
-        )
+        style |= {"marker": "o" if known.sum() <= 30 else None, "markersize": 3}
+        ax.plot(epochs[known], values[known], label=label, **style)
     ax.set(title=title, xlabel="epoch")
     if is_ap:
         ax.set_ylim(0, 1)

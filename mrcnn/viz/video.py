@@ -1,4 +1,4 @@
-"""A function over every frame of a film, by OpenCV."""
+"""Applies a function to each frame of a video, with OpenCV."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def map_video(
     target: str | Path,
     desc: str | None = None,
 ) -> int:
-    """Number of frames written: `function` of each frame of a film, in order.
+    """Writes a video of `function(frame)` for each frame; returns how many there are.
 
         def annotate(frame):
             r = model.detect([frame], masks="crop")[0]
             return draw_instances(
-                frame, r["rois"], r["masks"], r["class_ids"], names, r["scores"]
+                frame, r["rois"], r["masks"], r["class_ids"], names, r["scores"],
+                color_by="class",
             )
 
         map_video(annotate, "street.mp4", "street_detected.mp4", desc="detect")
@@ -29,8 +30,8 @@ def map_video(
     Args:
         function: gets uint8 [H, W, 3] RGB, returns uint8 [h, w, 3] RGB, of one size for
             all frames.
-        source: the film to read.
-        target: the film to write, .avi (motion JPEG) or .mp4; the rate is that of the
+        source: the video to read.
+        target: the video to write, .avi (motion JPEG) or .mp4; the rate is that of the
             source, sound is lost.
         desc: text of the progress bar; None shows no bar.
 
@@ -43,7 +44,7 @@ def map_video(
         import cv2
     except ImportError as error:
         raise ImportError(
-            "map_video reads and writes films with OpenCV; install it: "
+            "map_video reads and writes videos with OpenCV; install it: "
             "pip install opencv-python-headless"
         ) from error
     from tqdm import tqdm
@@ -60,9 +61,9 @@ def map_video(
                 if not more:
                     break
                 # OpenCV's channels are BGR, ours RGB.
-                result = function(np.ascontiguousarray(frame[:, :, ::-1]))
+                result = np.asarray(function(np.ascontiguousarray(frame[:, :, ::-1])))
                 if count == 0:
-                    shape = _shape_of(result)
+                    shape = result.shape
                     _open(writer, Path(target), rate, shape)
                 if result.shape != shape or result.dtype != np.uint8:
                     # OpenCV would leave the frame out and say nothing.
@@ -80,25 +81,19 @@ def map_video(
     if count == 0:
         raise ValueError(
             f"map_video(source={str(source)!r}): OpenCV found no frame in this file; "
-            "is it a film, and is its codec installed?"
+            "is it a video, and is its codec installed?"
         )
     return count
 
 
-def _shape_of(frame):
-    """Shape of a frame; raises ValueError unless it is an RGB image."""
-    shape = np.shape(frame)
+def _open(writer, target, rate, shape):
+    """Opens the writer for frames of this shape; ValueError if it can't be."""
+    import cv2
+
     if len(shape) != 3 or shape[2] != 3:
         raise ValueError(
             f"map_video(function): returned shape {shape}, expected uint8 [H, W, 3]."
         )
-    return shape
-
-
-def _open(writer, target, rate, shape):
-    """Open the writer for frames of this shape."""
-    import cv2
-
     codec = "mp4v" if target.suffix.lower() == ".mp4" else "MJPG"
     fourcc = cv2.VideoWriter_fourcc(*codec)
     if not writer.open(str(target), fourcc, rate, (shape[1], shape[0])):

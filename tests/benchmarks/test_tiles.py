@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn.engine.detection.tiling import tile_boxes
-from mrcnn.viz.mask_forms import Crop
+from mrcnn.geometry.crops import Crop
 from tests.conftest import ROOT, load_script
 
 
@@ -22,7 +22,7 @@ def picture(height, width, boxes, ground=20, light=90):
     for y1, x1, y2, x2 in boxes:
         mask = np.ones((y2 - y1, x2 - x1), bool)
         mask[0, 0] = mask[0, -1] = False
-        crops.append(Crop(y1, x1, mask))
+        crops.append(Crop((y1, x1, y2, x2), mask))
         crops[-1].of(image)[mask] = light
     return image, crops
 
@@ -95,15 +95,15 @@ def test_the_true_detector_finds_what_a_tile_shows(tiles, scene):
     for y1, x1, y2, x2 in frames:
         (found,) = detector.detect([numbers[y1:y2, x1:x2]], masks="crop")
         seen = np.zeros((y2 - y1, x2 - x1), bool)
-        for (top, left, *_), mask in zip(found["rois"], found["masks"], strict=True):
+        for box, mask in zip(found["rois"], found["masks"], strict=True):
             assert mask.any(axis=0)[[0, -1]].all() and mask.any(axis=1)[[0, -1]].all()
-            Crop(top, left, mask).of(seen)[mask] = True
+            Crop(tuple(box), mask).of(seen)[mask] = True
         np.testing.assert_array_equal(seen, scene.image[y1:y2, x1:x2, 0] > 0)
 
 
 def test_each_object_is_right_once(tiles, scene):
     one, other = scene.objects[:2]
-    moved = one._replace(left=one.left + 2)
+    moved = one._replace(box=tuple(np.add(one.box, (0, 2, 0, 2))))
     crops, scores = [moved, one, other], np.array([0.9, 0.8, 0.7])
     assert tiles.right(crops, scores, scene.objects) == 2
     assert tiles.right([], np.zeros(0), scene.objects) == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.cli.detect import _check_tiles, _Job
+from mrcnn.cli.detect import Job, _note_small_overlap
 from mrcnn.cli.errors import program
 from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.engine.weights import bundled
@@ -76,7 +77,7 @@ def test_the_table_has_median_and_total_area(results):
     assert f"{sum(areas):,} px  " in line
 
 
-def test_pictures_that_ship_end_with_how_to_do_it_with_others(
+def test_bundled_images_end_with_how_to_detect_in_others(
     run, photos, weights, tmp_path, monkeypatch
 ):
     argv = ["detect", photos / "a.png", "--weights", weights, "--output", tmp_path]
@@ -90,7 +91,7 @@ def test_pictures_that_ship_end_with_how_to_do_it_with_others(
 
 
 @pytest.mark.parametrize(
-    ("called", "on_path", "told"),
+    ("called", "on_path", "message"),
     [
         ("/usr/bin/mrcnn", True, "mrcnn"),
         ("{here}/.venv/bin/mrcnn", False, ".venv/bin/mrcnn"),
@@ -98,14 +99,14 @@ def test_pictures_that_ship_end_with_how_to_do_it_with_others(
         ("{here}/mrcnn/__main__.py", False, "python -m mrcnn"),
     ],
 )
-def test_the_command_is_told_as_it_can_be_called(
-    monkeypatch, tmp_path, called, on_path, told
+def test_the_command_is_named_as_it_can_be_called(
+    monkeypatch, tmp_path, called, on_path, message
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [called.format(here=tmp_path)])
     monkeypatch.setattr(sys, "executable", "/usr/bin/python")
     monkeypatch.setattr("shutil.which", lambda name: name if on_path else None)
-    assert program() == told
+    assert program() == message
 
 
 def test_json_and_csv_say_the_same_and_open_as_a_data_set(results):
@@ -182,14 +183,15 @@ def job_of(folder, tile=None, save=(), **values):
     for name, value in values.items():
         setattr(config, name, value)
 
-    def detect(images, masks):
-        return [found for _ in images]
+    def detect(images, masks, tile=None, overlap=None, on_tiles=None):
+        full = {} if tile is None else {"full_tiles": np.array([(0, 0, tile, tile)])}
+        return [{**found, **full} for _ in images]
 
     model = SimpleNamespace(config=config, detect=detect)
     args = SimpleNamespace(
         output=folder, tile=tile, overlap=None, quiet=True, batch=1, debug=False
     )
-    return _Job(args, save, model, ["BG", "box", "bar"])
+    return Job(args, save, model, ["BG", "box", "bar"])
 
 
 def gray_pictures(folder, *sides):
@@ -200,7 +202,7 @@ def gray_pictures(folder, *sides):
 
 
 @pytest.mark.parametrize(
-    ("limits", "side", "tile", "told"),
+    ("limits", "side", "tile", "message"),
     [
         (
             (3, 20),
@@ -214,8 +216,8 @@ def gray_pictures(folder, *sides):
         ((4, 4), 60, None, ""),
     ],
 )
-def test_an_image_with_as_many_objects_as_there_can_be_is_told(
-    tmp_path, capsys, limits, side, tile, told
+def test_an_image_with_as_many_objects_as_there_can_be_is_reported(
+    tmp_path, capsys, limits, side, tile, message
 ):
     names = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
     job = job_of(tmp_path, tile, **dict(zip(names, limits, strict=True)))
@@ -223,11 +225,11 @@ def test_an_image_with_as_many_objects_as_there_can_be_is_told(
     capsys.readouterr()
     job.finish()
     err = capsys.readouterr().err
-    assert told in err and bool(err) is bool(told)
+    assert message in err and bool(err) is bool(message)
 
 
 @pytest.mark.parametrize(
-    ("mode", "min_scale", "sides", "told"),
+    ("mode", "min_scale", "sides", "message"),
     [
         ("pad64", 2.0, (60, 1100), "becomes 128 x 2240 px"),
         ("pad64", 2.0, (60, 1024), ""),
@@ -237,7 +239,7 @@ def test_an_image_with_as_many_objects_as_there_can_be_is_told(
     ],
 )
 def test_tiles_are_advised_once_before_a_large_model_image_takes_the_memory(
-    tmp_path, capsys, mode, min_scale, sides, told
+    tmp_path, capsys, mode, min_scale, sides, message
 ):
     values = {"IMAGE_RESIZE_MODE": mode, "IMAGE_MIN_SCALE": min_scale}
     job = job_of(tmp_path, IMAGE_MIN_DIM=0, **values)
@@ -249,15 +251,15 @@ def test_tiles_are_advised_once_before_a_large_model_image_takes_the_memory(
 
     job.model.detect = detect
     job.detect_all(gray_pictures(tmp_path, sides, sides))
-    if not told:
+    if not message:
         assert seen == ["", ""]
         return
-    assert told in seen[0] and seen[0].endswith("in tiles: --tile 512\n")
+    assert message in seen[0] and seen[0].endswith("in tiles: --tile 512\n")
     assert seen[1] == ""
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError("the disk is full")])
-def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
+def test_a_picture_that_cannot_be_drawn_is_reported_and_the_others_are(
     tmp_path, capsys, monkeypatch, error
 ):
     def draw(image, *_):
@@ -265,31 +267,31 @@ def test_a_picture_that_cannot_be_drawn_is_told_and_the_others_are(
             raise error
         return image
 
-    monkeypatch.setattr("mrcnn.cli.pictures.draw_picture", draw)
+    monkeypatch.setattr("mrcnn.cli.pictures.draw_image", draw)
     job = job_of(tmp_path / "out", save=("pictures", "csv"))
     job.detect_all(gray_pictures(tmp_path, (60, 60), (50, 50)))
     job.finish()
     line = capsys.readouterr().err.splitlines()[0]
     assert "0.png: " in line and line.endswith(str(error) or "MemoryError")
-    assert (job.failed, job.pictures) == (1, 1)
+    assert (job.failed, job.drawn) == (1, 1)
     assert (tmp_path / "out" / "1_detected.png").is_file()
     assert len(rows_of(tmp_path / "out")) == 6  # what was found isn't lost
 
 
-@pytest.mark.parametrize("overlap", [None, 0, 3, 4])
-def test_an_overlap_too_small_to_count_objects_once_is_told(capsys, overlap):
-    _check_tiles(64, overlap)
+@pytest.mark.parametrize("overlap", [0, 3, 4])
+def test_an_overlap_too_small_to_count_objects_once_is_reported(capsys, overlap):
+    _note_small_overlap(64, overlap)
     err = capsys.readouterr().err
-    assert ("counted twice below 4 px" in err) == (overlap in (0, 3))
+    assert ("counted twice below 4 px" in err) == (overlap < 4)
 
 
-def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
+def test_videos_are_detected_frame_by_frame(run, photos, weights, tmp_path):
     first = np.asarray(Image.open(photos / "a.png"))
     frames, written = [first, first[:, ::-1], first], iter(range(3))
-    map_video(lambda frame: frames[next(written)], *_film_of(frames, tmp_path))
-    film = tmp_path / "film.avi"
+    map_video(lambda frame: frames[next(written)], *_video_of(frames, tmp_path))
+    video = tmp_path / "video.avi"
     out = tmp_path / "out"
-    code, text, _ = run("detect", film, "--weights", weights, "--output", out)
+    code, text, _ = run("detect", video, "--weights", weights, "--output", out)
     assert code == 0 and "3 frames" in text
     assert {row["frame"] for row in rows_of(out)} == {"0", "1", "2"}
     content = json.loads((out / "detections.json").read_text())
@@ -298,34 +300,34 @@ def test_films_are_detected_frame_by_frame(run, photos, weights, tmp_path):
         "#1",
         "#2",
     ]
-    assert (out / "film_detected.mp4").stat().st_size > 0
+    assert (out / "video_detected.mp4").stat().st_size > 0
     assert "Written" in text and ": 1 picture, " in text
 
 
-def test_frames_of_a_film_that_breaks_off_are_counted(
+def test_frames_of_a_video_that_breaks_off_are_counted(
     run, photos, weights, tmp_path, monkeypatch
 ):
     def break_off(function, *_, **__):
         drawn.append(function(np.asarray(Image.open(photos / "a.png"))))
-        raise ValueError("the film breaks off")
+        raise ValueError("the video breaks off")
 
     drawn = []
     monkeypatch.setattr("mrcnn.viz.video.map_video", break_off)
-    film, out = tmp_path / "film.avi", tmp_path / "out"
-    film.touch()
-    argv = ["detect", film, "--weights", weights, "--output", out, "--batch", 2]
+    video, out = tmp_path / "video.avi", tmp_path / "out"
+    video.touch()
+    argv = ["detect", video, "--weights", weights, "--output", out, "--batch", 2]
     code, text, err = run(*argv)
     assert code == 2 and "1 frame " in text and rows_of(out)
     assert "picture" not in text
-    assert sum("--batch 2: frames of films" in line for line in err) == 1
-    # Drawn only for films that are kept.
+    assert sum("--batch 2: frames of videos" in line for line in err) == 1
+    # Drawn only for videos that are kept.
     run(*argv, "--save", "json")
     photo = np.asarray(Image.open(photos / "a.png"))
     assert [np.array_equal(photo, frame) for frame in drawn] == [False, True]
 
 
-def _film_of(frames, folder):
-    """(source, target) for map_video: a film of frames, written by OpenCV."""
+def _video_of(frames, folder):
+    """(source, target) for map_video: a video of frames, written by OpenCV."""
     import cv2
 
     height, width = frames[0].shape[:2]
@@ -335,10 +337,12 @@ def _film_of(frames, folder):
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
     writer.release()
-    return path, folder / "film.avi"
+    return path, folder / "video.avi"
 
 
-def test_a_broken_file_is_told_and_the_others_are_done(run, photos, weights, tmp_path):
+def test_a_broken_file_is_reported_and_the_others_are_done(
+    run, photos, weights, tmp_path
+):
     (tmp_path / "broken.png").write_text("no picture")
     Image.open(photos / "a.png").save(tmp_path / "good.png")
     out = tmp_path / "out"
@@ -354,13 +358,35 @@ def test_a_broken_file_is_told_and_the_others_are_done(run, photos, weights, tmp
 def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
     from mrcnn.cli.results import Results
 
-    results = Results(tmp_path, ["BG"])
-    names = [results.picture_path(tmp_path / d / "a.png").name for d in "xy"]
+    results = Results(tmp_path / "new", ["BG"])
+    names = [results.drawing_path(tmp_path / d / "a.png").name for d in "xy"]
     assert names == ["a_detected.png", "a_detected_2.png"]
+    assert (tmp_path / "new").is_dir()
+
+
+def test_a_video_is_one_line_of_the_table_and_its_areas_have_no_sum(tmp_path):
+    from mrcnn.cli.results import Results
+
+    results = Results(tmp_path, ["BG", "box", "bar"])
+    found = {
+        "rois": np.array([(0, 0, 2, 5), (4, 4, 6, 6)]),
+        "masks": [np.ones((2, 5), bool), np.ones((2, 2), bool)],
+        "class_ids": np.array([2, 1]),
+        "scores": np.array([0.9, 0.8]),
+    }
+    for frame in range(3):
+        results.add(tmp_path / "street.mp4", (20, 30, 3), found, frame)
+    results.add(tmp_path / "photo.png", (20, 30, 3), found)
+    cells = [re.split("  +", line) for line in results.table().splitlines()]
+    assert cells[1:] == [
+        ["street.mp4", "3 frames", "6", "7 px", "-", "3 bar, 3 box"],
+        ["photo.png", "20 x 30", "2", "7 px", "14 px", "1 bar, 1 box"],
+        ["all", "2 files", "8", "7 px", "-", "4 bar, 4 box"],
+    ]
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--save", "gif"], "--save gif"),
         (["--overlap", "5"], "--tile"),
@@ -374,7 +400,7 @@ def test_pictures_of_one_name_do_not_replace_each_other(tmp_path):
         (["--min-score", "7"], "--min-score 7:"),
     ],
 )
-def test_slips_are_told_before_any_work(run, photos, weights, argv, told):
+def test_mistakes_are_reported_before_any_work(run, photos, weights, argv, message):
     code, out, err = run("detect", photos, "--weights", weights, *argv)
     assert (code, out, len(err)) == (2, "", 1)
-    assert told in err[0]
+    assert message in err[0]

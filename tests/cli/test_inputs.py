@@ -8,7 +8,7 @@ from mrcnn.cli.inputs import find_inputs, is_video
 
 @pytest.fixture
 def folder(tmp_path):
-    names = ("b.png", "a.JPG", "film.mp4", "notes.txt", ".c.png", "deep/d.tif")
+    names = ("b.png", "a.JPG", "video.mp4", "notes.txt", ".c.png", "deep/d.tif")
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -21,13 +21,13 @@ def names_of(paths):
     return [path.name for path in paths]
 
 
-def test_a_folder_stands_for_its_images_and_films(folder):
-    assert names_of(find_inputs([str(folder)])) == ["a.JPG", "b.png", "film.mp4"]
+def test_a_folder_stands_for_its_images_and_videos(folder):
+    assert names_of(find_inputs([str(folder)])) == ["a.JPG", "b.png", "video.mp4"]
 
 
 def test_patterns_reach_into_folders(folder):
     found = find_inputs([str(folder / "**" / "*.*")])
-    assert set(names_of(found)) == {"a.JPG", "b.png", "film.mp4", "d.tif"}
+    assert set(names_of(found)) == {"a.JPG", "b.png", "video.mp4", "d.tif"}
 
 
 def test_a_file_is_taken_whatever_its_ending(folder):
@@ -36,17 +36,17 @@ def test_a_file_is_taken_whatever_its_ending(folder):
 
 def test_each_file_comes_once(folder):
     found = find_inputs([str(folder / "b.png"), str(folder), str(folder / "*.png")])
-    assert names_of(found) == ["b.png", "a.JPG", "film.mp4"]
+    assert names_of(found) == ["b.png", "a.JPG", "video.mp4"]
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [("c.png", "no such file"), ("empty", "no image"), ("*.bmp", "pattern")],
 )
-def test_names_that_lead_nowhere_are_errors(folder, name, told):
-    with pytest.raises(CommandError, match=told):
+def test_names_that_lead_nowhere_are_errors(folder, name, message):
+    with pytest.raises(CommandError, match=message):
         find_inputs([str(folder / name)])
 
 
-def test_films_are_told_by_their_ending(folder):
+def test_videos_are_known_by_their_ending(folder):
     assert [is_video(p) for p in find_inputs([str(folder)])] == [False, False, True]

@@ -8,6 +8,7 @@ import pytest
 
 import mrcnn
 from mrcnn.cli import check
+from mrcnn.cli.errors import CommandError, need, note
 from mrcnn.cli.main import COMMANDS, main
 from mrcnn.data.formats.format_table import FORMATS
 
@@ -68,7 +69,7 @@ def test_every_command_describes_itself(run, command):
 
 
 @pytest.mark.parametrize("argv", [[], ["detct"], ["detect"], ["check", "--data"]])
-def test_wrong_arguments_are_told_in_one_line(run, argv):
+def test_wrong_arguments_are_reported_in_one_line(run, argv):
     code, out, err = run(*argv)
     assert (code, out, len(err)) == (2, "", 1)
     assert err[0].startswith("mrcnn") and "--help" in err[0]
@@ -162,3 +163,14 @@ def test_main_takes_the_arguments_of_the_process(monkeypatch, capsys):
         main()
     assert stop.value.code == 0
     assert mrcnn.__version__ in capsys.readouterr().out
+
+
+def test_need_raises_unless_it_fits():
+    need(True, "no")
+    with pytest.raises(CommandError, match="^3 is too many$"):
+        need(False, "3 is too many")
+
+
+def test_a_note_is_one_line_on_stderr(capsys):
+    note("small overlap")
+    assert capsys.readouterr() == ("", "mrcnn: note: small overlap\n")

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from mrcnn.cli import pictures
-from mrcnn.cli.pictures import brightened, draw_picture, is_crowded, picture_scale
+from mrcnn.cli.pictures import (
+    brightened,
+    draw_image,
+    draw_objects,
+    drawing_scale,
+    is_crowded,
+)
 
 NAMES = ["BG", "cell", "debris"]
 SIDE = 10
@@ -57,7 +63,7 @@ def test_many_objects_are_a_crowd_and_fewer_if_all_are_alike(class_ids, crowded)
     ],
 )
 def test_small_images_and_small_objects_are_drawn_larger(shape, areas, scale):
-    assert picture_scale(shape, areas) == scale
+    assert drawing_scale(shape, areas) == scale
 
 
 def test_a_dark_image_becomes_bright_and_others_stay():
@@ -92,8 +98,8 @@ def test_values_are_multiplied_and_the_image_alone_takes_memory(channels):
 
 def test_few_objects_are_named_and_filled():
     image, found = scene(5)
-    picture = draw_picture(image, found, NAMES)
-    scale = picture_scale(image.shape, [SIDE**2])
+    picture = draw_image(image, found, NAMES)
+    scale = drawing_scale(image.shape, [SIDE**2])
     assert picture.shape == (160 * scale, 200 * scale, 3)
     y, x = (4 + SIDE // 2) * scale, (4 + SIDE // 2) * scale
     assert picture[y, x].tolist() != [200] * 3
@@ -106,9 +112,9 @@ def test_many_objects_are_outlined_only_and_counted_above(monkeypatch):
     )
     image, found = scene(60)
     found["class_ids"][:20] = 2
-    picture = draw_picture(image, found, NAMES)
+    picture = draw_image(image, found, NAMES)
     assert titles == ["cell: 40, debris: 20"]
-    scale = picture_scale(image.shape, [SIDE**2])
+    scale = drawing_scale(image.shape, [SIDE**2])
     grey = (picture == picture[..., :1]).all(axis=-1)
     line = 2 * scale
     for y1, x1, y2, x2 in found["rois"] * scale:
@@ -118,10 +124,19 @@ def test_many_objects_are_outlined_only_and_counted_above(monkeypatch):
         assert grey[y1 - line : y1 - 2, x1:x2].all()
 
 
+def test_objects_of_a_video_have_the_color_of_their_class():
+    image, found = scene(3)
+    found["class_ids"][1] = 2
+    drawn = draw_objects(image, found, NAMES, color_by="class", captions=[None] * 3)
+    assert drawn.shape == image.shape
+    first, second, third = drawn[9, [9, 29, 49]]
+    assert (first == third).all() and (first != second).any()
+
+
 def test_the_title_stands_above_the_picture():
     image, found = scene(20)
-    picture = draw_picture(image, found, NAMES)
-    scale = picture_scale(image.shape, [SIDE**2])
+    picture = draw_image(image, found, NAMES)
+    scale = drawing_scale(image.shape, [SIDE**2])
     title = picture[: len(picture) - 160 * scale]
     assert 10 < len(title) < 50 and picture.shape[1] == 200 * scale
     assert title.max() > 200 and title[-1].max() < 100
@@ -138,7 +153,7 @@ def test_outlines_of_one_class_differ_from_the_objects_and_each_other(value):
 
 def test_one_channel_and_no_objects_are_drawn_too():
     image, found = scene(20)
-    grey = draw_picture(image[..., :1], found, ["BG", "cell"])
+    grey = draw_image(image[..., :1], found, ["BG", "cell"])
     assert grey.ndim == 3 and grey.shape[2] == 3
     image, found = scene(0)
-    assert draw_picture(image, found, NAMES).shape == (160 * 4, 200 * 4, 3)
+    assert draw_image(image, found, NAMES).shape == (160 * 4, 200 * 4, 3)

@@ -56,7 +56,7 @@ def test_the_class_keeps_its_values():
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "message"),
     [
         ("IMAGE_MAXDIM=3", "did you mean IMAGE_MAX_DIM"),
         ("image_max_dim=3", "did you mean IMAGE_MAX_DIM"),
@@ -72,10 +72,10 @@ def test_the_class_keeps_its_values():
         ("LOSS_WEIGHTS={'mask': 2}", "mrcnn_mask_loss"),
     ],
 )
-def test_slips_are_told_with_a_remedy(setting, told):
+def test_mistakes_are_reported_with_a_remedy(setting, message):
     with pytest.raises(CommandError, match="--set") as error:
         config_of(setting)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_values_of_a_run_may_be_the_users_own():
@@ -93,7 +93,7 @@ def test_presets_can_work(name):
     assert isinstance(config, PaperConfig) == (name == "paper")
 
 
-def test_impossible_values_are_told_in_one_line():
+def test_impossible_values_are_reported_in_one_line():
     config = config_of("NAME=a", "IMAGE_MAX_DIM=1000", "ROI_OP=best")
     with pytest.raises(CommandError) as error:
         check_config(config)

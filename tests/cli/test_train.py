@@ -139,7 +139,7 @@ def test_faults_of_the_data_stop_before_the_first_step(run, cells, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--preset", "small", "--set", "LEARNIN_RATE=1"], "LEARNING_RATE"),
         (["--preset", "small", "--set", "ROI_OP=best"], "ROI_OP"),
@@ -151,11 +151,11 @@ def test_faults_of_the_data_stop_before_the_first_step(run, cells, tmp_path):
         (["--option", "class_name"], "NAME=VALUE"),
     ],
 )
-def test_slips_are_told_in_one_line(run, cells, tmp_path, argv, told):
+def test_mistakes_are_reported_in_one_line(run, cells, tmp_path, argv, message):
     logs = tmp_path / "logs"
     code, _, err = run("train", "--data", cells, "--logs", logs, *argv)
     assert code == 2 and len(err) == 1 and not logs.exists()
-    assert told in err[0]
+    assert message in err[0]
 
 
 def test_classes_of_both_subsets_have_to_be_the_same(run, tmp_path):
@@ -171,7 +171,7 @@ def test_classes_of_both_subsets_have_to_be_the_same(run, tmp_path):
     assert "'cup'" in err[-1] and "'box'" in err[-1]
 
 
-def test_a_model_that_ships_goes_on_in_pieces_of_images(
+def test_a_bundled_model_goes_on_in_pieces_of_images(
     run, cells, weights, tmp_path, monkeypatch
 ):
     home = tmp_path / "pretrained"

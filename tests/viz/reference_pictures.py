@@ -183,7 +183,9 @@ def training():
 @picture
 def frame():
     image, boxes, masks, class_ids, scores = ellipses(9, 240, 320, 11, (14, 30))
-    return visualize.draw_instances(image, boxes, masks, class_ids, NAMES, scores)
+    return visualize.draw_instances(
+        image, boxes, masks, class_ids, NAMES, scores, color_by="class"
+    )
 
 
 @picture
@@ -191,7 +193,7 @@ def frame_scaled():
     image, boxes, masks, class_ids, scores = ellipses(6, 80, 110, 12)
     return visualize.draw_instances(
         image, boxes, masks, class_ids, NAMES, scores,
-        show_bbox=False, color_by="instance", scale=3,
+        show_bbox=False, scale=3,
     )  # fmt: skip
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
+from mrcnn.visualize import display_instances, draw_instances
 from mrcnn.viz.draw import (
     apply_mask,
     as_rgb,
@@ -37,21 +40,21 @@ def test_bright_colors_show_on_black_and_carry_black_text():
 
 
 def test_a_class_has_its_color_in_every_picture():
-    names = ["BG", "cat", "dog", "cow"]
-    first = instance_colors([3, 1, 3], names, "class")
+    first = instance_colors([3, 1, 3], "class")
     assert first[0] == first[2] != first[1]
-    assert instance_colors([-3], names, "class") == first[:1]  # a crowd of cows
-    assert instance_colors([1], [*names, "bird"], "class") == first[1:2]
+    assert instance_colors([-3], "class") == first[:1]  # a crowd
+    assert instance_colors([1], "class") == first[1:2]
+    assert instance_colors([], "class") == []
 
 
 def test_an_instance_has_the_color_of_its_place():
-    assert instance_colors([1, 1, 2], ["BG", "a", "b"], "instance") == random_colors(3)
+    assert instance_colors([1, 1, 2], "instance") == random_colors(3)
 
 
-def test_one_class_is_colored_by_instance_unless_said_otherwise():
-    assert len(set(instance_colors([1, 1], ["BG", "a"]))) == 2
-    assert len(set(instance_colors([1, 1], ["BG", "a", "b"]))) == 1
-    assert instance_colors([], ["BG", "a"], "class") == []
+def test_color_by_has_one_default():
+    functions = (instance_colors, display_instances, draw_instances)
+    defaults = {inspect.signature(f).parameters["color_by"].default for f in functions}
+    assert defaults == {"instance"}
 
 
 @pytest.mark.parametrize(

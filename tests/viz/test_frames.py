@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz.frames import draw_title
 from mrcnn.viz.labels import place_labels
 from tests.viz.scenes import HEIGHT, NAMES, WIDTH, crops_of, scene
@@ -149,11 +149,11 @@ def test_letters_that_opencv_cannot_write_are_written():
     assert (plain != accent).any() and (accent != unknown).any()
 
 
-def test_colors_are_by_class_where_there_are_several():
-    one, other = draw(3)[20, [9, 49]], draw(3)[20, [9, 29]]
-    assert (one[0] == one[1]).all() and (other[0] != other[1]).any()
-    single = draw(3, colors=None, color_by="instance")[20, [9, 49]]
-    assert (single[0] != single[1]).any()
+def test_colors_are_by_instance_or_by_class():
+    first, _, third = draw(3)[20, [9, 29, 49]]
+    assert (first != third).any()
+    cat, dog, other_cat = draw(3, color_by="class")[20, [9, 29, 49]]
+    assert (cat == other_cat).all() and (cat != dog).any()
 
 
 @pytest.mark.parametrize("scale", [3, 0.5])
@@ -187,7 +187,7 @@ def test_hundreds_of_instances_are_drawn():
         ({"scale": 0}, "scale=0"),
         ({"masks": np.ones((3, 3, 1))}, r"draw_instances\(masks\): shape \(3, 3, 1\)"),
         ({"captions": ["a", "b"]}, r"draw_instances\(captions\): 2 for 1"),
-        ({"colors": []}, r"draw_instances\(colors\): 0 colors for 1"),
+        ({"colors": []}, r"draw_instances\(colors\): 0 for 1"),
     ],
 )
 def test_what_does_not_fit_is_an_error(changes, message):

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz.grids import rows_of
 from tests.viz.scenes import NAMES, crops_of, patches, scene, shown
 
@@ -112,7 +112,7 @@ def test_grids_are_saved_without_being_shown(tmp_path, shows):
 
 def test_masks_must_fit_the_class_ids():
     image, _, masks, _, _ = scene()
-    with pytest.raises(ValueError, match=r"\(40, 70, 2\).*N = 1"):
+    with pytest.raises(ValueError, match=r"\(40, 70, 2\).*\(40, 70, 1\)"):
         visualize.display_top_masks(image, masks, np.array([1]), NAMES)
     with pytest.raises(ValueError, match="cols=0"):
         visualize.display_images([image], cols=0)

@@ -15,7 +15,7 @@ from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz import instances
 from tests.viz.scenes import (
     HEIGHT,
@@ -54,7 +54,7 @@ from tests.viz.scenes import (
         ("display_weight_stats", "model"),
     ],
 )  # fmt: skip
-def test_the_door_keeps_the_old_signatures(name, parameters):
+def test_the_public_module_keeps_the_old_signatures(name, parameters):
     signature = inspect.signature(getattr(visualize, name))
     ours = [
         p.name if p.default is p.empty else f"{p.name}={p.default!r}".replace(" ", "")
@@ -220,7 +220,7 @@ def test_many_instances(ax):
         ({"class_ids": np.array([1])}, r"class_ids\): 1 for 2 boxes"),
         ({"scores": np.array([1, 1, 1])}, r"scores\): 3 for 2 boxes"),
         ({"captions": ["a"]}, r"captions\): 1 for 2 boxes"),
-        ({"colors": [(1, 1, 1)]}, "1 colors for 2 boxes"),
+        ({"colors": [(1, 1, 1)]}, r"\(colors\): 1 for 2 boxes"),
         ({"masks": np.zeros((28, 28, 2), bool)}, r"\(28, 28, 2\).*\(40, 70, 2\)"),
         ({"masks": [np.ones((3, 4)), np.ones((5, 6))]}, r"\(3, 4\) in a list"),
         ({"boxes": np.array([(0, 0, 9, 9), (0, 0, np.nan, 9)])}, "box 1 isn't finite"),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mrcnn.evaluation.coco import masks_to_rles
-from mrcnn.geometry.masks import compute_overlaps_masks
-from mrcnn.viz.mask_forms import Crop, aligned, as_crop, crop_overlaps, mask_crops
+from mrcnn.evaluation.coco_format import masks_to_rles
+from mrcnn.viz.mask_forms import check_counts, checked_stack, mask_crops
 from tests.viz.scenes import HEIGHT, WIDTH, crops_of, scene
 
 SHAPE = (HEIGHT, WIDTH, 3)
@@ -20,17 +17,6 @@ def full(crop):
     mask = np.zeros((HEIGHT, WIDTH), bool)
     crop.of(mask)[:] = crop.mask
     return mask
-
-
-def random_masks(seed, count):
-    """Blocks with holes, near each other."""
-    rng = np.random.default_rng(seed)
-    masks = np.zeros((HEIGHT, WIDTH, count), bool)
-    for i in range(count):
-        y, x = rng.integers(0, (HEIGHT - 12, WIDTH - 12))
-        h, w = rng.integers(0, 12, 2)
-        masks[y : y + h, x : x + w, i] = rng.random((h, w)) < 0.8
-    return masks
 
 
 @pytest.mark.parametrize("form", ["full", "crop", "rle", "counts"])
@@ -52,7 +38,7 @@ def test_all_forms_say_the_same(form):
     }
     crops = mask_crops(forms[form], boxes, SHAPE, "f")
     for i, crop in enumerate(crops):
-        assert (crop.top, crop.left) == tuple(boxes[i, :2])
+        assert crop.box == tuple(boxes[i])
         np.testing.assert_array_equal(full(crop), masks[:, :, i])
 
 
@@ -105,7 +91,7 @@ def test_no_boxes_have_no_crops(masks):
     [
         (np.ones((28, 28, 1)), r"f\(masks\): shape \(28, 28, 1\).*\(40, 70, 1\)"),
         (np.ones((HEIGHT, WIDTH)), r"\(40, 70\)"),
-        ([], "a list of 0 for 1 boxes"),
+        ([], r"f\(masks\): 0 for 1 boxes"),
         ([np.ones((3, 4))], r"masks\[0\]\): shape \(3, 4\).*\(4, 4\)"),
         ([{"size": [9, 9], "counts": "0"}], r"masks\[0\]\).*\[9, 9\].*\[40, 70\]"),
         ([{"segmentation": []}], "size None"),
@@ -116,30 +102,13 @@ def test_what_fits_no_box_is_an_error(masks, message):
         mask_crops(masks, [(0, 0, 4, 4)], SHAPE, "f")
 
 
-def test_the_tight_crop_of_a_mask():
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[[3, 7], [10, 4]] = True
-    crop = as_crop(mask)
-    assert (crop.top, crop.left, crop.mask.shape) == (3, 4, (5, 7))
-    np.testing.assert_array_equal(full(crop), mask)
-    assert as_crop(np.zeros((4, 5))).mask.size == 0
+def test_counts_are_checked_unless_they_are_none():
+    check_counts("f", 2, scores=None, captions=["a", "b"])
+    with pytest.raises(ValueError, match=r"f\(captions\): 1 for 2 boxes"):
+        check_counts("f", 2, scores=[1, 2], captions=["a"])
 
 
-@given(st.integers(0, 10**6), st.integers(0, 4), st.integers(0, 4))
-def test_overlaps_of_crops_are_those_of_full_masks(seed, n, m):
-    masks = random_masks(seed, n + m)
-    crops = [as_crop(masks[:, :, i]) for i in range(n + m)]
-    expected = compute_overlaps_masks(masks[:, :, :n], masks[:, :, n:])
-    np.testing.assert_array_equal(crop_overlaps(crops[:n], crops[n:]), expected)
-
-
-@given(st.integers(0, 10**6))
-def test_aligned_is_the_other_mask_seen_through_the_frame(seed):
-    masks = random_masks(seed, 2)
-    first, second = (as_crop(masks[:, :, i]) for i in range(2))
-    np.testing.assert_array_equal(
-        aligned(first, second),
-        first.of(full(second)) if first.mask.size else first.mask,
-    )
-    inside = Crop(0, 0, np.zeros((HEIGHT, WIDTH), bool))
-    np.testing.assert_array_equal(aligned(inside, second), masks[:, :, 1])
+def test_a_stack_without_masks_comes_in_any_size():
+    assert checked_stack(np.zeros((9, 9, 0)), (4, 5, 0), "f").shape == (9, 9, 0)
+    with pytest.raises(ValueError, match=r"f\(mask\): shape \(9, 9, 2\).*\(4, 5, 2\)"):
+        checked_stack(np.zeros((9, 9, 2)), (4, 5, 2), "f(mask)")

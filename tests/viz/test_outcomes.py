@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrcnn.evaluation.matches import compute_matches
-from mrcnn.geometry.masks import extract_bboxes
-from mrcnn.viz.mask_forms import as_crop
+from mrcnn.geometry.masks import crop_masks, extract_bboxes
 from mrcnn.viz.outcomes import find_fates
 
 HEIGHT, WIDTH = 20, 30
@@ -20,7 +19,7 @@ def blocks(*boxes):
     masks = np.zeros((HEIGHT, WIDTH, len(boxes)), bool)
     for i, (y1, x1, y2, x2) in enumerate(boxes):
         masks[y1:y2, x1:x2, i] = True
-    return [as_crop(masks[:, :, i]) for i in range(len(boxes))]
+    return crop_masks(masks)
 
 
 A, B, C = (0, 0, 10, 10), (0, 15, 10, 25), (12, 0, 20, 8)
@@ -76,9 +75,9 @@ def test_matches_are_those_of_compute_matches(seed, iou_threshold):
     gt_ids, ids = rng.choice([-1, 1, 2], num_objects), rng.integers(1, 3, count)
     scores = rng.choice([0.2, 0.5, 0.7, 0.9], count)
     fates = find_fates(
-        [as_crop(truth[:, :, i]) for i in range(num_objects)],
+        crop_masks(truth),
         gt_ids,
-        [as_crop(masks[:, :, i]) for i in range(count)],
+        crop_masks(masks),
         ids,
         scores,
         iou_threshold,

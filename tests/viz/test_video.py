@@ -1,4 +1,4 @@
-"""A function over the frames of a film."""
+"""A function over the frames of a video."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HEIGHT, WIDTH, COUNT = 48, 64, 5
 
 
 @pytest.fixture
-def film(tmp_path):
+def video(tmp_path):
     """Five frames, red in the left half, ever brighter."""
-    path = tmp_path / "film.avi"
+    path = tmp_path / "source.avi"
     codec = cv2.VideoWriter_fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), codec, 10.0, (WIDTH, HEIGHT))
     for i in range(COUNT):
@@ -36,7 +36,7 @@ def frames_of(path):
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4"])
-def test_each_frame_goes_through_the_function_as_rgb(film, tmp_path, suffix):
+def test_each_frame_goes_through_the_function_as_rgb(video, tmp_path, suffix):
     seen = []
 
     def swap_sides(image):
@@ -44,7 +44,7 @@ def test_each_frame_goes_through_the_function_as_rgb(film, tmp_path, suffix):
         return image[:, ::-1]
 
     target = tmp_path / f"result{suffix}"
-    assert map_video(swap_sides, film, target) == COUNT
+    assert map_video(swap_sides, video, target) == COUNT
     assert seen[0].shape == (HEIGHT, WIDTH, 3) and seen[0].dtype == np.uint8
     brightness = [image[:, :20, 0].mean() for image in seen]  # red comes first
     np.testing.assert_allclose(brightness, [120, 140, 160, 180, 200], atol=12)
@@ -53,23 +53,23 @@ def test_each_frame_goes_through_the_function_as_rgb(film, tmp_path, suffix):
     assert frames[-1][:, -20:, 2].mean() > 150 > 50 > frames[-1][:, :20, 2].mean()
 
 
-def test_progress_is_shown_when_named(film, tmp_path, capsys):
-    map_video(lambda image: image, film, tmp_path / "a.avi")
+def test_progress_is_shown_when_named(video, tmp_path, capsys):
+    map_video(lambda image: image, video, tmp_path / "a.avi")
     assert capsys.readouterr().err == ""
-    map_video(lambda image: image, film, tmp_path / "b.avi", desc="splash")
+    map_video(lambda image: image, video, tmp_path / "b.avi", desc="splash")
     assert "splash" in capsys.readouterr().err
 
 
-def test_what_is_no_film_is_an_error(tmp_path):
+def test_what_is_no_video_is_an_error(tmp_path):
     path = tmp_path / "text.avi"
-    path.write_text("no film")
+    path.write_text("no video")
     with pytest.raises(ValueError, match=r"text\.avi"):
         map_video(lambda image: image, path, tmp_path / "a.avi")
 
 
-def test_a_target_that_cannot_be_written_is_an_error(film, tmp_path):
+def test_a_target_that_cannot_be_written_is_an_error(video, tmp_path):
     with pytest.raises(ValueError, match="nowhere"):
-        map_video(lambda image: image, film, tmp_path / "nowhere" / "a.avi")
+        map_video(lambda image: image, video, tmp_path / "nowhere" / "a.avi")
 
 
 @pytest.mark.parametrize(
@@ -80,25 +80,25 @@ def test_a_target_that_cannot_be_written_is_an_error(film, tmp_path):
         (lambda image: image / 255, r"float64 \(48, 64, 3\) for frame 0.*uint8"),
     ],
 )
-def test_what_is_no_frame_is_an_error(film, tmp_path, function, message):
+def test_what_is_no_frame_is_an_error(video, tmp_path, function, message):
     with pytest.raises(ValueError, match=message):
-        map_video(function, film, tmp_path / "a.avi")
+        map_video(function, video, tmp_path / "a.avi")
 
 
-def test_frames_of_two_sizes_are_an_error(film, tmp_path):
+def test_frames_of_two_sizes_are_an_error(video, tmp_path):
     sizes = iter([48, 48, 40, 48, 48])
     with pytest.raises(ValueError, match=r"\(40, 64, 3\) for frame 2"):
-        map_video(lambda image: image[: next(sizes)], film, tmp_path / "a.avi")
+        map_video(lambda image: image[: next(sizes)], video, tmp_path / "a.avi")
 
 
-def test_the_film_may_have_another_size_than_its_source(film, tmp_path):
+def test_the_video_may_have_another_size_than_its_source(video, tmp_path):
     target = tmp_path / "a.avi"
-    map_video(lambda image: image.repeat(2, 0).repeat(2, 1), film, target)
+    map_video(lambda image: image.repeat(2, 0).repeat(2, 1), video, target)
     frames, _ = frames_of(target)
     assert [frame.shape for frame in frames] == [(2 * HEIGHT, 2 * WIDTH, 3)] * COUNT
 
 
-def test_without_opencv_the_remedy_is_named(film, tmp_path, monkeypatch):
+def test_without_opencv_the_remedy_is_named(video, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match="pip install"):
-        map_video(lambda image: image, film, tmp_path / "a.avi")
+        map_video(lambda image: image, video, tmp_path / "a.avi")
