@@ -170,11 +170,3 @@ def nearest_pixels(size_in: int, size_out: int) -> np.ndarray:
     [0, 0, 1, 1, 1]
     """
     return (2 * np.arange(size_out) + 1) * size_in // (2 * size_out)
-
-
-def nearest_pixels_tensor(size_in, size_out):
-    """Tensor twin of `nearest_pixels`: int scalars -> int64 [size_out]."""
-    import tensorflow as tf
-
-    size_in, size_out = tf.cast(size_in, tf.int64), tf.cast(size_out, tf.int64)
-    return (2 * tf.range(size_out) + 1) * size_in // (2 * size_out)

@@ -1,45 +1,16 @@
 """Stacks of masks [H, W, N]: their boxes, resizing with the image, overlaps.
 
-Masks in the box frame (mini masks, pasting) are in `box_masks`; their public names can
-be imported from here as well.
+Masks in the box frame (mini masks and those of the mask head) are in `box_masks`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mrcnn.geometry.box_masks import (
-    as_masks,
-    expand_mask,
-    expand_mask_tensor,
-    minimize_mask,
-    minimize_mask_tensor,
-    paste_crop,
-    paste_crop_tensor,
-    unmold_mask,
-    unmold_mask_tensor,
-)
+from mrcnn.geometry.box_masks import as_masks
 from mrcnn.geometry.crops import Crop
-from mrcnn.geometry.interpolation import nearest_pixels, nearest_pixels_tensor
-from mrcnn.geometry.resize_plan import scaled_shape, scaled_shape_tensor
-
-__all__ = [
-    "compute_overlaps_masks",
-    "crop_masks",
-    "expand_mask",
-    "expand_mask_tensor",
-    "extract_bboxes",
-    "extract_bboxes_tensor",
-    "minimize_mask",
-    "minimize_mask_tensor",
-    "nearest_mask_pixels",
-    "paste_crop",
-    "paste_crop_tensor",
-    "resize_mask",
-    "resize_mask_tensor",
-    "unmold_mask",
-    "unmold_mask_tensor",
-]
+from mrcnn.geometry.interpolation import nearest_pixels
+from mrcnn.geometry.resize_plan import scaled_shape
 
 # Pixels that `compute_overlaps_masks` converts to float at once (16 MB for 64 masks).
 _PIXEL_CHUNK = 1 << 16
@@ -116,23 +87,6 @@ def crop_masks(masks) -> list[Crop]:
     ]
 
 
-def extract_bboxes_tensor(mask):
-    """Tensor twin of `extract_bboxes`: bool or number [H, W, N] -> int32 [N, 4]."""
-    import tensorflow as tf
-
-    mask = tf.cast(mask, tf.bool)
-
-    def first_and_end(is_hit):
-        ix = tf.range(tf.shape(is_hit)[0])[:, tf.newaxis]
-        first = tf.reduce_min(tf.where(is_hit, ix, tf.int32.max), axis=0)
-        return first, tf.reduce_max(tf.where(is_hit, ix + 1, 0), axis=0)
-
-    y1, y2 = first_and_end(tf.reduce_any(mask, axis=1))
-    x1, x2 = first_and_end(tf.reduce_any(mask, axis=0))
-    has_pixels = tf.reduce_any(mask, axis=[0, 1])[:, tf.newaxis]
-    return tf.where(has_pixels, tf.stack([y1, x1, y2, x2], axis=1), 0)
-
-
 def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
     """Returns masks resized as `resize_image` resized their image.
 
@@ -201,39 +155,6 @@ def nearest_mask_pixels(
             )
         rows, columns = rows[y : y + crop_height], columns[x : x + crop_width]
     return rows, columns
-
-
-def resize_mask_tensor(mask, scale, padding, crop=None):
-    """Tensor twin of `resize_mask`.
-
-    Args:
-        mask: [H0, W0, N], any dtype, orig.
-        scale: number or float64 tensor; float32 could round to another size.
-        padding: [(top, bottom), (left, right), (0, 0)], numbers or tensors.
-        crop: (y, x, height, width), numbers or a tensor; or None.
-
-    Returns:
-        [H, W, N], the dtype of the input, px.
-
-    Raises:
-        tf.errors.InvalidArgumentError: if the crop does not fit.
-    """
-    import tensorflow as tf
-
-    height0, width0, _ = tf.unstack(tf.shape(mask))
-    height, width = tf.unstack(scaled_shape_tensor([height0, width0], scale))
-    rows = nearest_pixels_tensor(height0, height)
-    columns = nearest_pixels_tensor(width0, width)
-    if crop is not None:
-        y, x, crop_height, crop_width = tf.unstack(tf.cast(crop, tf.int32))
-        fits = (y >= 0) & (x >= 0)
-        fits &= (y + crop_height <= height) & (x + crop_width <= width)
-        message = "resize_mask_tensor(crop): does not fit the masks after scaling; "
-        message += "masks and image must have the same original size. Crop, masks:"
-        tf.debugging.Assert(fits, [message, crop, height, width])
-        rows, columns = rows[y : y + crop_height], columns[x : x + crop_width]
-    resized = tf.gather(tf.gather(mask, rows, axis=0), columns, axis=1)
-    return tf.pad(resized, [padding[0], padding[1], (0, 0)])
 
 
 def compute_overlaps_masks(masks1, masks2) -> np.ndarray:

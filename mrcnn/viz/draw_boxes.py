@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.geometry.masks import unmold_mask
+from mrcnn.geometry.box_masks import unmold_mask
 from mrcnn.viz.canvas import Canvas
 from mrcnn.viz.draw import apply_mask, as_rgb, random_colors
 from mrcnn.viz.mask_forms import as_crop
