@@ -64,20 +64,18 @@ def _pairs(record, overlaps, iou, score):
     overlaps, class_ids = overlaps[rows], record.class_ids[rows]
     is_object = ~record.gt_is_crowd
     same_class = class_ids[:, None] == record.gt_class_ids
-    taken = np.zeros(len(record.gt_class_ids), bool)
-    matches = match_in_order(overlaps, same_class & is_object, iou, taken)
-    taken[matches[matches >= 0]] = True
-    left = np.flatnonzero(matches < 0)
-    any_class = np.broadcast_to(is_object, (len(left), len(is_object)))
-    matches[left] = match_in_order(overlaps[left], any_class, iou, taken)
-    taken[matches[matches >= 0]] = True
+    matches = match_in_order(overlaps, same_class & is_object, iou)
+    left, free = matches < 0, is_object.copy()
+    free[matches[~left]] = False
+    matches[left] = match_in_order(overlaps[left], free, iou)
+    free[matches[matches >= 0]] = False
 
     # Row -1, of those that match nothing, is background.
     true = np.append(record.gt_class_ids, 0)[matches]
     to_difficult = np.append(record.gt_is_difficult, False)[matches]
     on_crowd = (overlaps[:, record.gt_is_crowd] >= iou).any(axis=1)
     counted = ~to_difficult & ~((matches < 0) & on_crowd)
-    missed = record.gt_class_ids[is_object & ~taken & ~record.gt_is_difficult]
+    missed = record.gt_class_ids[free & ~record.gt_is_difficult]
     return (
         np.concatenate([true[counted], missed]),
         np.concatenate([class_ids[counted], np.zeros(len(missed), np.int64)]),

@@ -27,14 +27,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.evaluation.outcomes import IGNORED, UNMATCHED, match_crops
+from mrcnn.evaluation.overlaps import by_score
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.geometry.masks import compute_overlaps_masks
-
-UNMATCHED = -1
-"""Mark of a detection without an object, and of an object without a detection."""
-
-IGNORED = -2
-"""Mark of a detection that lies on a crowd: neither right nor wrong (COCO's rule)."""
+from mrcnn.geometry.crops import crop_overlaps
+from mrcnn.geometry.masks import crop_pair
 
 
 def compute_matches(
@@ -96,30 +93,23 @@ def compute_matches(
             f"compute_matches(pred_scores): {len(pred_scores)} scores for "
             f"{len(pred_class_ids)} boxes; give one score a box."
         )
-    order = np.argsort(-pred_scores, kind="stable")
-    pred_class_ids, pred_scores = pred_class_ids[order], pred_scores[order]
-    pred_masks = pred_masks[..., order]
-
-    overlaps = compute_overlaps_masks(pred_masks, gt_masks)
-    overlaps = np.asarray(overlaps, np.float32).reshape(len(order), len(gt_class_ids))
-    # A float64 would be compared with IoUs rounded to float32: 7 / 10 isn't 0.7 then.
-    iou_threshold = float(iou_threshold)
-    gt_match = np.full(len(gt_class_ids), UNMATCHED, np.int32)
-    pred_match = np.full(len(order), UNMATCHED, np.int32)
-    for i, (class_id, score) in enumerate(
-        zip(pred_class_ids, pred_scores, strict=True)
-    ):
-        if score < score_threshold:
-            break
-        candidates = (gt_class_ids == class_id) & (gt_match == UNMATCHED)
-        candidates &= overlaps[i] >= iou_threshold
-        if candidates.any():
-            best = int(np.argmax(np.where(candidates, overlaps[i], -1)))
-            gt_match[best], pred_match[i] = i, best
-        elif _covered(pred_masks[..., i], gt_masks[..., gt_class_ids == -class_id]) >= (
-            iou_threshold
-        ):
-            pred_match[i] = IGNORED
+    order = by_score(pred_scores)
+    pred, gt = crop_pair(pred_masks, gt_masks, "compute_matches(pred_masks, gt_masks)")
+    pred, pred_class_ids = [pred[i] for i in order], pred_class_ids[order]
+    overlaps = crop_overlaps(pred, gt)
+    sure = slice(int(np.sum(pred_scores >= score_threshold)))
+    pred_match = np.full(len(pred), UNMATCHED, np.int32)
+    pred_match[sure] = match_crops(
+        overlaps[sure],
+        pred[sure],
+        pred_class_ids[sure],
+        gt,
+        gt_class_ids,
+        iou_threshold,
+    )
+    gt_match = np.full(len(gt), UNMATCHED, np.int32)
+    found = np.flatnonzero(pred_match >= 0)
+    gt_match[pred_match[found]] = found
     return gt_match, pred_match, overlaps
 
 
@@ -286,11 +276,3 @@ def _trim(name, boxes, class_ids, masks):
 def _rows(values, keep):
     """Rows that aren't padding; shorter values come without any."""
     return values[keep] if len(values) == len(keep) else values
-
-
-def _covered(mask, crowds):
-    """Part of the mask that the fullest of the crowds [H, W, n] covers, ratio."""
-    area = np.count_nonzero(mask)
-    if area == 0 or crowds.shape[-1] == 0:
-        return 0.0
-    return np.count_nonzero(crowds & mask[..., None], axis=(0, 1)).max() / area

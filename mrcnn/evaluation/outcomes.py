@@ -1,4 +1,4 @@
-"""Which objects of an image were found and missed, which detections made up."""
+"""Which detections of one image take which objects, and what is left over."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.viz.mask_forms import Crop, aligned, crop_overlaps
+from mrcnn.evaluation.overlaps import by_score, match_in_order
+from mrcnn.geometry.crops import Crop, crop_overlaps, shared_areas
+
+UNMATCHED = -1
+"""Mark of a detection without an object, and of an object without a detection."""
+
+IGNORED = -2
+"""Mark of a detection that lies on a crowd: neither right nor wrong (COCO's rule)."""
 
 
-class Fates(NamedTuple):
-    """What became of the objects and the detections of one image.
+class Outcomes(NamedTuple):
+    """Objects found and missed, detections right and wrong, of one image.
 
     Attributes:
         found: (detection, object) of each match, the surest detection first.
@@ -32,7 +39,45 @@ class Fates(NamedTuple):
     overlaps: np.ndarray
 
 
-def find_fates(
+def match_crops(
+    overlaps: np.ndarray,
+    pred: Sequence[Crop],
+    pred_class_ids: np.ndarray,
+    gt: Sequence[Crop],
+    gt_class_ids: np.ndarray,
+    iou_threshold: float,
+) -> np.ndarray:
+    """Returns the object that each detection takes, in the order of the rows.
+
+    COCO's rule: each takes, of the free objects of its class, the one that it overlaps
+    the most, if that is at least `iou_threshold`.
+
+    Args:
+        overlaps: float32 [N, G], IoU of detections and objects.
+        pred: N detections, the surest first.
+        pred_class_ids: int [N].
+        gt: G objects.
+        gt_class_ids: int [G], negative is a crowd, which no detection can take.
+        iou_threshold: ratio.
+
+    Returns:
+        int [N], row of the object; UNMATCHED for none, or IGNORED for a detection of
+        which at least `iou_threshold` lies on one crowd of its class.
+    """
+    matches = match_in_order(
+        overlaps, pred_class_ids[:, None] == gt_class_ids, iou_threshold
+    )
+    crowds = np.flatnonzero(gt_class_ids < 0)
+    areas = np.array([[max(crop.area, 1)] for crop in pred]).reshape(-1, 1)
+    shares = shared_areas(pred, [gt[j] for j in crowds]) / areas
+    is_on = (shares >= iou_threshold) & (
+        pred_class_ids[:, None] == -gt_class_ids[crowds]
+    )
+    matches[(matches == UNMATCHED) & is_on.any(axis=1)] = IGNORED
+    return matches
+
+
+def find_outcomes(
     gt: Sequence[Crop],
     gt_class_ids: np.ndarray,
     pred: Sequence[Crop],
@@ -40,45 +85,40 @@ def find_fates(
     pred_scores: np.ndarray,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.5,
-) -> Fates:
-    """What became of all, by the rule of `mrcnn.utils.compute_matches`.
+) -> Outcomes:
+    """Returns what was found, missed and detected wrongly, as `compute_matches` does.
 
     Args:
-        gt: G masks; those without a pixel are padding.
+        gt: G objects; those without a pixel are padding.
         gt_class_ids: int [G], negative is a crowd.
-        pred: N masks; those without a pixel are padding.
+        pred: N detections; those without a pixel are padding.
         pred_class_ids: int [N].
         pred_scores: float [N], probability.
         iou_threshold: least IoU of a match, ratio.
         score_threshold: detections below it are unsure, probability.
     """
-    gt_class_ids, scores = np.asarray(gt_class_ids), np.asarray(pred_scores)
-    iou_threshold = float(iou_threshold)  # to be compared in float32, as there
-    has_pixels = np.array([crop.mask.any() for crop in gt], bool)
+    pred_class_ids, scores = np.asarray(pred_class_ids), np.asarray(pred_scores)
+    # Class 0 takes part in nothing.
+    gt_class_ids = np.where([crop.area > 0 for crop in gt], gt_class_ids, 0)
+    order = [i for i in by_score(scores).tolist() if pred[i].area]
+    sure = [i for i in order if scores[i] >= score_threshold]
     overlaps = crop_overlaps(pred, gt)
-    free = (gt_class_ids > 0) & has_pixels
-    crowds = np.flatnonzero((gt_class_ids < 0) & has_pixels).tolist()
-    found, false, ignored, unsure = [], [], [], []
-    for i in np.argsort(-scores, kind="stable").tolist():
-        if not pred[i].mask.any():
-            continue
-        class_id = int(pred_class_ids[i])
-        candidates = free & (gt_class_ids == class_id) & (overlaps[i] >= iou_threshold)
-        if scores[i] < score_threshold:
-            unsure.append(i)
-        elif candidates.any():
-            j = int(np.argmax(np.where(candidates, overlaps[i], -1)))
-            free[j] = False
-            found.append((i, j))
-        else:
-            own = [gt[j] for j in crowds if gt_class_ids[j] == -class_id]
-            is_on_crowd = _covered(pred[i], own) >= iou_threshold
-            (ignored if is_on_crowd else false).append(i)
-    missed = np.flatnonzero(free).tolist()
-    return Fates(found, missed, false, ignored, crowds, unsure, overlaps)
-
-
-def _covered(crop, crowds):
-    """The part of a mask that the fullest of the crowds covers."""
-    shared = [np.count_nonzero(aligned(crop, crowd) & crop.mask) for crowd in crowds]
-    return max(shared, default=0) / np.count_nonzero(crop.mask)
+    matches = match_crops(
+        overlaps[sure],
+        [pred[i] for i in sure],
+        pred_class_ids[sure],
+        gt,
+        gt_class_ids,
+        iou_threshold,
+    ).tolist()
+    pairs = list(zip(sure, matches, strict=True))
+    objects = np.flatnonzero(gt_class_ids > 0).tolist()
+    return Outcomes(
+        found=[(i, j) for i, j in pairs if j >= 0],
+        missed=[j for j in objects if j not in matches],
+        false=[i for i, j in pairs if j == UNMATCHED],
+        ignored=[i for i, j in pairs if j == IGNORED],
+        crowds=np.flatnonzero(gt_class_ids < 0).tolist(),
+        unsure=[i for i in order if i not in sure],
+        overlaps=overlaps,
+    )

@@ -8,12 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from mrcnn.geometry.box_masks import as_masks
-from mrcnn.geometry.crops import Crop
+from mrcnn.geometry.crops import Crop, crop_overlaps
 from mrcnn.geometry.interpolation import nearest_pixels
 from mrcnn.geometry.resize_plan import scaled_shape
-
-# Pixels that `compute_overlaps_masks` converts to float at once (16 MB for 64 masks).
-_PIXEL_CHUNK = 1 << 16
 
 
 def _any_column(mask: np.ndarray) -> np.ndarray:
@@ -174,29 +171,26 @@ def compute_overlaps_masks(masks1, masks2) -> np.ndarray:
     >>> compute_overlaps_masks(masks, masks).tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
-    masks1 = as_masks(masks1, "compute_overlaps_masks(masks1)")
-    masks2 = as_masks(masks2, "compute_overlaps_masks(masks2)")
-    count1, count2 = masks1.shape[2], masks2.shape[2]
-    if count1 == 0 or count2 == 0:
-        return np.zeros((count1, count2), np.float32)
-    if masks1.shape[:2] != masks2.shape[:2]:
+    where = "compute_overlaps_masks(masks1, masks2)"
+    return crop_overlaps(*crop_pair(masks1, masks2, where))
+
+
+def crop_pair(masks1, masks2, where: str) -> tuple[list[Crop], list[Crop]]:
+    """Returns the crops of two stacks of masks of one image.
+
+    Args:
+        masks1: bool or float [H, W, N]; a pixel belongs to the object above 0.5.
+        masks2: bool or float [H, W, M], same height and width.
+        where: "function(argument)", named in the error.
+
+    Raises:
+        ValueError: if the heights or widths differ.
+    """
+    stacks = [as_masks(masks, where) for masks in (masks1, masks2)]
+    shapes = [masks.shape[:2] for masks in stacks if masks.shape[2]]
+    if len(set(shapes)) > 1:
         raise ValueError(
-            f"compute_overlaps_masks(masks1, masks2): images of different size, "
-            f"{masks1.shape[:2]} and {masks2.shape[:2]}; resize them before."
+            f"{where}: images of different size, {shapes[0]} and {shapes[1]}; resize "
+            f"them before."
         )
-    masks1, masks2 = masks1.reshape(-1, count1), masks2.reshape(-1, count2)
-    # Slices of pixels: a float copy of two full stacks can take gigabytes, and
-    # float32 counts exactly only up to 2 ** 24 pixels.
-    intersections = np.zeros((count1, count2))
-    areas1, areas2 = np.zeros(count1), np.zeros(count2)
-    for start in range(0, len(masks1), _PIXEL_CHUNK):
-        pixels1 = (masks1[start : start + _PIXEL_CHUNK] > 0.5).astype(np.float32)
-        pixels2 = (masks2[start : start + _PIXEL_CHUNK] > 0.5).astype(np.float32)
-        intersections += pixels1.T @ pixels2
-        areas1 += pixels1.sum(axis=0)
-        areas2 += pixels2.sum(axis=0)
-    unions = areas1[:, None] + areas2 - intersections
-    overlaps = np.divide(
-        intersections, unions, out=np.zeros_like(unions), where=unions > 0
-    )
-    return overlaps.astype(np.float32)
+    return tuple(crop_masks(masks > 0.5) for masks in stacks)

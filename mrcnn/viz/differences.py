@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.evaluation.outcomes import find_outcomes
 from mrcnn.viz.canvas import Canvas
 from mrcnn.viz.draw import apply_mask, as_rgb
 from mrcnn.viz.instances import caption_of, captions_of, checked_boxes
 from mrcnn.viz.mask_forms import aligned, mask_crops
-from mrcnn.viz.outcomes import find_fates
 
 # Told apart by eyes that don't tell red from green, too (after Okabe and Ito).
 FOUND_COLOR = (0.0, 0.85, 0.5)
@@ -85,18 +85,18 @@ def display_differences(
     pred = mask_crops(
         pred_mask if has_masks else None, pred_box, shape, f"{where}: detections"
     )
-    fates = find_fates(
+    outcomes = find_outcomes(
         gt, gt_class_id, pred, pred_class_id, pred_score, iou_threshold, score_threshold
     )
     picture = as_rgb(image)
     if has_masks and show_mask:
-        _paint(picture, fates, gt, pred)
+        _paint(picture, outcomes, gt, pred)
     rule = f"IoU of {'masks' if has_masks else 'boxes'} at least {iou_threshold:g}"
     title = "\n".join(filter(None, [title, f"Truth and detections, {rule}"]))
     num_shapes = len(gt_box) + len(pred_box)
     canvas = Canvas(picture, ax, (16, 16), title, save_path, num_shapes)
-    detected = _detected(fates, gt_class_id, pred_class_id, pred_score, class_names)
-    objects = _objects(fates, gt_class_id, class_names)
+    detected = _detected(outcomes, gt_class_id, pred_class_id, pred_score, class_names)
+    objects = _objects(outcomes, gt_class_id, class_names)
     for rows, boxes, crops, style in (
         (objects, gt_box, gt, "dashed"),
         (detected, pred_box, pred, "solid"),
@@ -117,75 +117,77 @@ def display_differences(
             [text for *_, text in rows],
             [color for _, color, _ in rows],
         )
-    _legend(canvas.ax, fates, score_threshold)
+    _legend(canvas.ax, outcomes, score_threshold)
     canvas.finish()
 
 
-def _paint(picture, fates, gt, pred):
+def _paint(picture, outcomes, gt, pred):
     """Color the pixels by what became of them."""
     for rows, crops, color in (
-        (fates.crowds, gt, IGNORED_COLOR),
-        (fates.ignored, pred, IGNORED_COLOR),
-        (fates.missed, gt, MISSED_COLOR),
-        (fates.false, pred, FALSE_COLOR),
+        (outcomes.crowds, gt, IGNORED_COLOR),
+        (outcomes.ignored, pred, IGNORED_COLOR),
+        (outcomes.missed, gt, MISSED_COLOR),
+        (outcomes.false, pred, FALSE_COLOR),
     ):
         for i in rows:
             apply_mask(crops[i].of(picture), crops[i].mask, color)
-    for i, j in fates.found:
+    for i, j in outcomes.found:
         on_object, on_detection = aligned(gt[j], pred[i]), aligned(pred[i], gt[j])
         apply_mask(gt[j].of(picture), gt[j].mask & on_object, FOUND_COLOR, 0.4)
         apply_mask(gt[j].of(picture), gt[j].mask & ~on_object, MISSED_COLOR, 0.8)
         apply_mask(pred[i].of(picture), pred[i].mask & ~on_detection, FALSE_COLOR, 0.8)
 
 
-def _objects(fates, class_ids, class_names):
+def _objects(outcomes, class_ids, class_names):
     """(row, color, text) of each object; a found one is named by its detection."""
     names = captions_of(class_ids, class_names)
     return [
-        *[(j, FOUND_COLOR, "") for _, j in fates.found],
-        *[(j, MISSED_COLOR, f"missed {names[j]}") for j in fates.missed],
-        *[(j, IGNORED_COLOR, names[j]) for j in fates.crowds],
+        *[(j, FOUND_COLOR, "") for _, j in outcomes.found],
+        *[(j, MISSED_COLOR, f"missed {names[j]}") for j in outcomes.missed],
+        *[(j, IGNORED_COLOR, names[j]) for j in outcomes.crowds],
     ]
 
 
-def _detected(fates, gt_class_ids, class_ids, scores, class_names):
+def _detected(outcomes, gt_class_ids, class_ids, scores, class_names):
     """(row, color, text) of each detection, the surest first."""
     names = captions_of(class_ids, class_names, scores)
-    taken = {j for _, j in fates.found}
+    taken = {j for _, j in outcomes.found}
     rows = [
-        (i, FOUND_COLOR, f"{names[i]}, IoU {fates.overlaps[i, j]:.2f}")
-        for i, j in fates.found
+        (i, FOUND_COLOR, f"{names[i]}, IoU {outcomes.overlaps[i, j]:.2f}")
+        for i, j in outcomes.found
     ]
-    for i in fates.false:
+    for i in outcomes.false:
         rows.append((i, FALSE_COLOR, f"false {names[i]}"))
-        if fates.overlaps.shape[1] == 0 or fates.overlaps[i].max() == 0:
+        if outcomes.overlaps.shape[1] == 0 or outcomes.overlaps[i].max() == 0:
             continue
         # Why: the object it lies on is of another class, or taken, or hardly hit.
-        j = int(np.argmax(fates.overlaps[i]))
-        why = f"IoU {fates.overlaps[i, j]:.2f}"
+        j = int(np.argmax(outcomes.overlaps[i]))
+        why = f"IoU {outcomes.overlaps[i, j]:.2f}"
         if gt_class_ids[j] != class_ids[i]:
             why += f" with {caption_of(gt_class_ids[j], class_names)}"
         elif j in taken:
             why += ", taken"
         rows[-1] = (i, FALSE_COLOR, f"false {names[i]}, {why}")
-    rows += [(i, IGNORED_COLOR, f"{names[i]}, on a crowd") for i in fates.ignored]
+    rows += [(i, IGNORED_COLOR, f"{names[i]}, on a crowd") for i in outcomes.ignored]
     return sorted(rows, key=lambda row: -scores[row[0]])
 
 
-def _legend(ax, fates, score_threshold):
+def _legend(ax, outcomes, score_threshold):
     """Say what the colors mean, and how many there are of each, below the image."""
     from matplotlib.patches import Patch
 
     kinds = [
-        (FOUND_COLOR, f"found: {len(fates.found)}"),
-        (MISSED_COLOR, f"missed: {len(fates.missed)}"),
-        (FALSE_COLOR, f"false: {len(fates.false)}"),
+        (FOUND_COLOR, f"found: {len(outcomes.found)}"),
+        (MISSED_COLOR, f"missed: {len(outcomes.missed)}"),
+        (FALSE_COLOR, f"false: {len(outcomes.false)}"),
     ]
-    if fates.ignored or fates.crowds:
-        count = len(fates.ignored)
-        kinds.append((IGNORED_COLOR, f"crowds: {len(fates.crowds)}, ignored: {count}"))
-    if fates.unsure:
-        count = len(fates.unsure)
+    if outcomes.ignored or outcomes.crowds:
+        count = len(outcomes.ignored)
+        kinds.append(
+            (IGNORED_COLOR, f"crowds: {len(outcomes.crowds)}, ignored: {count}")
+        )
+    if outcomes.unsure:
+        count = len(outcomes.unsure)
         kinds.append(("none", f"not drawn, score below {score_threshold:g}: {count}"))
     # As many beside each other as there is room for below these axes.
     width = ax.get_position().width * ax.figure.get_figwidth()

@@ -25,6 +25,17 @@ class Crop(NamedTuple):
     left: int
     mask: np.ndarray
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(y1, x1, y2, x2), px."""
+        height, width = self.mask.shape
+        return self.top, self.left, self.top + height, self.left + width
+
+    @property
+    def area(self) -> int:
+        """Pixels of the object."""
+        return int(np.count_nonzero(self.mask))
+
     def of(self, image: np.ndarray) -> np.ndarray:
         """The view of an image [H, W, ...] that this crop covers: [h, w, ...]."""
         height, width = self.mask.shape
