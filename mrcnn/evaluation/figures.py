@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.evaluation.records import TITLES
+
 MAX_LEGEND = 20
 """Classes that get a curve of their own; with more, only the mean is drawn."""
 MAX_WRITTEN = 30
@@ -22,16 +24,12 @@ def write_figures(result: Any, folder: Any) -> list[Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    figures = {"pr": _draw_curves, "ap": _draw_classes, "confusion": _draw_confusion}
     paths = []
-    for kind, title in (("bbox", "boxes"), ("segm", "masks")):
-        if kind in result:
-            for name, draw in (
-                ("pr", _draw_curves),
-                ("ap", _draw_classes),
-                ("confusion", _draw_confusion),
-            ):
-                paths.append(folder / f"{name}_{kind}.png")
-                draw(result, kind, title).savefig(paths[-1], dpi=120)
+    for kind in result:
+        for name, draw in figures.items():
+            paths.append(folder / f"{name}_{kind}.png")
+            draw(result, kind, TITLES[kind]).savefig(paths[-1], dpi=120)
     return paths
 
 

@@ -1,15 +1,15 @@
-"""Overlaps of detections and objects of one image, and pairs of them."""
+"""Overlaps of detections and objects of one image, and who takes whom."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mrcnn.evaluation.coco_format import boxes_to_xywh
-from mrcnn.evaluation.records import KINDS, ImageRecord
+from mrcnn.evaluation.records import ImageRecord, check_kinds
 
 
 def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
-    """IoU of each detection with each object: float64 [N, G].
+    """Returns the IoU of each detection with each object: float64 [N, G].
 
     For a crowd it is the part of the detection that lies on it (COCO's rule).
 
@@ -22,13 +22,7 @@ def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
     """
     from pycocotools import mask as mask_utils
 
-    if kind not in KINDS:
-        raise ValueError(f"record_overlaps(kind={kind!r}): use 'bbox' or 'segm'.")
-    if kind == "segm" and not record.has_masks:
-        raise ValueError(
-            f"record_overlaps(kind='segm', image_id={record.image_id!r}): there are no "
-            "masks; detect with masks='rle', or compare boxes with kind='bbox'."
-        )
+    check_kinds(f"record_overlaps(kind={kind!r})", (kind,), (record,))
     shape = len(record.class_ids), len(record.gt_class_ids)
     if 0 in shape:
         return np.zeros(shape)
@@ -41,7 +35,7 @@ def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
 
 
 def by_score(scores: np.ndarray) -> np.ndarray:
-    """Rows in the order of falling scores, ties as they come: int64 [N]."""
+    """Returns the rows by falling scores, ties as they come: int64 [N]."""
     return np.argsort(-np.asarray(scores, np.float64), kind="stable")
 
 

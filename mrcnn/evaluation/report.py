@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,8 @@ from mrcnn.evaluation.coco import (
 from mrcnn.evaluation.confusion import confusion_matrix
 from mrcnn.evaluation.curves import Curve, precision_recall_curve
 from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate
-from mrcnn.evaluation.records import ImageRecord
+from mrcnn.evaluation.records import TITLES, ImageRecord
 from mrcnn.evaluation.voc import VocEvaluation, voc_evaluate
-
-_TITLES = {"bbox": "boxes", "segm": "masks"}
 
 
 class EvaluationResult(Mapping):
@@ -84,17 +83,16 @@ class EvaluationResult(Mapping):
         Crowds aren't counted among the objects. The numbers are those of
         `coco.CLASS_METRICS`, nan for a class without objects.
         """
-        none = np.zeros(0, np.int64)
-        truth = np.concatenate(
-            [none, *(r.gt_class_ids[~r.gt_is_crowd] for r in self.records)]
-        )
-        found = np.concatenate([none, *(r.class_ids for r in self.records)])
+        objects, detections = Counter(), Counter()
+        for record in self.records:
+            objects.update(record.gt_class_ids[~record.gt_is_crowd].tolist())
+            detections.update(record.class_ids.tolist())
         return [
             {
                 "class_id": class_id,
                 "name": name,
-                "objects": int(np.sum(truth == class_id)),
-                "detections": int(np.sum(found == class_id)),
+                "objects": objects[class_id],
+                "detections": detections[class_id],
                 **{k: e.per_class[class_id] for k, e in self.evaluations.items()},
             }
             for class_id, name in self.class_names.items()
@@ -143,21 +141,19 @@ class EvaluationResult(Mapping):
                 "max_detections"
             )
         # The key says 100, whatever the number is.
-        shown = {"AR100": f"AR{limit}"}
-        heads = [f"{shown.get(name, name):>7}" for name in METRICS]
-        lines += ["", f"{'':8}{''.join(heads)}"]
+        shown = {name: name for name in METRICS} | {"AR100": f"AR{limit}"}
+        rows = [["", *shown.values()]]
         for kind, metrics in self.items():
-            values = "".join(_cell(metrics[name]) for name in METRICS)
-            lines.append(f"{_TITLES[kind]:8}{values}")
-        rows = [row for row in self.per_class() if row["objects"]]
-        names = [row["name"] for row in rows]
-        width = max(len(name) for name in (*_TITLES.values(), *names)) + 2
+            rows.append([TITLES[kind], *(_cell(metrics[name]) for name in METRICS)])
+        lines += ["", *_lines(rows, 8)]
+        classes = [row for row in self.per_class() if row["objects"]]
+        names = [*TITLES.values(), *(row["name"] for row in classes)]
         for kind in self:
-            heads = [f"{shown.get(name, name):>7}" for name in CLASS_METRICS]
-            lines += ["", f"{_TITLES[kind]:{width}}objects{''.join(heads)}"]
-            for row in rows:
-                values = "".join(_cell(row[kind][name]) for name in CLASS_METRICS)
-                lines.append(f"{row['name']:{width}}{row['objects']:7d}{values}")
+            rows = [[TITLES[kind], "objects", *(shown[name] for name in CLASS_METRICS)]]
+            for row in classes:
+                cells = (_cell(row[kind][name]) for name in CLASS_METRICS)
+                rows.append([row["name"], str(row["objects"]), *cells])
+            lines += ["", *_lines(rows, max(map(len, names)) + 2)]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,16 +164,15 @@ class EvaluationResult(Mapping):
         class), dsb2018 (where there are masks), confusion (by kind, at IoU 0.5 and
         score 0.5: labels and the rows of the matrix).
         """
-        names = self.class_names
+        names = {0: "background"} | self.class_names
+        labels = [names.get(i, str(i)) for i in range(1 + max(names))]
         voc, confusion = {}, {}
         for kind in self:
             voc[kind] = {}
             for name, use_07_metric in (("area", False), ("11_points", True)):
                 found = self.voc(kind, use_07_metric=use_07_metric)
-                aps = [found.ap[class_id] for class_id in names]
+                aps = [found.ap[class_id] for class_id in self.class_names]
                 voc[kind][name] = {"mean_ap": found.mean_ap, "ap": aps}
-            labels = [names.get(i, str(i)) for i in range(1 + max(names, default=0))]
-            labels[0] = "background"
             matrix = self.confusion_matrix(kind).tolist()
             confusion[kind] = {"labels": labels, "true_by_detected": matrix}
         content = {
@@ -220,7 +215,15 @@ def _most_objects(record: ImageRecord) -> int:
 
 
 def _cell(value: float) -> str:
-    return f"{'-':>7}" if math.isnan(value) else f"{value:7.3f}"
+    """Returns a number of the table."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _lines(rows: list[list[str]], width: int) -> list[str]:
+    """Returns rows of a table, the first cell of each in this width."""
+    return [
+        f"{head:{width}}" + "".join(f"{c:>7}" for c in cells) for head, *cells in rows
+    ]
 
 
 def _without_nan(value: Any) -> Any:

@@ -20,7 +20,7 @@ from PIL import Image
 from skimage.color import gray2rgb, rgb2gray
 from tqdm import tqdm
 
-from mrcnn import utils
+from mrcnn import evaluation, utils
 from mrcnn.config import Config, SmallConfig
 from mrcnn.data import (
     InMemoryDataset,
@@ -30,7 +30,6 @@ from mrcnn.data import (
     read_image,
     read_via,
 )
-from mrcnn.evaluation import coco
 from mrcnn.viz.video import map_video
 
 DEFAULT_LOGS_DIR = Path("logs")
@@ -162,9 +161,9 @@ def train(model, dataset_dir, epochs=None, resume=False):
 def evaluate(model, dataset_dir, subset="val"):
     """Print COCO AP for boxes and masks of a subset; returns the numbers."""
     dataset = make_dataset(dataset_dir, subset)
-    metrics = coco.evaluate_detections(coco.dataset_records(model, dataset))
+    metrics = evaluation.evaluate_detections(evaluation.dataset_records(model, dataset))
     print(f"{dataset.num_images} photographs of {subset}, all scores kept:")
-    print(coco.format_metrics(metrics))
+    print(evaluation.format_metrics(metrics))
     return metrics
 
 

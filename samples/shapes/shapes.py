@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn import utils, visualize
+from mrcnn import evaluation, utils, visualize
 from mrcnn.config import SmallConfig
-from mrcnn.evaluation import coco
 
 DEFAULT_LOGS_DIR = Path("logs")
 SHAPES = ("square", "circle", "triangle")
@@ -205,9 +204,9 @@ def evaluate(args):
 
 def print_ap(model, dataset):
     """Print the COCO AP of the model on the data set."""
-    metrics = coco.evaluate_detections(coco.dataset_records(model, dataset))
+    metrics = evaluation.evaluate_detections(evaluation.dataset_records(model, dataset))
     print(f"{dataset.num_images} unseen images, scores uncut:")
-    print(coco.format_metrics(metrics))
+    print(evaluation.format_metrics(metrics))
 
 
 def demo(args):

@@ -83,7 +83,7 @@ def test_nothing_of_nothing_counts_as_masks():
         ({"gt_boxes": [LEFT], "gt_rles": []}, "0 gt_masks for 1 gt_boxes"),
         ({"gt_class_ids": []}, "0 gt_class_ids for 1 gt_boxes"),
         ({"gt_rles": masks_to_rles(np.ones((9, 9, 1)))}, r"gt_rles of size \(9, 9\)"),
-        ({"rles": masks_to_rles(np.ones((9, 9, 1)))}, r"masks of size \(9, 9\)"),
+        ({"rles": masks_to_rles(np.ones((9, 9, 1)))}, r"rles of size \(9, 9\)"),
         ({"gt_rles": None}, "neither gt_masks, gt_rles nor gt_boxes"),
         ({"scores": [float("nan")]}, "NaN"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.patches import Polygon, Rectangle
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz.differences import (
     FALSE_COLOR,
     FOUND_COLOR,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz.frames import draw_title
 from mrcnn.viz.labels import place_labels
 from tests.viz.scenes import HEIGHT, NAMES, WIDTH, crops_of, scene

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz.grids import rows_of
 from tests.viz.scenes import NAMES, crops_of, patches, scene, shown
 

@@ -15,7 +15,7 @@ from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
 from mrcnn import visualize
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.viz import instances
 from tests.viz.scenes import (
     HEIGHT,

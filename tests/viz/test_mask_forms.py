@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.geometry.masks import compute_overlaps_masks
 from mrcnn.viz.mask_forms import Crop, aligned, as_crop, crop_overlaps, mask_crops
 from tests.viz.scenes import HEIGHT, WIDTH, crops_of, scene
