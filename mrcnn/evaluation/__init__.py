@@ -6,8 +6,8 @@
 `coco` computes COCO's figures with pycocotools, `voc` those of Pascal VOC, `dsb2018`
 the score of the Data Science Bowl 2018, `confusion` which class was taken for which;
 `records` describes what they all read. `matches` pairs detections with objects and
-computes AP and recall of one image, for looking into it; `outcomes` says which objects
-of an image were found and missed.
+computes AP and recall of one image, for looking into it; `outcomes` lists which
+objects of an image were found and missed.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def coco_evaluation(
 
     Returns:
         The numbers, those of each class, and the curves. Small, medium and large are
-        told apart by the area of the annotation and by the area of the detected box
+        separated by the area of the annotation and by the area of the detected box
         ("bbox") or mask ("segm").
 
     Raises:
@@ -274,7 +274,7 @@ def _read(evaluation) -> CocoEvaluation:
 def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     """Returns the twelve numbers by the names of METRICS.
 
-    pycocotools' own summary knows no AP of other than 100 detections.
+    pycocotools' own summary has no AP of other than 100 detections.
 
     Args:
         precision: float64 [T, R, K, area].

@@ -1,4 +1,4 @@
-"""The score of the Data Science Bowl 2018 (nuclei): how well an image was taken apart.
+"""The score of the Data Science Bowl 2018, a competition in finding nuclei.
 
 Source: the competition's page, Evaluation: at each IoU t of 0.50, 0.55 ... 0.95,
 TP(t) / (TP(t) + FP(t) + FN(t)); the mean over t, then over images. Classes don't count.
@@ -16,7 +16,7 @@ from mrcnn.evaluation.overlaps import record_overlaps
 from mrcnn.evaluation.records import ImageRecord, compact_all
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
-"""The IoUs of the score. An overlap has to be greater, as the competition says."""
+"""The IoUs of the score. An overlap has to be greater, by the competition's rule."""
 
 
 class DsbEvaluation(NamedTuple):
@@ -47,7 +47,7 @@ def dsb_evaluate(
     Args:
         records: as `mrcnn.evaluation.records.compact` describes.
         score_threshold: detections below this probability are left out; the measure
-            knows no ranking.
+            has no ranking.
         kind: "segm", or "bbox" to compare boxes.
 
     Raises:

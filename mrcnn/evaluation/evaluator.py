@@ -1,4 +1,4 @@
-"""evaluate: how good a model is on a data set."""
+"""Evaluates a model on a data set."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _image_ids(dataset, image_ids) -> list[int]:
 
 
 def check_max_detections(model: Any, max_detections: int) -> None:
-    """Raises unless it is a number; warns of more than COCO's that a model hasn't."""
+    """Raises for no number; warns of more detections than a model returns."""
     check_limit("evaluate", max_detections)
     config = getattr(model, "config", None)
     returned = most_detections(config)

@@ -45,7 +45,7 @@ def compute_matches(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of detections and objects of one image, each used once.
+    """Returns pairs of detections and objects of one image, each used once.
 
     Detections choose in the order of their scores: each takes, among the free objects
     of its class, the one whose mask overlaps its own the most, if that is at least
@@ -123,7 +123,7 @@ def compute_ap(
     pred_masks: np.ndarray,
     iou_threshold: float = 0.5,
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Average precision of one image: the area under its precision-recall curve.
+    """Returns the average precision of one image, the area under its curve.
 
     Exactly: with the detections that count ranked by falling score (ties as they come),
     and p(k) the part of the first k that is right,
@@ -149,17 +149,10 @@ def compute_ap(
         >>> compute_ap(no_boxes, none, empty, no_boxes, none, none, empty)[0]
         1.0
     """
-    gt_match, pred_match, overlaps = compute_matches(
-        gt_boxes,
-        gt_class_ids,
-        gt_masks,
-        pred_boxes,
-        pred_class_ids,
-        pred_scores,
-        pred_masks,
-        iou_threshold,
-    )
-    _, gt_class_ids, _ = _trim("gt", gt_boxes, gt_class_ids, gt_masks)
+    gt = (gt_boxes, gt_class_ids, gt_masks)
+    pred = (pred_boxes, pred_class_ids, pred_scores, pred_masks)
+    _, pred_match, overlaps = compute_matches(*gt, *pred, iou_threshold)
+    _, gt_class_ids, _ = _trim("gt", *gt)
     num_objects = int(np.sum(gt_class_ids > 0))
     right = pred_match[pred_match != IGNORED] != UNMATCHED
 
@@ -186,7 +179,7 @@ def compute_ap_range(
     iou_thresholds: Sequence[float] | None = None,
     verbose: int = 1,
 ) -> float:
-    """Mean of `compute_ap` over IoU thresholds, 0.50 to 0.95 in steps of 0.05.
+    """Returns the mean of `compute_ap` over IoU thresholds 0.50, 0.55 ... 0.95.
 
     COCO's AP is the mean over the same thresholds, but of another AP (see the top of
     this file).
@@ -226,7 +219,7 @@ def compute_ap_range(
 def compute_recall(
     pred_boxes: np.ndarray, gt_boxes: np.ndarray, iou: float
 ) -> tuple[float, np.ndarray]:
-    """Part of the objects that boxes find, and which boxes find one.
+    """Returns the part of the objects that boxes find, and which boxes find one.
 
     A box stands for the one object it overlaps the most, and several boxes may stand
     for one. Classes, scores and crowds play no part, unlike in COCO's AR, which allows
@@ -258,7 +251,7 @@ def compute_recall(
 
 
 def _trim(name, boxes, class_ids, masks):
-    """Rows of real boxes (bool [N]), and class ids and masks of those rows."""
+    """Returns which boxes are no padding (bool [N]), and their class ids and masks."""
     keep = np.any(np.asarray(boxes).reshape(-1, 4) != 0, axis=1)
     class_ids = _rows(np.asarray(class_ids), keep)
     masks = np.asarray(masks)
@@ -274,5 +267,5 @@ def _trim(name, boxes, class_ids, masks):
 
 
 def _rows(values, keep):
-    """Rows that aren't padding; shorter values come without any."""
+    """Returns the rows that aren't padding; shorter values come without any."""
     return values[keep] if len(values) == len(keep) else values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -64,15 +65,12 @@ def match_crops(
         int [N], row of the object; UNMATCHED for none, or IGNORED for a detection of
         which at least `iou_threshold` lies on one crowd of its class.
     """
-    matches = match_in_order(
-        overlaps, pred_class_ids[:, None] == gt_class_ids, iou_threshold
-    )
-    crowds = np.flatnonzero(gt_class_ids < 0)
+    is_crowd = gt_class_ids < 0
+    same_class = pred_class_ids[:, None] == np.abs(gt_class_ids)
+    matches = match_in_order(overlaps, same_class & ~is_crowd, iou_threshold)
     areas = np.array([[max(crop.area, 1)] for crop in pred]).reshape(-1, 1)
-    shares = shared_areas(pred, [gt[j] for j in crowds]) / areas
-    is_on = (shares >= iou_threshold) & (
-        pred_class_ids[:, None] == -gt_class_ids[crowds]
-    )
+    shares = shared_areas(pred, [*compress(gt, is_crowd)]) / areas
+    is_on = same_class[:, is_crowd] & (shares >= iou_threshold)
     matches[(matches == UNMATCHED) & is_on.any(axis=1)] = IGNORED
     return matches
 

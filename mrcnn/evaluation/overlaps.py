@@ -1,4 +1,4 @@
-"""Overlaps of detections and objects of one image, and who takes whom."""
+"""Overlaps of detections and objects of one image, and greedy matching by them."""
 
 from __future__ import annotations
 

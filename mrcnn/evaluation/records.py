@@ -31,7 +31,7 @@ class ImageRecord(NamedTuple):
         gt_is_crowd: bool [G], a region of many objects (COCO).
         gt_is_difficult: bool [G], not to be counted (Pascal VOC).
         gt_boxes: float64 [G, (y1, x1, y2, x2)].
-        gt_areas: float64 [G], px, by which COCO tells small from large.
+        gt_areas: float64 [G], px, by which COCO separates small from large.
         gt_rles: G compressed RLE dicts; None when objects have boxes only.
         class_ids: int [N].
         scores: float64 [N], probability.
@@ -300,8 +300,5 @@ def _rows(rles, **columns):
     """Returns one dict a row, from columns of one length, with segmentations if any."""
     if rles is not None:
         columns["segmentation"] = rles
-    names = columns.keys()
-    return [
-        dict(zip(names, row, strict=True))
-        for row in zip(*columns.values(), strict=True)
-    ]
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]

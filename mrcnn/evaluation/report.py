@@ -1,4 +1,4 @@
-"""EvaluationResult: the numbers of an evaluation as a table, a json and figures."""
+"""The numbers of an evaluation as a table, as json and as figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mrcnn.evaluation.voc import VocEvaluation, voc_evaluate
 
 
 class EvaluationResult(Mapping):
-    """COCO's numbers by kind of overlap, and what else can be said of a data set.
+    """COCO's numbers by kind of overlap, and on request those of other measures.
 
     `result["segm"]["AP"]` is a number; the mapping holds "bbox" and "segm", as asked
     for, with the twelve numbers of `coco.METRICS` each. VOC's, DSB's and the confusion
@@ -74,11 +74,11 @@ class EvaluationResult(Mapping):
         return f"EvaluationResult({len(self.records)} images, {values})"
 
     def flat(self) -> dict[str, float]:
-        """All numbers by names like "segm_AP50", for logs."""
+        """Returns all numbers by names like "segm_AP50", for logs."""
         return {f"{k}_{n}": v for k, values in self.items() for n, v in values.items()}
 
     def per_class(self) -> list[dict[str, Any]]:
-        """One row a class: class_id, name, objects, detections, and numbers by kind.
+        """Returns a row a class: class_id, name, objects, detections, numbers by kind.
 
         Crowds aren't counted among the objects. The numbers are those of
         `coco.CLASS_METRICS`, nan for a class without objects.
@@ -101,28 +101,28 @@ class EvaluationResult(Mapping):
     def curve(
         self, kind: str = "bbox", class_id: int | None = None, iou: float = 0.5
     ) -> Curve:
-        """COCO's precision-recall curve; see `curves.precision_recall_curve`."""
+        """Returns COCO's curve; see `curves.precision_recall_curve`."""
         return precision_recall_curve(self.evaluations[kind], class_id, iou)
 
     def voc(
         self, kind: str = "bbox", iou: float = 0.5, use_07_metric: bool = False
     ) -> VocEvaluation:
-        """VOC's AP of each class and their mean; see `voc.voc_evaluate`."""
+        """Returns VOC's AP of each class and their mean; see `voc.voc_evaluate`."""
         return voc_evaluate(self.records, iou, kind, use_07_metric, self.class_names)
 
     def dsb2018(self, score_threshold: float = 0.5) -> DsbEvaluation:
-        """The score of the Data Science Bowl 2018; see `dsb2018.dsb_evaluate`."""
+        """Returns the Data Science Bowl's score; see `dsb2018.dsb_evaluate`."""
         return dsb_evaluate(self.records, score_threshold)
 
     def confusion_matrix(
         self, kind: str = "bbox", iou: float = 0.5, score: float = 0.5
     ) -> np.ndarray:
-        """Counts of (true class, detected class); see `confusion.confusion_matrix`."""
+        """Returns counts of class pairs; see `confusion.confusion_matrix`."""
         size = 1 + max(self.class_names, default=0)
         return confusion_matrix(self.records, size, iou, score, kind)
 
     def table(self) -> str:
-        """The numbers and those of each class that has objects, as text to print."""
+        """Returns the numbers, and those of each class with objects, as text."""
         lines = [f"{len(self.records)} images; COCO, mean over IoU 0.50:0.95"]
         if self.min_confidence is None:
             lines[0] += "; score cut of the detector unknown"
@@ -140,7 +140,7 @@ class EvaluationResult(Mapping):
                 "limits these numbers (not those of voc() and dsb2018()): see "
                 "max_detections"
             )
-        # The key says 100, whatever the number is.
+        # The key is AR100, whatever the number is.
         shown = {name: name for name in METRICS} | {"AR100": f"AR{limit}"}
         rows = [["", *shown.values()]]
         for kind, metrics in self.items():
@@ -157,7 +157,7 @@ class EvaluationResult(Mapping):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as numbers, lists and dicts, fit for json; nan becomes None.
+        """Returns everything as numbers, lists and dicts for json; nan becomes None.
 
         Keys: images, min_confidence, max_detections, coco (by kind), classes (rows of
         `per_class`), voc (by kind: area and 11_points, each with mean_ap and an ap a
@@ -209,7 +209,7 @@ class EvaluationResult(Mapping):
 
 
 def _most_objects(record: ImageRecord) -> int:
-    """Objects of the class that an image has most of."""
+    """Returns the objects of the class that an image has most of."""
     objects = record.gt_class_ids[~record.gt_is_crowd]
     return int(np.bincount(objects).max(initial=0))
 
@@ -227,7 +227,7 @@ def _lines(rows: list[list[str]], width: int) -> list[str]:
 
 
 def _without_nan(value: Any) -> Any:
-    """The same nest of dicts and lists, None for nan."""
+    """Returns the same dicts and lists, None for nan."""
     if isinstance(value, Mapping):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

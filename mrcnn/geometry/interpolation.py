@@ -1,4 +1,4 @@
-"""Interpolation of one mask or picture, bilinear or nearest, with half-pixel centers.
+"""Interpolation of one mask or image, bilinear or nearest, with half-pixel centers.
 
 Pixel i covers [i, i + 1) and its value sits at i + 0.5, in the input and in the output.
 """
@@ -145,7 +145,7 @@ def _resize_axis_tensor(values, size_out, axis: int):
 
 
 def resize_bilinear_tensor(values, shape):
-    """Tensor twin of `resize_bilinear`, for pictures with channels too.
+    """Tensor twin of `resize_bilinear`, for images with channels too.
 
     Args:
         values: bool or number [h, w] or [h, w, C]; without pixels it counts as zeros.

@@ -1,4 +1,4 @@
-"""What the RPN should have said about the anchors of one image."""
+"""Targets of the RPN for the anchors of one image."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def anchor_targets(
         bbox_std_dev: the deltas are divided by these four numbers.
         positive_iou: ratio from which an anchor is positive.
         negative_iou: ratio below which an anchor is negative.
-        groups: `matching.group_anchors(anchors_px)`, where the same anchors are used
-            for many images.
+        groups: `box_matching.group_anchors(anchors_px)`, where the same anchors are
+            used for many images.
 
     Returns:
         AnchorTargets(match, deltas).

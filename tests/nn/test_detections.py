@@ -309,7 +309,7 @@ def test_no_rois_give_zeros_by_the_rule_of_all_classes():
 
 @pytest.mark.parametrize("rule", ["argmax", None])
 def test_unknown_rule_is_refused(rule):
-    said = rf"class_rule={rule!r}\): no such rule; pass one of \('best', 'all'\)"
+    said = rf"class_rule={rule!r}\): no such choice; pass one of best, all"
     with pytest.raises(ValueError, match=rf"DetectionLayer\({said}"):
         DetectionLayer(class_rule=rule)
     with pytest.raises(ValueError, match=rf"refine_detections\({said}"):
