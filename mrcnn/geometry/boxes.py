@@ -14,6 +14,9 @@ import numpy as np
 # the norm frame; the next larger one has 1 / (image side - 1), far above this.
 MIN_BOX_SIDE = 1e-4
 
+# The network learns deltas divided by these (py-faster-rcnn, BBOX_NORMALIZE_STDS).
+DELTA_STD_DEV = (0.1, 0.1, 0.2, 0.2)
+
 
 def as_boxes(boxes, where: str, dtype=np.float32) -> np.ndarray:
     """Returns `boxes` as a float array [..., 4]; an empty list becomes [0, 4].

@@ -8,13 +8,16 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from mrcnn.geometry.boxes import apply_box_deltas_tensor, clip_boxes_tensor
+from mrcnn.geometry.boxes import (
+    DELTA_STD_DEV,
+    apply_box_deltas_tensor,
+    clip_boxes_tensor,
+)
 from mrcnn.geometry.coordinates import norm_boxes_tensor
 from mrcnn.geometry.image_meta import parse_image_meta_tensor
 from mrcnn.geometry.nms import non_max_suppression_tensor
 from mrcnn.nn.base import Float32Layer, check_choice
 
-DEFAULT_STD_DEV = (0.1, 0.1, 0.2, 0.2)
 CLASS_RULES = ("best", "all")
 # With rule "all", so many (roi, class) pairs of an image enter NMS.
 MAX_CANDIDATES = 1000
@@ -51,7 +54,7 @@ def refine_detections(
     min_confidence: float | None,
     nms_threshold: float,
     max_instances: int,
-    bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+    bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
     class_rule: str = "best",
 ) -> Detections:
     """Returns the detections of a batch and all that led to them.
@@ -180,7 +183,7 @@ class DetectionLayer(Float32Layer):
         min_confidence: float | None = 0.7,
         nms_threshold: float = 0.3,
         max_instances: int = 100,
-        bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+        bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
         class_rule: str = "best",
         **kwargs,
     ):

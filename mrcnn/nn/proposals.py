@@ -8,11 +8,14 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from mrcnn.geometry.boxes import apply_box_deltas_tensor, clip_boxes_tensor
+from mrcnn.geometry.boxes import (
+    DELTA_STD_DEV,
+    apply_box_deltas_tensor,
+    clip_boxes_tensor,
+)
 from mrcnn.geometry.nms import non_max_suppression_tensor
 from mrcnn.nn.base import Float32Layer
 
-DEFAULT_STD_DEV = (0.1, 0.1, 0.2, 0.2)
 _INDICES = ("keep", "post_nms_ix")
 
 
@@ -44,7 +47,7 @@ def proposal_steps(
     proposal_count: int,
     nms_threshold: float,
     pre_nms_limit: int = 6000,
-    bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+    bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
 ) -> Proposals:
     """Returns the proposals of a batch and all that led to them.
 
@@ -123,7 +126,7 @@ class ProposalLayer(Float32Layer):
         nms_threshold: float,
         *,
         pre_nms_limit: int = 6000,
-        bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+        bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
         **kwargs,
     ):
         """Sets the numbers of `proposal_steps`; float32 under every policy."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
+from mrcnn.geometry.boxes import DELTA_STD_DEV
 from mrcnn.nn.base import Float32Layer
 from mrcnn.targets.roi_targets import roi_targets_tensor
 
@@ -43,7 +44,7 @@ class DetectionTargetLayer(Float32Layer):
         positive_iou: float = 0.5,
         mask_shape: Sequence[int] = (28, 28),
         use_mini_mask: bool = True,
-        bbox_std_dev: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+        bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
         seed: int | None = 0,
         **kwargs,
     ):

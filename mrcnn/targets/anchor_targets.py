@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.boxes import box_refinement
+from mrcnn.geometry.boxes import DELTA_STD_DEV, box_refinement
 from mrcnn.geometry.coordinates import norm_boxes
 from mrcnn.targets.box_matching import AnchorGroups, match_boxes
 
@@ -33,7 +33,7 @@ def anchor_targets(
     *,
     rng: np.random.Generator,
     num_samples: int = 256,
-    bbox_std_dev: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+    bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
     positive_iou: float = 0.7,
     negative_iou: float = 0.3,
     groups: AnchorGroups | None = None,
