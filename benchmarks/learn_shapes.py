@@ -72,8 +72,8 @@ def evaluate(weights, folder):
     model = shapes.make_model("inference", config, folder)
     model.load_weights(weights)
     dataset = shapes.make_dataset(UNSEEN_IMAGES, config, shapes.UNSEEN_SEED)
-    records = shapes.coco.dataset_records(model, dataset)
-    metrics = shapes.coco.evaluate_detections(records)
+    records = shapes.evaluation.dataset_records(model, dataset)
+    metrics = shapes.evaluation.evaluate_detections(records)
     return metrics["bbox"]["AP50"], metrics["segm"]["AP50"]
 
 

@@ -13,6 +13,7 @@ from mrcnn.evaluation.matches import (
     compute_recall,
 )
 from mrcnn.geometry.anchors import generate_anchors, generate_pyramid_anchors
+from mrcnn.geometry.box_masks import expand_mask, minimize_mask, unmold_mask
 from mrcnn.geometry.boxes import (
     apply_box_deltas,
     box_refinement,
@@ -22,14 +23,7 @@ from mrcnn.geometry.boxes import (
 )
 from mrcnn.geometry.coordinates import denorm_boxes, norm_boxes
 from mrcnn.geometry.images import resize, resize_image
-from mrcnn.geometry.masks import (
-    compute_overlaps_masks,
-    expand_mask,
-    extract_bboxes,
-    minimize_mask,
-    resize_mask,
-    unmold_mask,
-)
+from mrcnn.geometry.masks import compute_overlaps_masks, extract_bboxes, resize_mask
 from mrcnn.geometry.nms import non_max_suppression
 
 __all__ = [

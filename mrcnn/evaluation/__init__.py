@@ -5,64 +5,41 @@
 
 `coco` computes COCO's figures with pycocotools, `voc` those of Pascal VOC, `dsb2018`
 the score of the Data Science Bowl 2018, `confusion` which class was taken for which;
-`records` says what they all read. `matches` pairs detections with objects and computes
-AP and recall of one image, for looking into it.
+`records` describes what they all read. `matches` pairs detections with objects and
+computes AP and recall of one image, for looking into it; `outcomes` lists which
+objects of an image were found and missed.
 """
 
 from __future__ import annotations
 
-from mrcnn.evaluation.coco import (
-    METRICS,
-    CocoEvaluation,
-    coco_evaluation,
-    coco_metrics,
-    evaluate_detections,
-    format_metrics,
-)
-from mrcnn.evaluation.coco_format import masks_to_rles, to_coco_ground_truth
-from mrcnn.evaluation.confusion import confusion_matrix
-from mrcnn.evaluation.curves import Curve, precision_recall_curve, rank
-from mrcnn.evaluation.dataset_records import dataset_records, truth_record
-from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate, dsb_score
-from mrcnn.evaluation.evaluator import evaluate, score_cut
-from mrcnn.evaluation.matches import (
-    compute_ap,
-    compute_ap_range,
-    compute_matches,
-    compute_recall,
-)
-from mrcnn.evaluation.records import ImageRecord, compact
-from mrcnn.evaluation.report import EvaluationResult
-from mrcnn.evaluation.voc import VocEvaluation, voc_ap, voc_evaluate
+import lazy_loader
 
-__all__ = [
-    "METRICS",
-    "CocoEvaluation",
-    "Curve",
-    "DsbEvaluation",
-    "EvaluationResult",
-    "ImageRecord",
-    "VocEvaluation",
-    "coco_evaluation",
-    "coco_metrics",
-    "compact",
-    "compute_ap",
-    "compute_ap_range",
-    "compute_matches",
-    "compute_recall",
-    "confusion_matrix",
-    "dataset_records",
-    "dsb_evaluate",
-    "dsb_score",
-    "evaluate",
-    "evaluate_detections",
-    "format_metrics",
-    "masks_to_rles",
-    "precision_recall_curve",
-    "rank",
-    "score_cut",
-    "to_coco_ground_truth",
-    "truth_record",
-    "voc_ap",
-    "voc_evaluate",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "coco": [
+            "METRICS",
+            "CocoEvaluation",
+            "coco_evaluation",
+            "coco_metrics",
+            "evaluate_detections",
+            "format_metrics",
+        ],
+        "coco_format": ["masks_to_rles", "to_coco_ground_truth"],
+        "confusion": ["confusion_matrix"],
+        "curves": ["Curve", "precision_recall_curve", "rank"],
+        "dataset_records": ["dataset_records", "truth_record"],
+        "dsb2018": ["DsbEvaluation", "dsb_evaluate"],
+        "evaluator": ["evaluate", "score_cut"],
+        "matches": [
+            "compute_ap",
+            "compute_ap_range",
+            "compute_matches",
+            "compute_recall",
+        ],
+        "outcomes": ["Outcomes", "find_outcomes"],
+        "records": ["ImageRecord", "compact"],
+        "report": ["EvaluationResult"],
+        "voc": ["VocEvaluation", "voc_ap", "voc_evaluate"],
+    },
+)

@@ -15,32 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.evaluation.coco_format import (
-    boxes_to_xywh,
-    crop_to_rle,
-    masks_to_rles,
-    rle_areas,
-    to_coco_ground_truth,
-    to_rle,
+from mrcnn.evaluation.coco_format import rle_areas, to_coco_ground_truth, to_rle
+from mrcnn.evaluation.records import (
+    KINDS,
+    TITLES,
+    check_kinds,
+    coco_rows,
+    compact_all,
+    occurring_class_ids,
 )
-from mrcnn.evaluation.dataset_records import dataset_records
-from mrcnn.evaluation.records import KINDS, coco_rows, compact_all
-
-__all__ = [
-    "CLASS_METRICS",
-    "METRICS",
-    "CocoEvaluation",
-    "boxes_to_xywh",
-    "coco_evaluation",
-    "coco_metrics",
-    "crop_to_rle",
-    "dataset_records",
-    "evaluate_detections",
-    "format_metrics",
-    "masks_to_rles",
-    "to_coco_ground_truth",
-    "to_rle",
-]
 
 METRICS = (
     *("AP", "AP50", "AP75", "APs", "APm", "APl"),
@@ -58,12 +41,12 @@ CLASS_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 MAX_DETECTIONS = 100
 """Of a class and image; COCO's numbers leave out what comes after."""
 
-_AREAS = {"all": 0, "s": 1, "m": 2, "l": 3}  # pycocotools' order of area ranges
+_SIZES = {"s": 1, "m": 2, "l": 3}  # pycocotools' order of area ranges; 0 is all
 _IOUS = {"AP50": 0, "AP75": 5}  # of 0.50, 0.55 ... 0.95
 
 
 class CocoEvaluation(NamedTuple):
-    """What COCO's evaluation says about one kind of overlap.
+    """COCO's numbers and curves for one kind of overlap.
 
     Attributes:
         metrics: the twelve numbers by the names of METRICS, ratios; nan where there is
@@ -95,7 +78,7 @@ def coco_evaluation(
     iou_type: str = "bbox",
     max_detections: int = MAX_DETECTIONS,
 ) -> CocoEvaluation:
-    """COCO's evaluation of a list of results; prints nothing and changes no input.
+    """Returns COCO's evaluation of results; prints nothing and changes no input.
 
     Args:
         ground_truth: a COCO dict with images, categories, annotations; the contents
@@ -110,7 +93,7 @@ def coco_evaluation(
 
     Returns:
         The numbers, those of each class, and the curves. Small, medium and large are
-        told apart by the area of the annotation and by the area of the detected box
+        separated by the area of the annotation and by the area of the detected box
         ("bbox") or mask ("segm").
 
     Raises:
@@ -120,15 +103,8 @@ def coco_evaluation(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    if iou_type not in KINDS:
-        raise ValueError(
-            f"coco_evaluation(iou_type={iou_type!r}): use 'bbox' or 'segm'."
-        )
-    if not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
-        raise ValueError(
-            f"coco_evaluation(max_detections={max_detections!r}): a whole number, 1 or "
-            "more; 100 is COCO's."
-        )
+    check_kinds(f"coco_evaluation(iou_type={iou_type!r})", (iou_type,))
+    check_limit("coco_evaluation", max_detections)
     images = {image["id"]: image for image in ground_truth["images"]}
     unknown = {result["image_id"] for result in results} - images.keys()
     if unknown:
@@ -138,15 +114,9 @@ def coco_evaluation(
             "the annotations of their own images."
         )
     truth, found = COCO(), COCO()
-    truth.dataset = to_coco_ground_truth(
-        ground_truth["images"],
-        ground_truth["categories"],
-        ground_truth["annotations"],
-    )
-    found.dataset = {
-        **truth.dataset,
-        "annotations": _loaded(results, iou_type, images),
-    }
+    lists = (ground_truth[key] for key in ("images", "categories", "annotations"))
+    truth.dataset = to_coco_ground_truth(*lists)
+    found.dataset = truth.dataset | {"annotations": _loaded(results, iou_type, images)}
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
         found.createIndex()
@@ -165,7 +135,7 @@ def coco_metrics(
     iou_type: str = "bbox",
     max_detections: int = MAX_DETECTIONS,
 ) -> dict[str, float]:
-    """COCO's twelve numbers for a list of results; see `coco_evaluation`.
+    """Returns COCO's twelve numbers for a list of results; see `coco_evaluation`.
 
     Returns:
         AP (mean over IoU 0.50:0.95), AP50, AP75, APs, APm, APl (small, medium and
@@ -180,7 +150,7 @@ def coco_metrics(
 def evaluate_detections(
     records: Iterable[dict], max_detections: int = MAX_DETECTIONS
 ) -> dict[str, dict[str, float]]:
-    """COCO's numbers for boxes and for masks, from detections beside their truth.
+    """Returns COCO's numbers for boxes and masks, from detections beside their truth.
 
     Records are read one at a time and kept as run lengths, so a generator over a large
     data set fits into memory.
@@ -205,7 +175,7 @@ def evaluate_detections(
 def evaluate_records(
     records, kinds=KINDS, class_ids=None, max_detections=MAX_DETECTIONS
 ) -> dict[str, CocoEvaluation]:
-    """COCO's evaluation by kind of overlap, of a list of ImageRecords.
+    """Returns COCO's evaluation by kind of overlap, of a list of ImageRecords.
 
     Args:
         records: ImageRecords.
@@ -216,16 +186,10 @@ def evaluate_records(
     Raises:
         ValueError: "segm" is asked for, and a record has no masks.
     """
-    bare = [record.image_id for record in records if not record.has_masks]
-    if "segm" in kinds and bare:
-        raise ValueError(
-            f"evaluate_records(kinds={tuple(kinds)}): {len(bare)} records have no "
-            f"masks, that of image {bare[0]!r} for one; detect with masks='rle', or "
-            "measure boxes only."
-        )
+    check_kinds(f"evaluate_records(kinds={tuple(kinds)})", kinds, records)
     images, annotations, results = coco_rows(records)
     if class_ids is None:
-        class_ids = {row["category_id"] for row in annotations + results}
+        class_ids = occurring_class_ids(records)
     truth = {
         "images": images,
         "categories": [{"id": int(i), "name": str(i)} for i in sorted(class_ids)],
@@ -237,7 +201,7 @@ def evaluate_records(
 
 
 def format_metrics(metrics: dict[str, dict[str, float]]) -> str:
-    """AP, AP50 and AP75 of `evaluate_detections` as a small table to print.
+    """Returns AP, AP50 and AP75 of `evaluate_detections` as a small table to print.
 
     Example:
         >>> print(format_metrics({"bbox": {"AP": 0.5, "AP50": 0.75, "AP75": 0.25}}))
@@ -245,39 +209,45 @@ def format_metrics(metrics: dict[str, dict[str, float]]) -> str:
         boxes   0.500  0.750  0.250
     """
     lines = ["        AP     AP50   AP75"]
-    for kind, name in (("bbox", "boxes"), ("segm", "masks")):
+    for kind, name in TITLES.items():
         if kind in metrics:
             row = (f"{metrics[kind][key]:.3f}" for key in METRICS[:3])
             lines.append(f"{name}   {'  '.join(row)}")
     return "\n".join(lines)
 
 
+def check_limit(function: str, max_detections: int) -> None:
+    """Raises ValueError unless the limit of detections is a whole number above 0."""
+    if not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
+        raise ValueError(
+            f"{function}(max_detections={max_detections!r}): a whole number, 1 or "
+            "more; 100 is COCO's."
+        )
+
+
 def _loaded(results, iou_type, images):
-    """Results as pycocotools keeps them, judged by their boxes or masks alone."""
-    kept = [
-        {key: result[key] for key in ("image_id", "category_id", "score")}
-        for result in results
-    ]
+    """Returns results as pycocotools keeps them, judged by boxes or by masks alone."""
     if iou_type == "bbox":
-        for new, result in zip(kept, results, strict=True):
-            new["bbox"] = list(result["bbox"])
-            new["area"] = new["bbox"][2] * new["bbox"][3]
+        field, shapes = "bbox", [list(result["bbox"]) for result in results]
+        areas = [width * height for *_, width, height in shapes]
     else:
-        for new, result in zip(kept, results, strict=True):
+        field, shapes = "segmentation", []
+        for result in results:
             image = images[result["image_id"]]
-            new["segmentation"] = to_rle(
-                result["segmentation"], image["height"], image["width"]
-            )
-        areas = rle_areas([new["segmentation"] for new in kept])
-        for new, area in zip(kept, areas.tolist(), strict=True):
-            new["area"] = area
-    for number, new in enumerate(kept, start=1):
-        new |= {"id": number, "iscrowd": 0}
-    return kept
+            size = image["height"], image["width"]
+            shapes.append(to_rle(result["segmentation"], *size))
+        areas = rle_areas(shapes).tolist()
+    common = ("image_id", "category_id", "score")
+    rows = zip(results, shapes, areas, strict=True)
+    return [
+        {key: result[key] for key in common}
+        | {field: shape, "area": area, "id": number, "iscrowd": 0}
+        for number, (result, shape, area) in enumerate(rows, start=1)
+    ]
 
 
 def _read(evaluation) -> CocoEvaluation:
-    """What a COCOeval has accumulated, with nan for what it marks by -1."""
+    """Returns what a COCOeval has accumulated, with nan for what it marks by -1."""
     # [T, R, K, area, detections] and [T, K, area, detections]; -1 is "no object".
     precision, recall, scores = (
         np.where(evaluation.eval[name] < 0, np.nan, evaluation.eval[name])
@@ -302,9 +272,9 @@ def _read(evaluation) -> CocoEvaluation:
 
 
 def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
-    """The twelve numbers by the names of METRICS.
+    """Returns the twelve numbers by the names of METRICS.
 
-    pycocotools' own summary knows no AP of other than 100 detections.
+    pycocotools' own summary has no AP of other than 100 detections.
 
     Args:
         precision: float64 [T, R, K, area].
@@ -312,15 +282,14 @@ def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     """
     numbers = {"AP": precision[..., 0]}
     numbers |= {name: precision[[t], ..., 0] for name, t in _IOUS.items()}
-    sizes = list(_AREAS.items())[1:]
-    numbers |= {f"AP{name}": precision[..., a] for name, a in sizes}
+    numbers |= {f"AP{name}": precision[..., a] for name, a in _SIZES.items()}
     limits = ("AR1", "AR10", "AR100")
     numbers |= {name: recall[..., 0, m] for m, name in enumerate(limits)}
-    numbers |= {f"AR{name}": recall[..., a, -1] for name, a in sizes}
-    return {name: _mean(numbers[name]) for name in METRICS}
+    numbers |= {f"AR{name}": recall[..., a, -1] for name, a in _SIZES.items()}
+    return {name: mean_of_known(numbers[name]) for name in METRICS}
 
 
-def _mean(values: np.ndarray) -> float:
-    """The mean of values that are there, nan when none is, without a warning."""
+def mean_of_known(values: np.ndarray) -> float:
+    """Returns the mean of the values that aren't nan; nan when all are."""
     there = values[~np.isnan(values)]
     return float(there.mean()) if len(there) else math.nan

@@ -1,4 +1,4 @@
-"""Boxes, masks and annotations as COCO writes them."""
+"""Boxes, masks and annotations in the form of COCO files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.box_masks import as_masks
+from mrcnn.geometry.masks import crop_masks
+
 
 def boxes_to_xywh(boxes: np.ndarray) -> np.ndarray:
-    """Boxes as COCO writes them: (x, y, width, height).
+    """Returns boxes in COCO's form: (x, y, width, height).
 
     Args:
         boxes: [N, (y1, x1, y2, x2)], orig or px, half-open.
@@ -26,7 +29,7 @@ def boxes_to_xywh(boxes: np.ndarray) -> np.ndarray:
 
 
 def masks_to_rles(masks: np.ndarray) -> list[dict[str, Any]]:
-    """Masks as COCO's compressed run lengths.
+    """Returns masks as COCO's compressed run lengths.
 
     Args:
         masks: bool [H, W, N].
@@ -34,25 +37,15 @@ def masks_to_rles(masks: np.ndarray) -> list[dict[str, Any]]:
     Returns:
         One dict(size=[H, W], counts=str) a mask, fit for JSON.
     """
-    from pycocotools import mask as mask_utils
-
-    masks = np.asarray(masks)
-    if masks.ndim != 3:
-        raise ValueError(
-            f"masks_to_rles(masks): expected bool [H, W, N], received shape "
-            f"{masks.shape}; give one mask as mask[:, :, None]."
-        )
-    rles = []
-    for i in range(masks.shape[-1]):  # one by one: a copy of the stack may be large
-        rle = mask_utils.encode(np.asfortranarray(masks[:, :, i] != 0, np.uint8))
-        rles.append({"size": rle["size"], "counts": rle["counts"].decode("ascii")})
-    return rles
+    masks = as_masks(masks, "masks_to_rles(masks)")
+    size = masks.shape[:2]
+    return [crop_to_rle(crop.mask, crop.box, *size) for crop in crop_masks(masks)]
 
 
 def crop_to_rle(crop: np.ndarray, box: Sequence[int], height: int, width: int) -> dict:
-    """COCO's compressed run lengths of a mask that is given inside its box only.
+    """Returns COCO's compressed run lengths of a mask given inside its box only.
 
-    The same as `masks_to_rles` of the full mask, without making that.
+    The same as those of the full mask, without making that.
 
     Args:
         crop: bool [y2 - y1, x2 - x1].
@@ -99,7 +92,7 @@ def crop_to_rle(crop: np.ndarray, box: Sequence[int], height: int, width: int) -
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
-    """Compressed RLE of polygons, of run lengths in a list, or of compressed RLE.
+    """Returns compressed RLE of polygons, of run lengths in a list, or of such RLE.
 
     Args:
         segmentation: as in a COCO file: [[x, y, x, y ...] ...], or
@@ -117,7 +110,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
 
 
 def rle_areas(rles: Sequence[dict]) -> np.ndarray:
-    """Pixels of each mask: float64 [N].
+    """Returns the pixels of each mask: float64 [N].
 
     Args:
         rles: compressed RLE dicts.
@@ -132,7 +125,7 @@ def rle_areas(rles: Sequence[dict]) -> np.ndarray:
 def to_coco_ground_truth(
     images: Sequence[dict], categories: Sequence[dict], annotations: Sequence[dict]
 ) -> dict[str, list[dict]]:
-    """A COCO ground truth dict: what annotations left out is filled in.
+    """Returns a COCO ground truth dict: what annotations left out is filled in.
 
     Args:
         images: dicts with id, height, width.

@@ -1,4 +1,4 @@
-"""Which class was taken for which."""
+"""Which classes a model confuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from mrcnn.evaluation.overlaps import by_score, match_in_order, record_overlaps
-from mrcnn.evaluation.records import ImageRecord, compact_all
+from mrcnn.evaluation.records import ImageRecord, compact_all, occurring_class_ids
 
 
 def confusion_matrix(
@@ -17,7 +17,7 @@ def confusion_matrix(
     score: float = 0.5,
     kind: str = "bbox",
 ) -> np.ndarray:
-    """Counts of (true class, detected class): int64 [C, C].
+    """Returns counts of (true class, detected class): int64 [C, C].
 
     Detections of at least `score` choose from the surest down. First each takes the
     object of its own class that it overlaps the most, so that a wrong label never
@@ -42,8 +42,7 @@ def confusion_matrix(
             masks to compare.
     """
     records = compact_all(records, "confusion_matrix")
-    ids = [i for r in records for i in (*r.gt_class_ids, *r.class_ids)]
-    highest = int(max(ids, default=0))
+    highest = max(occurring_class_ids(records), default=0)
     num_classes = highest + 1 if num_classes is None else num_classes
     if highest >= num_classes:
         raise ValueError(
@@ -58,26 +57,24 @@ def confusion_matrix(
 
 
 def _pairs(record, overlaps, iou, score):
-    """(true class ids, detected class ids) of one image, 0 for none."""
+    """Returns (true class ids, detected class ids) of one image, 0 for none."""
     rows = by_score(record.scores)
     rows = rows[record.scores[rows] >= score]
     overlaps, class_ids = overlaps[rows], record.class_ids[rows]
     is_object = ~record.gt_is_crowd
     same_class = class_ids[:, None] == record.gt_class_ids
-    taken = np.zeros(len(record.gt_class_ids), bool)
-    matches = match_in_order(overlaps, same_class & is_object, iou, taken)
-    taken[matches[matches >= 0]] = True
-    left = np.flatnonzero(matches < 0)
-    any_class = np.broadcast_to(is_object, (len(left), len(is_object)))
-    matches[left] = match_in_order(overlaps[left], any_class, iou, taken)
-    taken[matches[matches >= 0]] = True
+    matches = match_in_order(overlaps, same_class & is_object, iou)
+    left, free = matches < 0, is_object.copy()
+    free[matches[~left]] = False
+    matches[left] = match_in_order(overlaps[left], free, iou)
+    free[matches[matches >= 0]] = False
 
     # Row -1, of those that match nothing, is background.
     true = np.append(record.gt_class_ids, 0)[matches]
     to_difficult = np.append(record.gt_is_difficult, False)[matches]
     on_crowd = (overlaps[:, record.gt_is_crowd] >= iou).any(axis=1)
     counted = ~to_difficult & ~((matches < 0) & on_crowd)
-    missed = record.gt_class_ids[is_object & ~taken & ~record.gt_is_difficult]
+    missed = record.gt_class_ids[free & ~record.gt_is_difficult]
     return (
         np.concatenate([true[counted], missed]),
         np.concatenate([class_ids[counted], np.zeros(len(missed), np.int64)]),

@@ -1,4 +1,4 @@
-"""Precision over recall."""
+"""Curves of precision over recall."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Curve(NamedTuple):
 
 
 def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
-    """The curve of detections from the surest to the least sure.
+    """Returns the curve of detections from the surest to the least sure.
 
     precision = right / all, recall = right / objects, after each detection. It isn't
     smoothed; the measures that smooth it (COCO, VOC) do that themselves.
@@ -50,7 +50,7 @@ def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
 def precision_recall_curve(
     evaluation: CocoEvaluation, class_id: int | None = None, iou: float = 0.5
 ) -> Curve:
-    """COCO's curve at its 101 recalls, whose mean precision is the AP at this IoU.
+    """Returns COCO's curve at its 101 recalls; its mean precision is the AP.
 
     Args:
         evaluation: of `coco_evaluation`.

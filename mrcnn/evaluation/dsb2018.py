@@ -1,4 +1,4 @@
-"""The score of the Data Science Bowl 2018 (nuclei): how well an image was taken apart.
+"""The score of the Data Science Bowl 2018, a competition in finding nuclei.
 
 Source: the competition's page, Evaluation: at each IoU t of 0.50, 0.55 ... 0.95,
 TP(t) / (TP(t) + FP(t) + FN(t)); the mean over t, then over images. Classes don't count.
@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.evaluation.overlaps import record_overlaps
 from mrcnn.evaluation.records import ImageRecord, compact_all
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
-"""The IoUs of the score. An overlap has to be greater, as the competition says."""
+"""The IoUs of the score. An overlap has to be greater, by the competition's rule."""
 
 
 class DsbEvaluation(NamedTuple):
-    """The score and what it consists of.
+    """The score of the Data Science Bowl 2018, and what it consists of.
 
     Attributes:
         score: mean over images, ratio; nan without images.
@@ -34,47 +33,12 @@ class DsbEvaluation(NamedTuple):
     per_threshold: dict[float, float]
 
 
-def dsb_score(pred_masks: np.ndarray, gt_masks: np.ndarray) -> float:
-    """The score of one image, ratio; 1.0 if there is nothing and nothing was found.
-
-    Args:
-        pred_masks: bool [H, W, N].
-        gt_masks: bool [H, W, G].
-
-    Example:
-        >>> mask = np.ones([4, 4, 1], bool)
-        >>> half = mask.copy()
-        >>> half[:1] = False  # IoU 0.75: greater than 0.50, 0.55, 0.60, 0.65, 0.70
-        >>> dsb_score(half, mask)
-        0.5
-    """
-    pred_masks, gt_masks = np.asarray(pred_masks) != 0, np.asarray(gt_masks) != 0
-    if pred_masks.ndim != 3 or gt_masks.ndim != 3:
-        raise ValueError(
-            "dsb_score(pred_masks, gt_masks): expected bool [H, W, N], received shapes "
-            f"{pred_masks.shape} and {gt_masks.shape}; one mask is mask[:, :, None]."
-        )
-    from pycocotools import mask as mask_utils
-
-    found = [r for r in masks_to_rles(pred_masks) if mask_utils.area(r)]
-    truth = [r for r in masks_to_rles(gt_masks) if mask_utils.area(r)]
-    overlaps = np.zeros((len(found), len(truth)))
-    if found and truth:
-        if found[0]["size"] != truth[0]["size"]:
-            raise ValueError(
-                f"dsb_score(pred_masks, gt_masks): of sizes {found[0]['size']} and "
-                f"{truth[0]['size']}; give both in the frame of one image."
-            )
-        overlaps = mask_utils.iou(found, truth, [0] * len(truth))
-    return float(np.mean(_precisions(overlaps, np.zeros(len(found), bool))))
-
-
 def dsb_evaluate(
     records: Iterable[dict | ImageRecord],
     score_threshold: float = 0.5,
     kind: str = "segm",
 ) -> DsbEvaluation:
-    """The score of a set of images.
+    """Returns the score of the Data Science Bowl 2018 for a set of images.
 
     Pairs are made from the greatest IoU down, each object and each detection once:
     where objects don't overlap there is one way only. Crowds are no objects, and a
@@ -83,11 +47,21 @@ def dsb_evaluate(
     Args:
         records: as `mrcnn.evaluation.records.compact` describes.
         score_threshold: detections below this probability are left out; the measure
-            knows no ranking.
+            has no ranking.
         kind: "segm", or "bbox" to compare boxes.
 
     Raises:
         ValueError: an image id twice, or no masks to compare.
+
+    Example:
+        >>> mask = np.ones([4, 4, 1], bool)
+        >>> half = mask.copy()
+        >>> half[:1] = False  # IoU 0.75: greater than 0.50, 0.55, 0.60, 0.65, 0.70
+        >>> image = {"image_id": 1, "height": 4, "width": 4}
+        >>> truth = {"gt_masks": mask, "gt_class_ids": [1]}
+        >>> found = {"masks": half, "rois": [1, 0, 4, 4], "class_ids": [1]}
+        >>> dsb_evaluate([{**image, **truth, **found, "scores": [0.9]}]).score
+        0.5
     """
     per_image, rows = {}, []
     for record in compact_all(records, "dsb_evaluate"):
@@ -104,7 +78,7 @@ def dsb_evaluate(
 
 
 def _precisions(overlaps: np.ndarray, on_crowd: np.ndarray) -> list[float]:
-    """TP / (TP + FP + FN) at each threshold.
+    """Returns TP / (TP + FP + FN) at each threshold.
 
     Args:
         overlaps: float [N, G], IoU.

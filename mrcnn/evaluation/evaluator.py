@@ -1,4 +1,4 @@
-"""evaluate: how good a model is on a data set."""
+"""Evaluates a model on a data set."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from mrcnn.config_checks import DETECTION_LIMITS, most_detections
-from mrcnn.evaluation.coco import MAX_DETECTIONS, evaluate_records
+from mrcnn.evaluation.coco import MAX_DETECTIONS, check_limit, evaluate_records
 from mrcnn.evaluation.dataset_records import truth_record
-from mrcnn.evaluation.records import KINDS, compact, with_classes
+from mrcnn.evaluation.records import KINDS, check_kinds, compact, with_classes
 from mrcnn.evaluation.report import EvaluationResult
 
 
@@ -27,7 +25,7 @@ def evaluate(
     max_detections: int = MAX_DETECTIONS,
     verbose: int = 1,
 ) -> EvaluationResult:
-    """COCO's numbers of a model on a data set, boxes and masks, scores uncut.
+    """Returns COCO's numbers of a model on a data set, boxes and masks, scores uncut.
 
     Every image is detected in once, those without objects too. The numbers are
     pycocotools' own, crowds by its rule. AP integrates over the whole ranking, so while
@@ -61,11 +59,8 @@ def evaluate(
 
     Warns of more `max_detections` than COCO's that the model doesn't return.
     """
+    check_kinds(f"evaluate(iou_types={tuple(iou_types)})", iou_types)
     kinds = tuple(kind for kind in KINDS if kind in iou_types)
-    if not kinds or set(iou_types) - set(kinds):
-        raise ValueError(
-            f"evaluate(iou_types={tuple(iou_types)}): choose of 'bbox' and 'segm'."
-        )
     ids = _image_ids(dataset, image_ids)
     check_max_detections(model, max_detections)
     class_ids = None if class_ids is None else list(class_ids)
@@ -120,7 +115,7 @@ def score_cut(model: Any, min_confidence: float) -> Iterator[bool]:
 
 
 def _image_ids(dataset, image_ids) -> list[int]:
-    """The images to evaluate, checked."""
+    """Returns the images to evaluate, checked."""
     known = {int(i) for i in dataset.image_ids}
     if not known:
         raise ValueError(
@@ -137,12 +132,8 @@ def _image_ids(dataset, image_ids) -> list[int]:
 
 
 def check_max_detections(model: Any, max_detections: int) -> None:
-    """Raises unless it is a number; warns of more than COCO's that a model hasn't."""
-    if not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
-        raise ValueError(
-            f"evaluate(max_detections={max_detections!r}): a whole number, 1 or more; "
-            "100 is COCO's."
-        )
+    """Raises for no number; warns of more detections than a model returns."""
+    check_limit("evaluate", max_detections)
     config = getattr(model, "config", None)
     returned = most_detections(config)
     if max(returned, MAX_DETECTIONS) < max_detections:
@@ -157,25 +148,22 @@ def check_max_detections(model: Any, max_detections: int) -> None:
 
 
 def _in_source_order(records, dataset):
-    """Records in the order of their source's own ids, where these are numbers of one.
+    """Returns records by the ids of their source, where these are whole numbers of one.
 
     COCO's tools rank detections of one score in this order, which the third digit of
     an AP can show.
     """
-    infos = getattr(dataset, "image_info", None)
-    if infos is None:
+    if not hasattr(dataset, "image_info"):
         return records
-    infos = [infos[record.image_id] for record in records]
-    if len({info["source"] for info in infos}) > 1:
-        return records
-    ids = [info["id"] for info in infos]
-    if not all(isinstance(i, int) for i in ids):
-        return records
-    return [records[i] for i in sorted(range(len(ids)), key=ids.__getitem__)]
+    infos = {r.image_id: dataset.image_info[r.image_id] for r in records}
+    is_one_source = len({info["source"] for info in infos.values()}) == 1
+    if is_one_source and all(isinstance(i["id"], int) for i in infos.values()):
+        return sorted(records, key=lambda record: infos[record.image_id]["id"])
+    return records
 
 
 def _class_names(model, dataset, class_ids) -> dict[int, str]:
-    """Class id -> name of the classes to evaluate."""
+    """Returns class id -> name of the classes to evaluate."""
     num_classes = getattr(getattr(model, "config", None), "NUM_CLASSES", None)
     if num_classes not in (None, dataset.num_classes):
         raise ValueError(
@@ -196,7 +184,7 @@ def _class_names(model, dataset, class_ids) -> dict[int, str]:
 
 
 def _detect(model, dataset, ids, form, verbose) -> Iterator[tuple[dict, dict]]:
-    """(truth, detections) of each image, detected in a batch at a time."""
+    """Yields (truth, detections) of each image, detected in a batch at a time."""
     from tqdm import tqdm
 
     size = max(int(getattr(getattr(model, "config", None), "BATCH_SIZE", 1)), 1)

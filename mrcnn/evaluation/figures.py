@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.evaluation.records import TITLES
+
 MAX_LEGEND = 20
 """Classes that get a curve of their own; with more, only the mean is drawn."""
 MAX_WRITTEN = 30
@@ -22,21 +24,17 @@ def write_figures(result: Any, folder: Any) -> list[Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    figures = {"pr": _draw_curves, "ap": _draw_classes, "confusion": _draw_confusion}
     paths = []
-    for kind, title in (("bbox", "boxes"), ("segm", "masks")):
-        if kind in result:
-            for name, draw in (
-                ("pr", _draw_curves),
-                ("ap", _draw_classes),
-                ("confusion", _draw_confusion),
-            ):
-                paths.append(folder / f"{name}_{kind}.png")
-                draw(result, kind, title).savefig(paths[-1], dpi=120)
+    for kind in result:
+        for name, draw in figures.items():
+            paths.append(folder / f"{name}_{kind}.png")
+            draw(result, kind, TITLES[kind]).savefig(paths[-1], dpi=120)
     return paths
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
-    """A figure and its axes that pyplot doesn't know: nothing to close."""
+    """Returns a figure that pyplot doesn't know (nothing to close), and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -44,7 +42,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
 
 def _draw_curves(result, kind, title):
-    """Precision over recall: the mean at three IoUs, and each class at 0.5."""
+    """Draws precision over recall: the mean at three IoUs, and each class at 0.5."""
     figure, axes = _figure(7, 5)
     rows = [row for row in result.per_class() if row["objects"]]
     if 1 < len(rows) <= MAX_LEGEND:
@@ -64,7 +62,7 @@ def _draw_curves(result, kind, title):
 
 
 def _draw_classes(result, kind, title):
-    """AP and AP50 of each class that has objects."""
+    """Draws AP and AP50 of each class that has objects."""
     rows = [row for row in result.per_class() if row["objects"]]
     rows.sort(key=lambda row: row[kind]["AP"])
     figure, axes = _figure(7, 1.5 + 0.22 * max(len(rows), 4))
@@ -81,7 +79,7 @@ def _draw_classes(result, kind, title):
 
 
 def _draw_confusion(result, kind, title):
-    """True classes down, detected ones across; colored by the share of the row."""
+    """Draws true classes down, detected ones across, colored by share of the row."""
     matrix = result.confusion_matrix(kind)
     ids = [0, *result.class_names]
     matrix = matrix[np.ix_(ids, ids)]

@@ -27,14 +27,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.evaluation.outcomes import IGNORED, UNMATCHED, match_crops
+from mrcnn.evaluation.overlaps import by_score
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.geometry.masks import compute_overlaps_masks
-
-UNMATCHED = -1
-"""Mark of a detection without an object, and of an object without a detection."""
-
-IGNORED = -2
-"""Mark of a detection that lies on a crowd: neither right nor wrong (COCO's rule)."""
+from mrcnn.geometry.crops import crop_overlaps
+from mrcnn.geometry.masks import crop_pair
 
 
 def compute_matches(
@@ -48,7 +45,7 @@ def compute_matches(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of detections and objects of one image, each used once.
+    """Returns pairs of detections and objects of one image, each used once.
 
     Detections choose in the order of their scores: each takes, among the free objects
     of its class, the one whose mask overlaps its own the most, if that is at least
@@ -96,30 +93,23 @@ def compute_matches(
             f"compute_matches(pred_scores): {len(pred_scores)} scores for "
             f"{len(pred_class_ids)} boxes; give one score a box."
         )
-    order = np.argsort(-pred_scores, kind="stable")
-    pred_class_ids, pred_scores = pred_class_ids[order], pred_scores[order]
-    pred_masks = pred_masks[..., order]
-
-    overlaps = compute_overlaps_masks(pred_masks, gt_masks)
-    overlaps = np.asarray(overlaps, np.float32).reshape(len(order), len(gt_class_ids))
-    # A float64 would be compared with IoUs rounded to float32: 7 / 10 isn't 0.7 then.
-    iou_threshold = float(iou_threshold)
-    gt_match = np.full(len(gt_class_ids), UNMATCHED, np.int32)
-    pred_match = np.full(len(order), UNMATCHED, np.int32)
-    for i, (class_id, score) in enumerate(
-        zip(pred_class_ids, pred_scores, strict=True)
-    ):
-        if score < score_threshold:
-            break
-        candidates = (gt_class_ids == class_id) & (gt_match == UNMATCHED)
-        candidates &= overlaps[i] >= iou_threshold
-        if candidates.any():
-            best = int(np.argmax(np.where(candidates, overlaps[i], -1)))
-            gt_match[best], pred_match[i] = i, best
-        elif _covered(pred_masks[..., i], gt_masks[..., gt_class_ids == -class_id]) >= (
-            iou_threshold
-        ):
-            pred_match[i] = IGNORED
+    order = by_score(pred_scores)
+    pred, gt = crop_pair(pred_masks, gt_masks, "compute_matches(pred_masks, gt_masks)")
+    pred, pred_class_ids = [pred[i] for i in order], pred_class_ids[order]
+    overlaps = crop_overlaps(pred, gt)
+    sure = slice(int(np.sum(pred_scores >= score_threshold)))
+    pred_match = np.full(len(pred), UNMATCHED, np.int32)
+    pred_match[sure] = match_crops(
+        overlaps[sure],
+        pred[sure],
+        pred_class_ids[sure],
+        gt,
+        gt_class_ids,
+        iou_threshold,
+    )
+    gt_match = np.full(len(gt), UNMATCHED, np.int32)
+    found = np.flatnonzero(pred_match >= 0)
+    gt_match[pred_match[found]] = found
     return gt_match, pred_match, overlaps
 
 
@@ -133,7 +123,7 @@ def compute_ap(
     pred_masks: np.ndarray,
     iou_threshold: float = 0.5,
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Average precision of one image: the area under its precision-recall curve.
+    """Returns the average precision of one image, the area under its curve.
 
     Exactly: with the detections that count ranked by falling score (ties as they come),
     and p(k) the part of the first k that is right,
@@ -159,17 +149,10 @@ def compute_ap(
         >>> compute_ap(no_boxes, none, empty, no_boxes, none, none, empty)[0]
         1.0
     """
-    gt_match, pred_match, overlaps = compute_matches(
-        gt_boxes,
-        gt_class_ids,
-        gt_masks,
-        pred_boxes,
-        pred_class_ids,
-        pred_scores,
-        pred_masks,
-        iou_threshold,
-    )
-    _, gt_class_ids, _ = _trim("gt", gt_boxes, gt_class_ids, gt_masks)
+    gt = (gt_boxes, gt_class_ids, gt_masks)
+    pred = (pred_boxes, pred_class_ids, pred_scores, pred_masks)
+    _, pred_match, overlaps = compute_matches(*gt, *pred, iou_threshold)
+    _, gt_class_ids, _ = _trim("gt", *gt)
     num_objects = int(np.sum(gt_class_ids > 0))
     right = pred_match[pred_match != IGNORED] != UNMATCHED
 
@@ -196,7 +179,7 @@ def compute_ap_range(
     iou_thresholds: Sequence[float] | None = None,
     verbose: int = 1,
 ) -> float:
-    """Mean of `compute_ap` over IoU thresholds, 0.50 to 0.95 in steps of 0.05.
+    """Returns the mean of `compute_ap` over IoU thresholds 0.50, 0.55 ... 0.95.
 
     COCO's AP is the mean over the same thresholds, but of another AP (see the top of
     this file).
@@ -236,7 +219,7 @@ def compute_ap_range(
 def compute_recall(
     pred_boxes: np.ndarray, gt_boxes: np.ndarray, iou: float
 ) -> tuple[float, np.ndarray]:
-    """Part of the objects that boxes find, and which boxes find one.
+    """Returns the part of the objects that boxes find, and which boxes find one.
 
     A box stands for the one object it overlaps the most, and several boxes may stand
     for one. Classes, scores and crowds play no part, unlike in COCO's AR, which allows
@@ -268,7 +251,7 @@ def compute_recall(
 
 
 def _trim(name, boxes, class_ids, masks):
-    """Rows of real boxes (bool [N]), and class ids and masks of those rows."""
+    """Returns which boxes are no padding (bool [N]), and their class ids and masks."""
     keep = np.any(np.asarray(boxes).reshape(-1, 4) != 0, axis=1)
     class_ids = _rows(np.asarray(class_ids), keep)
     masks = np.asarray(masks)
@@ -284,13 +267,5 @@ def _trim(name, boxes, class_ids, masks):
 
 
 def _rows(values, keep):
-    """Rows that aren't padding; shorter values come without any."""
+    """Returns the rows that aren't padding; shorter values come without any."""
     return values[keep] if len(values) == len(keep) else values
-
-
-def _covered(mask, crowds):
-    """Part of the mask that the fullest of the crowds [H, W, n] covers, ratio."""
-    area = np.count_nonzero(mask)
-    if area == 0 or crowds.shape[-1] == 0:
-        return 0.0
-    return np.count_nonzero(crowds & mask[..., None], axis=(0, 1)).max() / area

@@ -1,15 +1,15 @@
-"""Overlaps of detections and objects of one image, and pairs of them."""
+"""Overlaps of detections and objects of one image, and greedy matching by them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mrcnn.evaluation.coco_format import boxes_to_xywh
-from mrcnn.evaluation.records import KINDS, ImageRecord
+from mrcnn.evaluation.records import ImageRecord, check_kinds
 
 
 def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
-    """IoU of each detection with each object: float64 [N, G].
+    """Returns the IoU of each detection with each object: float64 [N, G].
 
     For a crowd it is the part of the detection that lies on it (COCO's rule).
 
@@ -22,13 +22,7 @@ def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
     """
     from pycocotools import mask as mask_utils
 
-    if kind not in KINDS:
-        raise ValueError(f"record_overlaps(kind={kind!r}): use 'bbox' or 'segm'.")
-    if kind == "segm" and not record.has_masks:
-        raise ValueError(
-            f"record_overlaps(kind='segm', image_id={record.image_id!r}): there are no "
-            "masks; detect with masks='rle', or compare boxes with kind='bbox'."
-        )
+    check_kinds(f"record_overlaps(kind={kind!r})", (kind,), (record,))
     shape = len(record.class_ids), len(record.gt_class_ids)
     if 0 in shape:
         return np.zeros(shape)
@@ -41,36 +35,31 @@ def record_overlaps(record: ImageRecord, kind: str) -> np.ndarray:
 
 
 def by_score(scores: np.ndarray) -> np.ndarray:
-    """Rows in the order of falling scores, ties as they come: int64 [N]."""
+    """Returns the rows by falling scores, ties as they come: int64 [N]."""
     return np.argsort(-np.asarray(scores, np.float64), kind="stable")
 
 
-def match_in_order(
-    overlaps: np.ndarray, allowed: np.ndarray, iou: float, taken: np.ndarray
-) -> np.ndarray:
-    """The object that each detection takes, in the order of the rows: int64 [N].
+def match_in_order(overlaps: np.ndarray, allowed: np.ndarray, iou: float) -> np.ndarray:
+    """Returns the object that each detection takes, row after row: int64 [N].
 
-    Each takes, of the free objects that are allowed to it, the one it overlaps the
-    most, if that is at least `iou`; -1 is none.
+    Each takes, of the free objects that it is allowed to take, the one that it overlaps
+    the most, if that is at least `iou`; -1 is none.
 
     Args:
         overlaps: float [N, G], IoU.
         allowed: bool [N, G].
         iou: ratio.
-        taken: bool [G], objects that aren't free.
 
     Example:
         >>> overlaps = np.array([[0.9, 0.6], [0.8, 0.1]])
-        >>> allowed, taken = np.ones([2, 2], bool), np.zeros(2, bool)
-        >>> match_in_order(overlaps, allowed, 0.5, taken).tolist()
+        >>> match_in_order(overlaps, np.ones([2, 2], bool), 0.5).tolist()
         [0, -1]
     """
-    taken = taken.copy()
     matches = np.full(len(overlaps), -1)
-    candidates = allowed & (overlaps >= iou)
+    # As a Python float: IoUs of float32 are compared in float32, where 7 / 10 is 0.7.
+    candidates = allowed & (overlaps >= float(iou))
     for i in np.flatnonzero(candidates.any(axis=1)):
-        free = np.where(candidates[i] & ~taken, overlaps[i], -1.0)
-        best = int(np.argmax(free))
-        if free[best] >= 0:
-            matches[i], taken[best] = best, True
+        if candidates[i].any():
+            matches[i] = np.argmax(np.where(candidates[i], overlaps[i], -1))
+            candidates[:, matches[i]] = False
     return matches

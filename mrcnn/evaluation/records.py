@@ -6,19 +6,18 @@ A record is a dict that anybody can make (see `compact`); measures keep it as an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.evaluation.coco_format import (
-    boxes_to_xywh,
-    masks_to_rles,
-    rle_areas,
-)
+from mrcnn.evaluation.coco_format import boxes_to_xywh, masks_to_rles, rle_areas
 
-KINDS = ("bbox", "segm")
-"""What may be compared, by COCO's names: boxes and masks."""
+TITLES = {"bbox": "boxes", "segm": "masks"}
+"""What may be compared: COCO's names, and plain ones."""
+
+KINDS = tuple(TITLES)
 
 
 class ImageRecord(NamedTuple):
@@ -32,7 +31,7 @@ class ImageRecord(NamedTuple):
         gt_is_crowd: bool [G], a region of many objects (COCO).
         gt_is_difficult: bool [G], not to be counted (Pascal VOC).
         gt_boxes: float64 [G, (y1, x1, y2, x2)].
-        gt_areas: float64 [G], px, by which COCO tells small from large.
+        gt_areas: float64 [G], px, by which COCO separates small from large.
         gt_rles: G compressed RLE dicts; None when objects have boxes only.
         class_ids: int [N].
         scores: float64 [N], probability.
@@ -61,8 +60,12 @@ class ImageRecord(NamedTuple):
         return truth and (self.rles is not None or len(self.class_ids) == 0)
 
 
+_TRUTH = tuple(name for name in ImageRecord._fields if name.startswith("gt_"))
+_DETECTIONS = ("class_ids", "scores", "boxes", "rles")
+
+
 def compact(record: dict | ImageRecord) -> ImageRecord:
-    """The record of an image with its masks as run lengths.
+    """Returns the record of an image with its masks as run lengths.
 
     Args:
         record: a dict, orig frame; an ImageRecord is returned as it is:
@@ -83,65 +86,78 @@ def compact(record: dict | ImageRecord) -> ImageRecord:
     """
     if isinstance(record, ImageRecord):
         return record
-    size = (int(record["height"]), int(record["width"]))
-    signed_ids = np.asarray(record["gt_class_ids"]).astype(np.int64).reshape(-1)
-    gt_rles, areas = _truth_masks(record, size, len(signed_ids))
+    size = int(record["height"]), int(record["width"])
+    signed_ids = _flat(record["gt_class_ids"], np.int64)
+    gt_rles = _rles(record, size, "gt_rles", "gt_masks")
     boxes = _truth_boxes(record, gt_rles)
-    given_areas = record.get("gt_areas")
-    if given_areas is not None:
-        given_areas = np.asarray(given_areas, np.float64).reshape(-1)
     difficult = record.get("gt_difficult")
-    difficult = np.zeros(len(signed_ids)) if difficult is None else difficult
-    difficult = np.asarray(difficult).astype(bool).reshape(-1)
+    difficult = _flat(np.zeros(len(boxes)) if difficult is None else difficult, bool)
+    areas = record.get("gt_areas")
+    areas = None if areas is None else _flat(areas, np.float64)
     _check_counts(
-        record, "gt_boxes", boxes, gt_class_ids=signed_ids, gt_difficult=difficult
+        record,
+        gt_boxes=boxes,
+        gt_class_ids=signed_ids,
+        gt_difficult=difficult,
+        gt_areas=areas,
+        gt_masks=gt_rles,
     )
-    if given_areas is not None:
-        _check_counts(record, "gt_boxes", boxes, gt_areas=given_areas)
-    if gt_rles is not None:
-        _check_counts(record, "gt_boxes", boxes, gt_masks=gt_rles)
+    if gt_rles is None:
+        own_areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    else:
+        own_areas = rle_areas(gt_rles)
     if areas is None:
-        areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    keep = areas > 0
-    if given_areas is not None:
-        # COCO lists outlines too small to cover a pixel's center, and counts them.
-        keep, areas = keep | (given_areas > 0), given_areas
-    if gt_rles is not None:
-        gt_rles = [rle for rle, kept in zip(gt_rles, keep, strict=True) if kept]
-    return ImageRecord(
+        areas = own_areas
+    compacted = ImageRecord(
         record["image_id"],
         *size,
-        np.abs(signed_ids[keep]),
-        signed_ids[keep] < 0,
-        difficult[keep],
-        boxes[keep],
-        areas[keep],
+        np.abs(signed_ids),
+        signed_ids < 0,
+        difficult,
+        boxes,
+        areas,
         gt_rles,
-        *_detections(record),
+        *_detections(record, size),
     )
+    # COCO lists outlines too small to cover a pixel's center, and counts them.
+    return _with_rows(compacted, _TRUTH, (own_areas > 0) | (areas > 0))
 
 
 def with_classes(record: ImageRecord, class_ids: Iterable[int]) -> ImageRecord:
-    """The record without objects and detections of other classes."""
-    wanted = sorted(class_ids)
-    gt = np.flatnonzero(np.isin(record.gt_class_ids, wanted))
-    found = np.flatnonzero(np.isin(record.class_ids, wanted))
-    return record._replace(
-        gt_class_ids=record.gt_class_ids[gt],
-        gt_is_crowd=record.gt_is_crowd[gt],
-        gt_is_difficult=record.gt_is_difficult[gt],
-        gt_boxes=record.gt_boxes[gt],
-        gt_areas=record.gt_areas[gt],
-        gt_rles=None if record.gt_rles is None else [record.gt_rles[i] for i in gt],
-        class_ids=record.class_ids[found],
-        scores=record.scores[found],
-        boxes=record.boxes[found],
-        rles=None if record.rles is None else [record.rles[i] for i in found],
-    )
+    """Returns the record without objects and detections of other classes."""
+    wanted = list(class_ids)
+    record = _with_rows(record, _TRUTH, np.isin(record.gt_class_ids, wanted))
+    return _with_rows(record, _DETECTIONS, np.isin(record.class_ids, wanted))
+
+
+def check_kinds(
+    where: str, kinds: Collection[str], records: Iterable[ImageRecord] = ()
+) -> None:
+    """Raises ValueError for other kinds of overlap, or for masks that aren't there.
+
+    Args:
+        where: "function(argument=value)", named in the error.
+        kinds: should be of KINDS, at least one.
+        records: what is to be compared.
+    """
+    if not kinds or set(kinds) - set(KINDS):
+        raise ValueError(f"{where}: choose of 'bbox' and 'segm'.")
+    bare = [record.image_id for record in records if not record.has_masks]
+    if "segm" in kinds and bare:
+        raise ValueError(
+            f"{where}: {len(bare)} records have no masks, that of image {bare[0]!r} "
+            "for one; detect with masks='rle', or compare boxes only."
+        )
+
+
+def occurring_class_ids(records: Iterable[ImageRecord]) -> list[int]:
+    """Returns the class ids of all objects and detections, rising."""
+    ids = [ids for r in records for ids in (r.gt_class_ids, r.class_ids)]
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *ids])).tolist()
 
 
 def compact_all(records: Iterable[dict | ImageRecord], where: str) -> list[ImageRecord]:
-    """All records, each image once.
+    """Returns all records, each image once.
 
     Raises:
         ValueError: an image id twice; `where` names the function that was called.
@@ -160,7 +176,7 @@ def compact_all(records: Iterable[dict | ImageRecord], where: str) -> list[Image
 def coco_rows(
     records: Iterable[ImageRecord],
 ) -> tuple[list[dict], list[dict], list[dict]]:
-    """(images, annotations, results) as COCO files hold them, images numbered from 1.
+    """Returns images, annotations and results as in COCO files, images from 1 on.
 
     The number is the place in `records`, by which COCO ranks results of one score.
     """
@@ -185,29 +201,8 @@ def coco_rows(
     return images, annotations, results
 
 
-def _truth_masks(record, size, count):
-    """(RLE dicts, areas in px) of the objects; (None, None) when there are no masks."""
-    rles = record.get("gt_rles")
-    if rles is None:
-        masks = record.get("gt_masks")
-        if masks is None:
-            return None, None
-        masks = np.asarray(masks)
-        if count == 0 and 0 in masks.shape:  # Dataset.load_mask gives [0, 0, 0]
-            return [], np.zeros(0)
-        if masks.shape[:2] != size or masks.ndim != 3:
-            raise ValueError(
-                f"record(image_id={record['image_id']!r}): gt_masks have "
-                f"shape {masks.shape}, expected (height, width, objects) = "
-                f"{(*size, count)}."
-            )
-        rles = masks_to_rles(masks)
-    _check_sizes(record, "gt_rles", rles, size)
-    return list(rles), rle_areas(list(rles))
-
-
 def _truth_boxes(record, rles):
-    """Boxes given, or those of the masks: float64 [G, (y1, x1, y2, x2)]."""
+    """Returns boxes given, or those of the masks: float64 [G, (y1, x1, y2, x2)]."""
     from pycocotools import mask as mask_utils
 
     boxes = record.get("gt_boxes")
@@ -224,60 +219,86 @@ def _truth_boxes(record, rles):
     return np.stack([y, x, y + h, x + w], axis=1)
 
 
-def _detections(record):
-    """(class ids, scores, boxes, RLE dicts or None) of one record."""
+def _detections(record, size):
+    """Returns class ids, scores, boxes, and RLE dicts or None, of one record."""
     boxes = np.asarray(record["rois"], np.float64).reshape(-1, 4)
-    class_ids = np.asarray(record["class_ids"]).astype(np.int64).reshape(-1)
-    scores = np.asarray(record["scores"], np.float64).reshape(-1)
-    _check_counts(record, "rois", boxes, class_ids=class_ids, scores=scores)
+    class_ids = _flat(record["class_ids"], np.int64)
+    scores = _flat(record["scores"], np.float64)
+    rles = _rles(record, size, "masks", "rles")
+    _check_counts(record, rois=boxes, class_ids=class_ids, scores=scores, masks=rles)
     if not np.isfinite(scores).all():
         raise ValueError(
             f"record(image_id={record['image_id']!r}): scores hold NaN or "
             "infinity, which can't be ranked; check the weights of the model."
         )
-    masks = record.get("masks")
-    masks = record.get("rles") if masks is None else masks
-    if masks is None:
-        return class_ids, scores, boxes, None
-    if isinstance(masks, np.ndarray):
-        masks = masks_to_rles(masks)
-    _check_counts(record, "rois", boxes, masks=masks)
-    if not all(isinstance(mask, dict) for mask in masks):
+    return class_ids, scores, boxes, rles
+
+
+def _rles(record, size, *names):
+    """Returns masks as RLE dicts, from the first of some fields that is there, or None.
+
+    Raises:
+        ValueError: they are something else, or of an image of another size.
+    """
+    name = next((name for name in names if record.get(name) is not None), None)
+    if name is None:
+        return None
+    masks = record[name]
+    if isinstance(masks, list | tuple):
+        if not all(isinstance(mask, dict) for mask in masks):
+            raise ValueError(
+                f"record(image_id={record['image_id']!r}): {name} must be bool "
+                "[H, W, N] or RLE dicts; detect with masks='full' or 'rle'."
+            )
+        masks, sizes = list(masks), [tuple(mask["size"]) for mask in masks]
+    else:
+        masks = np.asarray(masks)
+        # Without objects, Dataset.load_mask gives [0, 0, 0].
+        sizes = [masks.shape[:2]] if masks.size else []
+        masks = masks_to_rles(masks) if masks.size else []
+    wrong = [other for other in sizes if other != size]
+    if wrong:
         raise ValueError(
-            f"record(image_id={record['image_id']!r}): masks must be "
-            "bool [H, W, N] or RLE dicts; detect with masks='full' or 'rle'."
+            f"record(image_id={record['image_id']!r}): {name} of size {wrong[0]} in an "
+            f"image of (height, width) = {size}; give masks in the frame of the image "
+            "as it is in its file."
         )
-    _check_sizes(record, "masks", masks, (int(record["height"]), int(record["width"])))
-    return class_ids, scores, boxes, list(masks)
+    return masks
 
 
-def _check_sizes(record, name, rles, size):
-    """Raise when masks aren't those of an image of this size (height, width)."""
-    for rle in rles:
-        if tuple(rle["size"]) != size:
+def _flat(values, dtype):
+    """Returns values as an array [N]."""
+    return np.asarray(values).astype(dtype).reshape(-1)
+
+
+def _check_counts(record, **columns):
+    """Raises ValueError when a field has another count than the first, the boxes."""
+    (boxes, rows), *others = columns.items()
+    for name, values in others:
+        if values is not None and len(values) != len(rows):
             raise ValueError(
-                f"record(image_id={record['image_id']!r}): {name} of size "
-                f"{tuple(rle['size'])} in an image of (height, width) = {size}; give "
-                "masks in the frame of the image as it is in its file."
+                f"record(image_id={record['image_id']!r}): {len(values)} {name} for "
+                f"{len(rows)} {boxes}; give one a box."
             )
 
 
-def _check_counts(record, name, values, **others):
-    """Raise when a field has another count than the boxes."""
-    for other, rows in others.items():
-        if len(rows) != len(values):
-            raise ValueError(
-                f"record(image_id={record['image_id']!r}): {len(rows)} "
-                f"{other} for {len(values)} {name}; give one a box."
-            )
+def _with_rows(record, fields, is_kept):
+    """Returns a record with some rows of some fields: `is_kept` is bool, one a row."""
+    columns = {name: getattr(record, name) for name in fields}
+    return record._replace(
+        **{
+            name: rows[is_kept]
+            if isinstance(rows, np.ndarray)
+            else [*compress(rows, is_kept)]
+            for name, rows in columns.items()
+            if rows is not None
+        }
+    )
 
 
 def _rows(rles, **columns):
-    """One dict a row, from columns of one length; with segmentations, if any."""
+    """Returns one dict a row, from columns of one length, with segmentations if any."""
     if rles is not None:
         columns["segmentation"] = rles
-    names = columns.keys()
-    return [
-        dict(zip(names, row, strict=True))
-        for row in zip(*columns.values(), strict=True)
-    ]
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]

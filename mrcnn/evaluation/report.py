@@ -1,9 +1,10 @@
-"""EvaluationResult: the numbers of an evaluation as a table, a json and figures."""
+"""The numbers of an evaluation as a table, as json and as figures."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,12 @@ from mrcnn.evaluation.coco import (
 from mrcnn.evaluation.confusion import confusion_matrix
 from mrcnn.evaluation.curves import Curve, precision_recall_curve
 from mrcnn.evaluation.dsb2018 import DsbEvaluation, dsb_evaluate
-from mrcnn.evaluation.records import ImageRecord
+from mrcnn.evaluation.records import TITLES, ImageRecord
 from mrcnn.evaluation.voc import VocEvaluation, voc_evaluate
-
-_TITLES = {"bbox": "boxes", "segm": "masks"}
 
 
 class EvaluationResult(Mapping):
-    """COCO's numbers by kind of overlap, and what else can be said of a data set.
+    """COCO's numbers by kind of overlap, and on request those of other measures.
 
     `result["segm"]["AP"]` is a number; the mapping holds "bbox" and "segm", as asked
     for, with the twelve numbers of `coco.METRICS` each. VOC's, DSB's and the confusion
@@ -75,26 +74,25 @@ class EvaluationResult(Mapping):
         return f"EvaluationResult({len(self.records)} images, {values})"
 
     def flat(self) -> dict[str, float]:
-        """All numbers by names like "segm_AP50", for logs."""
+        """Returns all numbers by names like "segm_AP50", for logs."""
         return {f"{k}_{n}": v for k, values in self.items() for n, v in values.items()}
 
     def per_class(self) -> list[dict[str, Any]]:
-        """One row a class: class_id, name, objects, detections, and numbers by kind.
+        """Returns a row a class: class_id, name, objects, detections, numbers by kind.
 
         Crowds aren't counted among the objects. The numbers are those of
         `coco.CLASS_METRICS`, nan for a class without objects.
         """
-        none = np.zeros(0, np.int64)
-        truth = np.concatenate(
-            [none, *(r.gt_class_ids[~r.gt_is_crowd] for r in self.records)]
-        )
-        found = np.concatenate([none, *(r.class_ids for r in self.records)])
+        objects, detections = Counter(), Counter()
+        for record in self.records:
+            objects.update(record.gt_class_ids[~record.gt_is_crowd].tolist())
+            detections.update(record.class_ids.tolist())
         return [
             {
                 "class_id": class_id,
                 "name": name,
-                "objects": int(np.sum(truth == class_id)),
-                "detections": int(np.sum(found == class_id)),
+                "objects": objects[class_id],
+                "detections": detections[class_id],
                 **{k: e.per_class[class_id] for k, e in self.evaluations.items()},
             }
             for class_id, name in self.class_names.items()
@@ -103,28 +101,28 @@ class EvaluationResult(Mapping):
     def curve(
         self, kind: str = "bbox", class_id: int | None = None, iou: float = 0.5
     ) -> Curve:
-        """COCO's precision-recall curve; see `curves.precision_recall_curve`."""
+        """Returns COCO's curve; see `curves.precision_recall_curve`."""
         return precision_recall_curve(self.evaluations[kind], class_id, iou)
 
     def voc(
         self, kind: str = "bbox", iou: float = 0.5, use_07_metric: bool = False
     ) -> VocEvaluation:
-        """VOC's AP of each class and their mean; see `voc.voc_evaluate`."""
+        """Returns VOC's AP of each class and their mean; see `voc.voc_evaluate`."""
         return voc_evaluate(self.records, iou, kind, use_07_metric, self.class_names)
 
     def dsb2018(self, score_threshold: float = 0.5) -> DsbEvaluation:
-        """The score of the Data Science Bowl 2018; see `dsb2018.dsb_evaluate`."""
+        """Returns the Data Science Bowl's score; see `dsb2018.dsb_evaluate`."""
         return dsb_evaluate(self.records, score_threshold)
 
     def confusion_matrix(
         self, kind: str = "bbox", iou: float = 0.5, score: float = 0.5
     ) -> np.ndarray:
-        """Counts of (true class, detected class); see `confusion.confusion_matrix`."""
+        """Returns counts of class pairs; see `confusion.confusion_matrix`."""
         size = 1 + max(self.class_names, default=0)
         return confusion_matrix(self.records, size, iou, score, kind)
 
     def table(self) -> str:
-        """The numbers and those of each class that has objects, as text to print."""
+        """Returns the numbers, and those of each class with objects, as text."""
         lines = [f"{len(self.records)} images; COCO, mean over IoU 0.50:0.95"]
         if self.min_confidence is None:
             lines[0] += "; score cut of the detector unknown"
@@ -142,42 +140,39 @@ class EvaluationResult(Mapping):
                 "limits these numbers (not those of voc() and dsb2018()): see "
                 "max_detections"
             )
-        # The key says 100, whatever the number is.
-        shown = {"AR100": f"AR{limit}"}
-        heads = [f"{shown.get(name, name):>7}" for name in METRICS]
-        lines += ["", f"{'':8}{''.join(heads)}"]
+        # The key is AR100, whatever the number is.
+        shown = {name: name for name in METRICS} | {"AR100": f"AR{limit}"}
+        rows = [["", *shown.values()]]
         for kind, metrics in self.items():
-            values = "".join(_cell(metrics[name]) for name in METRICS)
-            lines.append(f"{_TITLES[kind]:8}{values}")
-        rows = [row for row in self.per_class() if row["objects"]]
-        names = [row["name"] for row in rows]
-        width = max(len(name) for name in (*_TITLES.values(), *names)) + 2
+            rows.append([TITLES[kind], *(_cell(metrics[name]) for name in METRICS)])
+        lines += ["", *_lines(rows, 8)]
+        classes = [row for row in self.per_class() if row["objects"]]
+        names = [*TITLES.values(), *(row["name"] for row in classes)]
         for kind in self:
-            heads = [f"{shown.get(name, name):>7}" for name in CLASS_METRICS]
-            lines += ["", f"{_TITLES[kind]:{width}}objects{''.join(heads)}"]
-            for row in rows:
-                values = "".join(_cell(row[kind][name]) for name in CLASS_METRICS)
-                lines.append(f"{row['name']:{width}}{row['objects']:7d}{values}")
+            rows = [[TITLES[kind], "objects", *(shown[name] for name in CLASS_METRICS)]]
+            for row in classes:
+                cells = (_cell(row[kind][name]) for name in CLASS_METRICS)
+                rows.append([row["name"], str(row["objects"]), *cells])
+            lines += ["", *_lines(rows, max(map(len, names)) + 2)]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as numbers, lists and dicts, fit for json; nan becomes None.
+        """Returns everything as numbers, lists and dicts for json; nan becomes None.
 
         Keys: images, min_confidence, max_detections, coco (by kind), classes (rows of
         `per_class`), voc (by kind: area and 11_points, each with mean_ap and an ap a
         class), dsb2018 (where there are masks), confusion (by kind, at IoU 0.5 and
         score 0.5: labels and the rows of the matrix).
         """
-        names = self.class_names
+        names = {0: "background"} | self.class_names
+        labels = [names.get(i, str(i)) for i in range(1 + max(names))]
         voc, confusion = {}, {}
         for kind in self:
             voc[kind] = {}
             for name, use_07_metric in (("area", False), ("11_points", True)):
                 found = self.voc(kind, use_07_metric=use_07_metric)
-                aps = [found.ap[class_id] for class_id in names]
+                aps = [found.ap[class_id] for class_id in self.class_names]
                 voc[kind][name] = {"mean_ap": found.mean_ap, "ap": aps}
-            labels = [names.get(i, str(i)) for i in range(1 + max(names, default=0))]
-            labels[0] = "background"
             matrix = self.confusion_matrix(kind).tolist()
             confusion[kind] = {"labels": labels, "true_by_detected": matrix}
         content = {
@@ -214,17 +209,25 @@ class EvaluationResult(Mapping):
 
 
 def _most_objects(record: ImageRecord) -> int:
-    """Objects of the class that an image has most of."""
+    """Returns the objects of the class that an image has most of."""
     objects = record.gt_class_ids[~record.gt_is_crowd]
     return int(np.bincount(objects).max(initial=0))
 
 
 def _cell(value: float) -> str:
-    return f"{'-':>7}" if math.isnan(value) else f"{value:7.3f}"
+    """Returns a number of the table."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _lines(rows: list[list[str]], width: int) -> list[str]:
+    """Returns rows of a table, the first cell of each in this width."""
+    return [
+        f"{head:{width}}" + "".join(f"{c:>7}" for c in cells) for head, *cells in rows
+    ]
 
 
 def _without_nan(value: Any) -> Any:
-    """The same nest of dicts and lists, None for nan."""
+    """Returns the same dicts and lists, None for nan."""
     if isinstance(value, Mapping):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

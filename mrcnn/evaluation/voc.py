@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.evaluation.coco import mean_of_known
 from mrcnn.evaluation.curves import Curve, rank
 from mrcnn.evaluation.overlaps import by_score, record_overlaps
-from mrcnn.evaluation.records import ImageRecord, compact_all
+from mrcnn.evaluation.records import ImageRecord, compact_all, occurring_class_ids
 
 
 class VocEvaluation(NamedTuple):
@@ -36,7 +37,7 @@ class VocEvaluation(NamedTuple):
 def voc_ap(
     recall: np.ndarray, precision: np.ndarray, use_07_metric: bool = False
 ) -> float:
-    """Average precision of a curve, as VOC defines it: ratio.
+    """Returns the average precision of a curve, as VOC defines it: ratio.
 
     The area under the envelope (each precision replaced by the best at this recall or
     a higher one); or, as until 2009, the envelope's mean at the recalls 0, 0.1 ... 1.
@@ -88,7 +89,7 @@ def voc_evaluate(
     use_07_metric: bool = False,
     class_ids: Iterable[int] | None = None,
 ) -> VocEvaluation:
-    """VOC's AP of each class and their mean.
+    """Returns VOC's AP of each class and their mean.
 
     The detections of a class are ranked over all images. Each goes to the object of
     its class that it overlaps the most: right if that is at least `iou` and no surer
@@ -99,7 +100,7 @@ def voc_evaluate(
     least `iou` lies on a crowd of its class, is left out.
 
     Args:
-        records: as `mrcnn.evaluation.records.compact` describes; `gt_difficult` tells
+        records: as `mrcnn.evaluation.records.compact` describes; `gt_difficult` marks
             the difficult ones.
         iou: ratio.
         kind: "bbox", or "segm" for masks (as Hariharan et al., ECCV 2014, measure).
@@ -111,8 +112,7 @@ def voc_evaluate(
     """
     records = compact_all(records, "voc_evaluate")
     if class_ids is None:
-        ids = [np.concatenate([r.gt_class_ids, r.class_ids]) for r in records]
-        class_ids = np.unique(np.concatenate(ids)) if ids else ()
+        class_ids = occurring_class_ids(records)
     class_ids = sorted({int(class_id) for class_id in class_ids})
     rows: dict[int, list[tuple[float, bool]]] = {i: [] for i in class_ids}
     num_objects = dict.fromkeys(class_ids, 0)
@@ -124,27 +124,19 @@ def voc_evaluate(
             ignored = record.gt_is_difficult[objects] | record.gt_is_crowd[objects]
             num_objects[class_id] += int(np.sum(~ignored))
             rows[class_id] += _judge(record, overlaps, found, objects, iou)
-    curves = {
-        class_id: rank(
-            np.array([score for score, _ in judged]),
-            np.array([right for _, right in judged], bool),
-            num_objects[class_id],
-        )
-        for class_id, judged in rows.items()
-    }
-    ap = {
-        class_id: voc_ap(curve.recall, curve.precision, use_07_metric)
-        if num_objects[class_id]
-        else math.nan
-        for class_id, curve in curves.items()
-    }
-    known = [value for value in ap.values() if not math.isnan(value)]
-    mean_ap = float(np.mean(known)) if known else math.nan
+    curves, ap = {}, {}
+    for class_id, judged in rows.items():
+        scores, is_right = np.array(judged).reshape(-1, 2).T
+        curve = rank(scores, is_right, num_objects[class_id])
+        curves[class_id], ap[class_id] = curve, math.nan
+        if num_objects[class_id]:
+            ap[class_id] = voc_ap(curve.recall, curve.precision, use_07_metric)
+    mean_ap = mean_of_known(np.array(list(ap.values())))
     return VocEvaluation(mean_ap, ap, curves, num_objects)
 
 
 def _judge(record, overlaps, found, objects, iou):
-    """(score, is right) of the detections of one class that count."""
+    """Returns (score, is right) of the detections of one class that count."""
     judged = []
     crowds = objects[record.gt_is_crowd[objects]]
     objects = objects[~record.gt_is_crowd[objects]]

@@ -1,8 +1,9 @@
-"""Arrays in, arrays out: the NumPy function and its tensor twin side by side.
+"""Functions of arrays: boxes, masks, anchors, and sizes of images.
 
-No Config and no Keras layer in here. `boxes` (IoU, deltas, clipping), `coordinates`
-(px <-> norm <-> orig), `masks` (stacks: boxes, resizing, overlaps), `box_masks`
-(mini-masks, paste), `anchors`, `nms`, `resize_plan` (where an image goes in the model
-image), `images` (resizing, mean pixel), `interpolation` and `image_meta`. TensorFlow is
-imported inside the tensor twins only.
+No Config and no Keras layer in here. `boxes` (IoU, deltas), `coordinates` (px <-> norm
+<-> orig), `masks` (stacks: boxes, resizing, overlaps), `crops` (one object in its box),
+`box_masks` (mini masks, masks of the mask head), `anchors`, `nms`, `resize_plan` (where
+an image lies in the model image), `images` (resizing, mean color), `interpolation` and
+`image_meta`. `<name>_tensor` is the tensor twin of the NumPy function `<name>`;
+TensorFlow is imported inside of these only.
 """

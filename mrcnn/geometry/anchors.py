@@ -1,4 +1,4 @@
-"""Anchors: the boxes that the RPN refines, one set a position of every pyramid level.
+"""Anchors: the boxes that the RPN refines, a set for each position of each level.
 
 Order: levels, rows, columns, ratios, scales. The RPN heads are flattened in the same
 order, so weights depend on it. Anchors are centered on `index * stride` (no half pixel

@@ -14,6 +14,9 @@ import numpy as np
 # the norm frame; the next larger one has 1 / (image side - 1), far above this.
 MIN_BOX_SIDE = 1e-4
 
+# The network learns deltas divided by these (py-faster-rcnn, BBOX_NORMALIZE_STDS).
+DELTA_STD_DEV = (0.1, 0.1, 0.2, 0.2)
+
 
 def as_boxes(boxes, where: str, dtype=np.float32) -> np.ndarray:
     """Returns `boxes` as a float array [..., 4]; an empty list becomes [0, 4].
@@ -178,7 +181,7 @@ def apply_box_deltas(boxes, deltas) -> np.ndarray:
 
     Inverse of `box_refinement`; deltas must be multiplied by the standard deviations
     of the config before. As in the old package log dh and log dw have no limit, so
-    sides may become infinite; `clip_boxes` brings them back.
+    sides may become infinite; `clip_boxes_tensor` brings them back.
 
     Args:
         boxes: [..., (y1, x1, y2, x2)], any frame.
@@ -211,28 +214,16 @@ def apply_box_deltas_tensor(boxes, deltas):
     return tf.concat([center - half, center + half], axis=-1)
 
 
-def clip_boxes(boxes, window) -> np.ndarray:
-    """Returns boxes cut to a window; what lies outside becomes an empty box on its rim.
+def clip_boxes_tensor(boxes, window):
+    """Returns boxes cut to a window; those outside become empty boxes on its rim.
 
     Args:
         boxes: [..., (y1, x1, y2, x2)], any frame.
-        window: [..., (y1, x1, y2, x2)], same frame, broadcast against `boxes`.
+        window: [..., (y1, x1, y2, x2)], same frame, broadcasts, for example [B, 1, 4].
 
     Returns:
         float32 [..., (y1, x1, y2, x2)].
-
-    >>> clip_boxes([[-5, 2, 8, 30]], [0, 0, 10, 20]).tolist()
-    [[0.0, 2.0, 8.0, 20.0]]
     """
-    boxes = as_boxes(boxes, "clip_boxes(boxes)")
-    window = as_boxes(window, "clip_boxes(window)")
-    low = np.concatenate([window[..., :2], window[..., :2]], axis=-1)
-    high = np.concatenate([window[..., 2:], window[..., 2:]], axis=-1)
-    return np.maximum(np.minimum(boxes, high), low)
-
-
-def clip_boxes_tensor(boxes, window):
-    """Tensor twin of `clip_boxes`; `window` broadcasts, for example [B, 1, 4]."""
     import tensorflow as tf
 
     boxes = tf.cast(boxes, tf.float32)

@@ -92,10 +92,10 @@ def denorm_boxes_tensor(boxes, shape):
 
 
 def norm_to_orig(boxes, window, image_shape, original_shape) -> np.ndarray:
-    """Returns norm boxes of the model image in pixels of the file it was made from.
+    """Returns norm boxes of the model image in pixels of its image file.
 
-    The window is where the file's picture lies in the padded model image. Boxes become
-    relative to it, and then pixels of the original image.
+    The window is the part of the padded model image that shows the file's image. Boxes
+    become relative to it, and then pixels of the original image.
 
     Args:
         boxes: [..., (y1, x1, y2, x2)], norm, of the model image.

@@ -1,4 +1,4 @@
-"""image_meta: what the graph must know about an image, packed into one row of numbers.
+"""image_meta: sizes, window, scale and classes of an image as one row of numbers.
 
 Layout: image_id 1, original_image_shape 3, image_shape 3, window 4, scale 1,
 active_class_ids C.
@@ -17,6 +17,7 @@ _PARTS = {
     "scale": 11,
     "active_class_ids": slice(12, None),
 }
+_LENGTHS = {"original_image_shape": 3, "image_shape": 3, "window": 4}
 META_SIZE = 12  # without the classes
 
 
@@ -31,7 +32,7 @@ def compose_image_meta(
         image_id: int, index of the image in its data set.
         original_image_shape: (height, width, channels) of the file's image.
         image_shape: (height, width, channels) of the model image.
-        window: (y1, x1, y2, x2), px: where the picture lies in the model image.
+        window: (y1, x1, y2, x2), px: the model image without its padding.
         scale: factor from the original to the model image.
         active_class_ids: [C], 1 for the classes that the image's source annotates.
 
@@ -46,29 +47,22 @@ def compose_image_meta(
     ... ).astype(int).tolist()
     [7, 40, 30, 3, 64, 64, 3, 12, 17, 52, 47, 1, 1, 1]
     """
-    shapes = (
-        ("original_image_shape", original_image_shape, 3),
-        ("image_shape", image_shape, 3),
-        ("window", window, 4),
-    )
-    for name, value, length in shapes:
-        if np.shape(value) != (length,):
+    parts = {
+        "image_id": image_id,
+        "original_image_shape": original_image_shape,
+        "image_shape": image_shape,
+        "window": window,
+        "scale": scale,
+        "active_class_ids": active_class_ids,
+    }
+    for name, length in _LENGTHS.items():
+        if np.shape(parts[name]) != (length,):
             raise ValueError(
-                f"compose_image_meta({name}={value}): {length} numbers are needed."
+                f"compose_image_meta({name}={parts[name]}): {length} numbers are "
+                "needed."
             )
-    return np.concatenate(
-        [
-            np.asarray(part, dtype=np.float32).ravel()
-            for part in (
-                image_id,
-                original_image_shape,
-                image_shape,
-                window,
-                scale,
-                active_class_ids,
-            )
-        ]
-    )
+    flat = [np.asarray(part, np.float32).ravel() for part in parts.values()]
+    return np.concatenate(flat)
 
 
 def compose_image_meta_tensor(

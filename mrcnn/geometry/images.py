@@ -1,7 +1,7 @@
-"""Images: from the size of a file to the size the model takes, and the mean color.
+"""Images in the model's size, with the mean color subtracted.
 
-`resize_plan.plan_resize` decides with numbers only; `resize_image` does what the plan
-says, and `masks.resize_mask` does the same to masks.
+`resize_plan.plan_resize` computes scale, padding and crop; `resize_image` applies them
+to an image, `masks.resize_mask` to masks.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def subtract_mean(images, mean_pixel) -> np.ndarray:
 
 
 def add_mean(images, mean_pixel) -> np.ndarray:
-    """Returns the picture that `subtract_mean` was given: its inverse, rounded.
+    """Returns the image before `subtract_mean`: its inverse, rounded.
 
     Args:
         images: float [..., C], mean color subtracted.

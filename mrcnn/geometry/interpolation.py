@@ -1,4 +1,4 @@
-"""Interpolation of one mask or picture, bilinear or nearest, with half-pixel centers.
+"""Interpolation of one mask or image, bilinear or nearest, with half-pixel centers.
 
 Pixel i covers [i, i + 1) and its value sits at i + 0.5, in the input and in the output.
 """
@@ -145,7 +145,7 @@ def _resize_axis_tensor(values, size_out, axis: int):
 
 
 def resize_bilinear_tensor(values, shape):
-    """Tensor twin of `resize_bilinear`, for pictures with channels too.
+    """Tensor twin of `resize_bilinear`, for images with channels too.
 
     Args:
         values: bool or number [h, w] or [h, w, C]; without pixels it counts as zeros.
@@ -170,11 +170,3 @@ def nearest_pixels(size_in: int, size_out: int) -> np.ndarray:
     [0, 0, 1, 1, 1]
     """
     return (2 * np.arange(size_out) + 1) * size_in // (2 * size_out)
-
-
-def nearest_pixels_tensor(size_in, size_out):
-    """Tensor twin of `nearest_pixels`: int scalars -> int64 [size_out]."""
-    import tensorflow as tf
-
-    size_in, size_out = tf.cast(size_in, tf.int64), tf.cast(size_out, tf.int64)
-    return (2 * tf.range(size_out) + 1) * size_in // (2 * size_out)

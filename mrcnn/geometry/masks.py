@@ -1,48 +1,16 @@
 """Stacks of masks [H, W, N]: their boxes, resizing with the image, overlaps.
 
-Masks in the box frame (mini masks, pasting) are in `box_masks`; their public names can
-be imported from here as well.
+Masks in the box frame (mini masks and those of the mask head) are in `box_masks`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mrcnn.geometry.box_masks import (
-    as_masks,
-    expand_mask,
-    expand_mask_tensor,
-    minimize_mask,
-    minimize_mask_tensor,
-    paste_crop,
-    paste_crop_tensor,
-    unmold_mask,
-    unmold_mask_tensor,
-)
-from mrcnn.geometry.crops import Crop
-from mrcnn.geometry.interpolation import nearest_pixels, nearest_pixels_tensor
-from mrcnn.geometry.resize_plan import scaled_shape, scaled_shape_tensor
-
-__all__ = [
-    "compute_overlaps_masks",
-    "crop_masks",
-    "expand_mask",
-    "expand_mask_tensor",
-    "extract_bboxes",
-    "extract_bboxes_tensor",
-    "minimize_mask",
-    "minimize_mask_tensor",
-    "nearest_mask_pixels",
-    "paste_crop",
-    "paste_crop_tensor",
-    "resize_mask",
-    "resize_mask_tensor",
-    "unmold_mask",
-    "unmold_mask_tensor",
-]
-
-# Pixels that `compute_overlaps_masks` converts to float at once (16 MB for 64 masks).
-_PIXEL_CHUNK = 1 << 16
+from mrcnn.geometry.box_masks import as_masks
+from mrcnn.geometry.crops import Crop, crop_overlaps
+from mrcnn.geometry.interpolation import nearest_pixels
+from mrcnn.geometry.resize_plan import scaled_shape
 
 
 def _any_column(mask: np.ndarray) -> np.ndarray:
@@ -116,23 +84,6 @@ def crop_masks(masks) -> list[Crop]:
     ]
 
 
-def extract_bboxes_tensor(mask):
-    """Tensor twin of `extract_bboxes`: bool or number [H, W, N] -> int32 [N, 4]."""
-    import tensorflow as tf
-
-    mask = tf.cast(mask, tf.bool)
-
-    def first_and_end(is_hit):
-        ix = tf.range(tf.shape(is_hit)[0])[:, tf.newaxis]
-        first = tf.reduce_min(tf.where(is_hit, ix, tf.int32.max), axis=0)
-        return first, tf.reduce_max(tf.where(is_hit, ix + 1, 0), axis=0)
-
-    y1, y2 = first_and_end(tf.reduce_any(mask, axis=1))
-    x1, x2 = first_and_end(tf.reduce_any(mask, axis=0))
-    has_pixels = tf.reduce_any(mask, axis=[0, 1])[:, tf.newaxis]
-    return tf.where(has_pixels, tf.stack([y1, x1, y2, x2], axis=1), 0)
-
-
 def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
     """Returns masks resized as `resize_image` resized their image.
 
@@ -203,39 +154,6 @@ def nearest_mask_pixels(
     return rows, columns
 
 
-def resize_mask_tensor(mask, scale, padding, crop=None):
-    """Tensor twin of `resize_mask`.
-
-    Args:
-        mask: [H0, W0, N], any dtype, orig.
-        scale: number or float64 tensor; float32 could round to another size.
-        padding: [(top, bottom), (left, right), (0, 0)], numbers or tensors.
-        crop: (y, x, height, width), numbers or a tensor; or None.
-
-    Returns:
-        [H, W, N], the dtype of the input, px.
-
-    Raises:
-        tf.errors.InvalidArgumentError: if the crop does not fit.
-    """
-    import tensorflow as tf
-
-    height0, width0, _ = tf.unstack(tf.shape(mask))
-    height, width = tf.unstack(scaled_shape_tensor([height0, width0], scale))
-    rows = nearest_pixels_tensor(height0, height)
-    columns = nearest_pixels_tensor(width0, width)
-    if crop is not None:
-        y, x, crop_height, crop_width = tf.unstack(tf.cast(crop, tf.int32))
-        fits = (y >= 0) & (x >= 0)
-        fits &= (y + crop_height <= height) & (x + crop_width <= width)
-        message = "resize_mask_tensor(crop): does not fit the masks after scaling; "
-        message += "masks and image must have the same original size. Crop, masks:"
-        tf.debugging.Assert(fits, [message, crop, height, width])
-        rows, columns = rows[y : y + crop_height], columns[x : x + crop_width]
-    resized = tf.gather(tf.gather(mask, rows, axis=0), columns, axis=1)
-    return tf.pad(resized, [padding[0], padding[1], (0, 0)])
-
-
 def compute_overlaps_masks(masks1, masks2) -> np.ndarray:
     """Returns the IoU of every mask of one stack with every mask of another.
 
@@ -253,29 +171,26 @@ def compute_overlaps_masks(masks1, masks2) -> np.ndarray:
     >>> compute_overlaps_masks(masks, masks).tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
-    masks1 = as_masks(masks1, "compute_overlaps_masks(masks1)")
-    masks2 = as_masks(masks2, "compute_overlaps_masks(masks2)")
-    count1, count2 = masks1.shape[2], masks2.shape[2]
-    if count1 == 0 or count2 == 0:
-        return np.zeros((count1, count2), np.float32)
-    if masks1.shape[:2] != masks2.shape[:2]:
+    where = "compute_overlaps_masks(masks1, masks2)"
+    return crop_overlaps(*crop_pair(masks1, masks2, where))
+
+
+def crop_pair(masks1, masks2, where: str) -> tuple[list[Crop], list[Crop]]:
+    """Returns the crops of two stacks of masks of one image.
+
+    Args:
+        masks1: bool or float [H, W, N]; a pixel belongs to the object above 0.5.
+        masks2: bool or float [H, W, M], same height and width.
+        where: "function(argument)", named in the error.
+
+    Raises:
+        ValueError: if the heights or widths differ.
+    """
+    stacks = [as_masks(masks, where) for masks in (masks1, masks2)]
+    shapes = [masks.shape[:2] for masks in stacks if masks.shape[2]]
+    if len(set(shapes)) > 1:
         raise ValueError(
-            f"compute_overlaps_masks(masks1, masks2): images of different size, "
-            f"{masks1.shape[:2]} and {masks2.shape[:2]}; resize them before."
+            f"{where}: images of different size, {shapes[0]} and {shapes[1]}; resize "
+            f"them before."
         )
-    masks1, masks2 = masks1.reshape(-1, count1), masks2.reshape(-1, count2)
-    # Slices of pixels: a float copy of two full stacks can take gigabytes, and
-    # float32 counts exactly only up to 2 ** 24 pixels.
-    intersections = np.zeros((count1, count2))
-    areas1, areas2 = np.zeros(count1), np.zeros(count2)
-    for start in range(0, len(masks1), _PIXEL_CHUNK):
-        pixels1 = (masks1[start : start + _PIXEL_CHUNK] > 0.5).astype(np.float32)
-        pixels2 = (masks2[start : start + _PIXEL_CHUNK] > 0.5).astype(np.float32)
-        intersections += pixels1.T @ pixels2
-        areas1 += pixels1.sum(axis=0)
-        areas2 += pixels2.sum(axis=0)
-    unions = areas1[:, None] + areas2 - intersections
-    overlaps = np.divide(
-        intersections, unions, out=np.zeros_like(unions), where=unions > 0
-    )
-    return overlaps.astype(np.float32)
+    return tuple(crop_masks(masks > 0.5) for masks in stacks)

@@ -1,4 +1,4 @@
-"""From the size of a file to the size the model takes: the decision, without pixels."""
+"""Computes how an image is scaled, padded and cropped to the model's size."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ RESIZE_MODES = ("none", "square", "pad64", "crop")
 
 
 class ResizePlan(NamedTuple):
-    """What happens to an image: first scaled to `shape`, then padded or cropped.
+    """How an image is resized: scaled to `shape`, then padded or cropped.
 
     Attributes:
         scale: factor from orig to px.
         shape: (height, width) of the scaled image, px.
-        window: (y1, x1, y2, x2), px: where the picture lies in the model image.
+        window: (y1, x1, y2, x2), px: the model image without its padding.
         padding: [(top, bottom), (left, right), (0, 0)], px.
         crop: (y, x, height, width) cut out of the scaled image, px; None: no crop.
     """
@@ -64,7 +64,7 @@ def plan_resize(
     side is `min_dim` and the factor is at least `min_scale`. Then:
 
     - "square": reduced until the longer side fits `max_dim`; padded to
-      [max_dim, max_dim], the picture in the middle.
+      [max_dim, max_dim], the image in the middle.
     - "pad64": padded until both sides are multiples of 64. `max_dim` is not used.
     - "crop": a random [min_dim, min_dim] piece is cut out. `max_dim` is not used.
     - "none": nothing is done.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from keras import layers
 
+from mrcnn.nn.base import check_choice
 from mrcnn.nn.norms import kernel_initializer, make_norm
 
 # Blocks of the stages 2..5 (Deep Residual Learning 1512.03385 table 1).
@@ -176,16 +177,8 @@ def resnet(
     Raises:
         ValueError: the architecture or stem_pool is unknown.
     """
-    if architecture not in STAGE_BLOCKS:
-        raise ValueError(
-            f"resnet(architecture={architecture!r}): no such backbone; "
-            f"pass one of {', '.join(STAGE_BLOCKS)}."
-        )
-    if stem_pool not in STEM_POOLS:
-        raise ValueError(
-            f"resnet(stem_pool={stem_pool!r}): no such padding; "
-            f"pass one of {', '.join(STEM_POOLS)}."
-        )
+    check_choice("resnet", "architecture", architecture, tuple(STAGE_BLOCKS))
+    check_choice("resnet", "stem_pool", stem_pool, STEM_POOLS)
     is_basic = architecture in BASIC_ARCHITECTURES
     common = {"train_bn": train_bn, "norm": norm, "norm_groups": norm_groups}
 
@@ -234,10 +227,7 @@ def build_backbone(
     input_image,
     *,
     train_bn: bool | None = None,
-    norm: str = "batch",
-    norm_groups: int = 32,
-    width: int = 64,
-    stem_pool: str = "same",
+    **design,
 ) -> list:
     """Returns the feature maps C1..C5 of a named or of the user's own backbone.
 
@@ -246,24 +236,14 @@ def build_backbone(
             `f(input_image, stage5=True, train_bn=...) -> [C1, .., C5]`.
         input_image: [B, H, W, channels].
         train_bn: see `norms.BatchNorm`; passed on to a callable.
-        norm: "batch" or "group"; a callable chooses its own.
-        norm_groups: see `norms.GroupNorm`; a callable chooses its own.
-        width: channels of the stem; a callable chooses its own.
-        stem_pool: see `resnet`; a callable chooses its own.
+        **design: norm, norm_groups, width and stem_pool of `resnet`; a callable
+            chooses its own.
 
     Raises:
         ValueError: the callable does not return five maps.
     """
     if not callable(backbone):
-        return resnet(
-            input_image,
-            backbone,
-            train_bn=train_bn,
-            norm=norm,
-            norm_groups=norm_groups,
-            width=width,
-            stem_pool=stem_pool,
-        )
+        return resnet(input_image, backbone, train_bn=train_bn, **design)
     maps = list(backbone(input_image, stage5=True, train_bn=train_bn))
     if len(maps) != 5:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""From what the box head says about proposals to detections."""
+"""Detections from proposals and the outputs of the box head."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from mrcnn.geometry.boxes import apply_box_deltas_tensor, clip_boxes_tensor
+from mrcnn.geometry.boxes import (
+    DELTA_STD_DEV,
+    apply_box_deltas_tensor,
+    clip_boxes_tensor,
+)
 from mrcnn.geometry.coordinates import norm_boxes_tensor
 from mrcnn.geometry.image_meta import parse_image_meta_tensor
 from mrcnn.geometry.nms import non_max_suppression_tensor
+from mrcnn.nn.base import Float32Layer, check_choice
 
-DEFAULT_STD_DEV = (0.1, 0.1, 0.2, 0.2)
 CLASS_RULES = ("best", "all")
 # With rule "all", so many (roi, class) pairs of an image enter NMS.
 MAX_CANDIDATES = 1000
@@ -50,7 +54,7 @@ def refine_detections(
     min_confidence: float | None,
     nms_threshold: float,
     max_instances: int,
-    bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+    bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
     class_rule: str = "best",
 ) -> Detections:
     """Returns the detections of a batch and all that led to them.
@@ -77,9 +81,9 @@ def refine_detections(
         Detections(class_ids, scores, refined, keep, detections).
 
     Raises:
-        ValueError: there is no such rule.
+        ValueError: `class_rule` is another word.
     """
-    _check_class_rule("refine_detections", class_rule)
+    check_choice("refine_detections", "class_rule", class_rule, CLASS_RULES)
     rois, probs, deltas, windows_norm = (
         tf.stop_gradient(tf.cast(x, tf.float32))
         for x in (rois, probs, deltas, windows_norm)
@@ -135,15 +139,6 @@ def refine_detections(
     return Detections(class_ids, scores, refined, keep, detections)
 
 
-def _check_class_rule(where: str, class_rule: str) -> None:
-    """Raises ValueError unless there is such a rule."""
-    if class_rule not in CLASS_RULES:
-        raise ValueError(
-            f"{where}(class_rule={class_rule!r}): no such rule; pass one of "
-            f"{CLASS_RULES}."
-        )
-
-
 def _every_class(rois, probs, deltas):
     """Returns the (roi, class) pairs with the best scores, background left out.
 
@@ -164,7 +159,7 @@ def _every_class(rois, probs, deltas):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class DetectionLayer(keras.layers.Layer):
+class DetectionLayer(Float32Layer):
     """Turns the box head's output into detections, see `refine_detections`.
 
     Call arguments: [rois [B, R, 4] norm, probs [B, R, C], deltas [B, R, C, 4],
@@ -174,19 +169,26 @@ class DetectionLayer(keras.layers.Layer):
     padding.
     """
 
+    ARGUMENTS = (
+        "min_confidence",
+        "nms_threshold",
+        "max_instances",
+        "bbox_std_dev",
+        "class_rule",
+    )
+
     def __init__(
         self,
         *,
         min_confidence: float | None = 0.7,
         nms_threshold: float = 0.3,
         max_instances: int = 100,
-        bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+        bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
         class_rule: str = "best",
         **kwargs,
     ):
         """Sets the numbers of `refine_detections`; float32 under every policy."""
-        kwargs.setdefault("dtype", "float32")
-        _check_class_rule("DetectionLayer", class_rule)
+        check_choice("DetectionLayer", "class_rule", class_rule, CLASS_RULES)
         super().__init__(**kwargs)
         self.supports_jit = False
         self.class_rule = class_rule
@@ -204,30 +206,9 @@ class DetectionLayer(keras.layers.Layer):
         rois, probs, deltas, image_meta = inputs
         meta = parse_image_meta_tensor(image_meta)
         # The images of a batch have one shape.
-        image_shape = meta["image_shape"][0, :2]
-        return refine_detections(
-            rois,
-            probs,
-            deltas,
-            norm_boxes_tensor(meta["window"], image_shape),
-            min_confidence=self.min_confidence,
-            nms_threshold=self.nms_threshold,
-            max_instances=self.max_instances,
-            bbox_std_dev=self.bbox_std_dev,
-            class_rule=self.class_rule,
-        )
+        windows_norm = norm_boxes_tensor(meta["window"], meta["image_shape"][0, :2])
+        return refine_detections(rois, probs, deltas, windows_norm, **self.arguments())
 
     def compute_output_shape(self, input_shape):
         """Returns (B, D, 6)."""
         return (input_shape[0][0], self.max_instances, 6)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "min_confidence": self.min_confidence,
-            "nms_threshold": self.nms_threshold,
-            "max_instances": self.max_instances,
-            "bbox_std_dev": list(self.bbox_std_dev),
-            "class_rule": self.class_rule,
-        }

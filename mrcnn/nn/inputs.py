@@ -7,15 +7,12 @@ import tensorflow as tf
 
 from mrcnn.geometry.coordinates import norm_boxes_tensor
 from mrcnn.geometry.image_meta import META_SIZE, parse_image_meta_tensor
+from mrcnn.nn.base import Float32Layer
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class NormalizeBoxes(keras.layers.Layer):
+class NormalizeBoxes(Float32Layer):
     """Maps boxes from px to norm with the height and width of the image batch."""
-
-    def __init__(self, **kwargs):
-        kwargs = {"dtype": "float32", "autocast": False} | kwargs
-        super().__init__(**kwargs)
 
     def call(self, inputs):
         """Returns the boxes in norm.
@@ -39,12 +36,8 @@ class NormalizeBoxes(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class ActiveClassIds(keras.layers.Layer):
+class ActiveClassIds(Float32Layer):
     """Cuts the flags of the classes an image's source labels out of image_meta."""
-
-    def __init__(self, **kwargs):
-        kwargs = {"dtype": "float32", "autocast": False} | kwargs
-        super().__init__(**kwargs)
 
     def call(self, image_meta):
         """Returns float32 [B, C], 1 = labelled, of image_meta float32 [B, 12 + C]."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from mrcnn.nn.base import Float32Layer
+
 # Probabilities stay this far from 0 and 1, so that logarithms are finite.
 EPSILON = 1e-7
 
@@ -151,15 +153,10 @@ def _mean_where(values, is_counted):
     return total / tf.maximum(count, 1.0)
 
 
-class _LossLayer(keras.layers.Layer):
+class _LossLayer(Float32Layer):
     """A loss function as a layer: a list of tensors in, a float32 scalar out."""
 
     loss = None
-
-    def __init__(self, **kwargs):
-        """Computes in float32 under every policy."""
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
 
     def call(self, inputs):
         """Returns the loss, float32 []."""

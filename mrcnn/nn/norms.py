@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from mrcnn.nn.base import ConfiguredLayer, check_choice
+
 NORM_KINDS = ("batch", "group")
 
 
@@ -36,8 +38,8 @@ class BatchNorm(keras.layers.BatchNormalization):
     def __call__(self, inputs, *args, training=None, **kwargs):
         """Returns the normalized inputs; `training` becomes `train_bn` in a graph.
 
-        `BatchNorm(name="bn")(x, training=train_bn)` is how custom backbones of old
-        scripts say what `fit` would otherwise override.
+        Custom backbones of old scripts write `BatchNorm(name="bn")(x,
+        training=train_bn)`; `fit` would otherwise override it.
         """
         is_new = not self.built and isinstance(inputs, keras.KerasTensor)
         if is_new and training is not None and self.train_bn is None:
@@ -60,7 +62,7 @@ class BatchNorm(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class GroupNorm(keras.layers.Layer):
+class GroupNorm(ConfiguredLayer):
     """Group normalization (1803.08494 eq. 7): statistics of one sample only.
 
     It learns from scratch at any batch size. The number of groups fits itself to the
@@ -69,10 +71,12 @@ class GroupNorm(keras.layers.Layer):
     Args:
         groups: wanted number of groups. Used is the largest divisor of the number of
             channels that is not above `groups` nor above a quarter of the channels
-            (a group of one channel would erase what a 1x1 map says).
+            (a group of one channel would erase the values of a 1x1 map).
         epsilon: added to the variance.
         **kwargs: arguments of `keras.layers.Layer`.
     """
+
+    ARGUMENTS = ("groups", "epsilon")
 
     def __init__(self, *, groups: int = 32, epsilon: float = 1e-3, **kwargs):
         super().__init__(**kwargs)
@@ -131,11 +135,6 @@ class GroupNorm(keras.layers.Layer):
         """Returns the shape of the inputs."""
         return tuple(input_shape)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        config = {"groups": self.groups, "epsilon": self.epsilon}
-        return {**super().get_config(), **config}
-
 
 def make_norm(
     kind: str,
@@ -156,14 +155,10 @@ def make_norm(
     Raises:
         ValueError: kind is another word.
     """
+    check_choice("make_norm", "kind", kind, NORM_KINDS)
     if kind == "batch":
         return BatchNorm(train_bn=train_bn, epsilon=epsilon, name=name)
-    if kind == "group":
-        return GroupNorm(groups=groups, epsilon=epsilon, name=name)
-    raise ValueError(
-        f"make_norm(kind={kind!r}): no such normalization; "
-        f"pass one of {', '.join(NORM_KINDS)}."
-    )
+    return GroupNorm(groups=groups, epsilon=epsilon, name=name)
 
 
 def kernel_initializer(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""From what the RPN says about anchors to proposals."""
+"""Proposals from anchors and the outputs of the RPN."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from mrcnn.geometry.boxes import apply_box_deltas_tensor, clip_boxes_tensor
+from mrcnn.geometry.boxes import (
+    DELTA_STD_DEV,
+    apply_box_deltas_tensor,
+    clip_boxes_tensor,
+)
 from mrcnn.geometry.nms import non_max_suppression_tensor
+from mrcnn.nn.base import Float32Layer
 
-DEFAULT_STD_DEV = (0.1, 0.1, 0.2, 0.2)
 _INDICES = ("keep", "post_nms_ix")
 
 
@@ -43,7 +47,7 @@ def proposal_steps(
     proposal_count: int,
     nms_threshold: float,
     pre_nms_limit: int = 6000,
-    bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+    bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
 ) -> Proposals:
     """Returns the proposals of a batch and all that led to them.
 
@@ -105,7 +109,7 @@ def proposal_steps(
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class ProposalLayer(keras.layers.Layer):
+class ProposalLayer(Float32Layer):
     """Picks the proposals of a batch among its anchors, see `proposal_steps`.
 
     Call arguments: [probs [B, A, 2], deltas [B, A, 4], anchors [B, A, 4] norm].
@@ -114,17 +118,18 @@ class ProposalLayer(keras.layers.Layer):
     padding.
     """
 
+    ARGUMENTS = ("proposal_count", "nms_threshold", "pre_nms_limit", "bbox_std_dev")
+
     def __init__(
         self,
         proposal_count: int,
         nms_threshold: float,
         *,
         pre_nms_limit: int = 6000,
-        bbox_std_dev: Sequence[float] = DEFAULT_STD_DEV,
+        bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
         **kwargs,
     ):
         """Sets the numbers of `proposal_steps`; float32 under every policy."""
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.supports_jit = False
         self.proposal_count = int(proposal_count)
@@ -138,30 +143,11 @@ class ProposalLayer(keras.layers.Layer):
 
     def steps(self, inputs) -> Proposals:
         """Returns the rois with all intermediates, see `proposal_steps`."""
-        probs, deltas, anchors = inputs
-        return proposal_steps(
-            probs,
-            deltas,
-            anchors,
-            proposal_count=self.proposal_count,
-            nms_threshold=self.nms_threshold,
-            pre_nms_limit=self.pre_nms_limit,
-            bbox_std_dev=self.bbox_std_dev,
-        )
+        return proposal_steps(*inputs, **self.arguments())
 
     def compute_output_shape(self, input_shape):
         """Returns (B, n, 4)."""
         return (input_shape[0][0], self.proposal_count, 4)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "proposal_count": self.proposal_count,
-            "nms_threshold": self.nms_threshold,
-            "pre_nms_limit": self.pre_nms_limit,
-            "bbox_std_dev": list(self.bbox_std_dev),
-        }
 
 
 @keras.saving.register_keras_serializable("mrcnn")

@@ -11,11 +11,14 @@ import keras
 import tensorflow as tf
 
 from mrcnn.geometry.image_meta import parse_image_meta_tensor
+from mrcnn.nn.base import ConfiguredLayer, check_choice
 from mrcnn.nn.roi_pool import roi_pool
 
-ROI_OPS = ("crop", "align", "pool")
-REDUCTIONS = ("average", "max")
-ROUNDINGS = ("round", "floor")
+CHOICES = {
+    "roi_op": ("crop", "align", "pool"),
+    "reduce": ("average", "max"),
+    "level_rounding": ("round", "floor"),
+}
 MIN_LEVEL, MAX_LEVEL = 2, 5
 # FPN (1612.03144) sec. 4.2: a box of the area of an ImageNet image belongs to P4.
 CANONICAL_SIDE_PX, CANONICAL_LEVEL = 224.0, 4
@@ -122,7 +125,7 @@ def roi_align(
 
     How: `crop_and_resize` reads a regular grid whose first and last points are the
     corners of its box, so it is given the box from the first sample to the last. It
-    knows no half cell outside of the map; a border that repeats the edge gives it one.
+    has no half cell outside of the map; a border that repeats the edge adds one.
 
     Args:
         feature: float32 [B, h, w, channels].
@@ -158,7 +161,7 @@ def roi_align(
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class PyramidROIAlign(keras.layers.Layer):
+class PyramidROIAlign(ConfiguredLayer):
     """Features of each RoI, from the pyramid level that its size asks for.
 
     Source: FPN (1612.03144) sec. 4.2. Each level pools its own boxes at once; a
@@ -179,6 +182,15 @@ class PyramidROIAlign(keras.layers.Layer):
         ValueError: an argument has an impossible value.
     """
 
+    ARGUMENTS = (
+        "pool_shape",
+        "roi_op",
+        "sampling_ratio",
+        "reduce",
+        "level_rounding",
+        "strides",
+    )
+
     def __init__(
         self,
         pool_shape,
@@ -190,14 +202,15 @@ class PyramidROIAlign(keras.layers.Layer):
         strides=(4, 8, 16, 32),
         **kwargs,
     ):
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.supports_jit = False  # crop_and_resize has no XLA kernel
         self.pool_shape = tuple(int(side) for side in pool_shape)
-        self.roi_op = _one_of("roi_op", roi_op, ROI_OPS)
-        self.reduce = _one_of("reduce", reduce, REDUCTIONS)
-        self.level_rounding = _one_of("level_rounding", level_rounding, ROUNDINGS)
+        self.roi_op, self.reduce = roi_op, reduce
+        self.level_rounding = level_rounding
         self.sampling_ratio = int(sampling_ratio)
         self.strides = tuple(strides)
+        for name, choices in CHOICES.items():
+            check_choice("PyramidROIAlign", name, getattr(self, name), choices)
         if len(self.pool_shape) != 2 or min(self.pool_shape) < 1:
             raise ValueError(
                 f"PyramidROIAlign(pool_shape={pool_shape}): needs (height, width), "
@@ -276,25 +289,3 @@ class PyramidROIAlign(keras.layers.Layer):
         """Returns (B, R, height, width, channels)."""
         boxes_shape, channels = inputs_shape[0], inputs_shape[2][-1]
         return (*boxes_shape[:2], *self.pool_shape, channels)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        config = {
-            "pool_shape": self.pool_shape,
-            "roi_op": self.roi_op,
-            "sampling_ratio": self.sampling_ratio,
-            "reduce": self.reduce,
-            "level_rounding": self.level_rounding,
-            "strides": self.strides,
-        }
-        return {**super().get_config(), **config}
-
-
-def _one_of(argument, value, allowed):
-    """Returns value, or raises with the allowed ones."""
-    if value not in allowed:
-        raise ValueError(
-            f"PyramidROIAlign({argument}={value!r}): no such choice; "
-            f"pass one of {', '.join(allowed)}."
-        )
-    return value

@@ -1,4 +1,4 @@
-"""Layers that say which RoIs a head sees, and bring them into a shape it can read.
+"""Layers that choose the RoIs of a head, and bring them into its shape.
 
 No convolution needs to know that its inputs are RoIs: they are folded into the batch
 before it and unfolded after it. `keras.layers.TimeDistributed` would loop over them.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import keras
 import tensorflow as tf
+
+from mrcnn.nn.base import Float32Layer
 
 
 def fold_rois(x) -> tf.Tensor:
@@ -62,17 +64,13 @@ class UnfoldRois(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class PositiveRois(keras.layers.Layer):
+class PositiveRois(Float32Layer):
     """Picks the RoIs of the whole batch that show an object.
 
     The mask head is trained on these only: the others carry no mask loss (Mask R-CNN
     1703.06870 sec. 3.1). A batch without any yields one row of zeros of class 0, so
     that no layer meets an empty batch.
     """
-
-    def __init__(self, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
 
     def call(self, inputs):
         """Returns rois, batch_ix, class_ids and masks of the N positive RoIs.
@@ -117,12 +115,8 @@ class PositiveRois(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class TrimRois(keras.layers.Layer):
+class TrimRois(Float32Layer):
     """Boxes of the detections, without the rows that are padding in every image."""
-
-    def __init__(self, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
 
     def call(self, inputs):
         """Returns the boxes, float32 [B, k, 4], norm.
@@ -145,7 +139,7 @@ class TrimRois(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class PadRois(keras.layers.Layer):
+class PadRois(Float32Layer):
     """Appends zero rows: [B, k, ...] -> [B, count, ...]. Undoes TrimRois.
 
     Args:
@@ -153,8 +147,9 @@ class PadRois(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
     """
 
+    ARGUMENTS = ("count",)
+
     def __init__(self, count: int, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.count = int(count)
 
@@ -162,6 +157,7 @@ class PadRois(keras.layers.Layer):
         """Returns the padded inputs."""
         missing = self.count - tf.shape(inputs)[1]
         rest = [[0, 0]] * (len(inputs.shape) - 2)
+        inputs = tf.cast(inputs, self.compute_dtype)
         padded = tf.pad(inputs, [[0, 0], [0, missing], *rest])
         padded.set_shape([None, self.count, *inputs.shape[2:]])
         return padded
@@ -169,7 +165,3 @@ class PadRois(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """Returns (B, count, ...)."""
         return (input_shape[0], self.count, *input_shape[2:])
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "count": self.count}

@@ -10,6 +10,7 @@ from keras import layers
 
 from mrcnn.geometry.anchors import anchors_per_location, pyramid_anchors_tensor
 from mrcnn.geometry.coordinates import norm_boxes_tensor
+from mrcnn.nn.base import Float32Layer
 
 
 def build_rpn_model(
@@ -91,7 +92,7 @@ def apply_rpn(rpn_model: keras.Model, feature_maps: Sequence) -> list:
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class Anchors(layers.Layer):
+class Anchors(Float32Layer):
     """The anchors of a batch of images, computed from the shapes in the graph.
 
     So the model needs no anchors as an input and runs on images of any size.
@@ -104,9 +105,10 @@ class Anchors(layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
     """
 
+    ARGUMENTS = ("scales", "ratios", "strides", "anchor_stride")
+
     def __init__(self, *, scales, ratios, strides, anchor_stride=1, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.scales = [_to_list(level_scales) for level_scales in scales]
         self.ratios = [float(ratio) for ratio in ratios]
         self.strides = [int(stride) for stride in strides]
@@ -143,19 +145,9 @@ class Anchors(layers.Layer):
             count += positions * anchors_per_location(self.scales, self.ratios)
         return (image_shape[0], count, 4)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        config = {
-            "scales": self.scales,
-            "ratios": self.ratios,
-            "strides": self.strides,
-            "anchor_stride": self.anchor_stride,
-        }
-        return {**super().get_config(), **config}
-
 
 def _to_list(scales):
-    """Returns numbers as JSON knows them: a float, or a list of floats."""
+    """Returns numbers for JSON: a float, or a list of floats."""
     try:
         return [float(scale) for scale in scales]
     except TypeError:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import keras
 
+from mrcnn.geometry.boxes import DELTA_STD_DEV
+from mrcnn.nn.base import Float32Layer
 from mrcnn.targets.roi_targets import roi_targets_tensor
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class DetectionTargetLayer(keras.layers.Layer):
+class DetectionTargetLayer(Float32Layer):
     """Samples RoIs among proposals and gt boxes, see `roi_targets_tensor`.
 
     With `training=True` every call draws a new sample. Otherwise the sample depends on
@@ -24,6 +26,16 @@ class DetectionTargetLayer(keras.layers.Layer):
     [B, T, 4], masks float32 [B, T, mh, mw]].
     """
 
+    ARGUMENTS = (
+        "num_rois",
+        "positive_ratio",
+        "positive_iou",
+        "mask_shape",
+        "use_mini_mask",
+        "bbox_std_dev",
+        "seed",
+    )
+
     def __init__(
         self,
         *,
@@ -32,12 +44,11 @@ class DetectionTargetLayer(keras.layers.Layer):
         positive_iou: float = 0.5,
         mask_shape: Sequence[int] = (28, 28),
         use_mini_mask: bool = True,
-        bbox_std_dev: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+        bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
         seed: int | None = 0,
         **kwargs,
     ):
         """Sets the numbers of `roi_targets_tensor`; float32 under every policy."""
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.supports_jit = False
         self.num_rois = int(num_rois)
@@ -51,22 +62,8 @@ class DetectionTargetLayer(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns [rois, class_ids, deltas, masks]."""
-        proposals, gt_class_ids, gt_boxes, gt_masks = inputs
-        return list(
-            roi_targets_tensor(
-                proposals,
-                gt_class_ids,
-                gt_boxes,
-                gt_masks,
-                num_rois=self.num_rois,
-                positive_ratio=self.positive_ratio,
-                mask_shape=self.mask_shape,
-                use_mini_mask=self.use_mini_mask,
-                bbox_std_dev=self.bbox_std_dev,
-                positive_iou=self.positive_iou,
-                seed=self.seed_generator.next() if training else [self.seed or 0, 0],
-            )
-        )
+        seed = self.seed_generator.next() if training else [self.seed or 0, 0]
+        return list(roi_targets_tensor(*inputs, **self.arguments() | {"seed": seed}))
 
     def compute_output_shape(self, input_shape):
         """Returns the shapes of rois, class_ids, deltas, masks."""
@@ -86,16 +83,3 @@ class DetectionTargetLayer(keras.layers.Layer):
             keras.KerasTensor(shape, dtype)
             for shape, dtype in zip(shapes, dtypes, strict=True)
         ]
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_rois": self.num_rois,
-            "positive_ratio": self.positive_ratio,
-            "positive_iou": self.positive_iou,
-            "mask_shape": list(self.mask_shape),
-            "use_mini_mask": self.use_mini_mask,
-            "bbox_std_dev": list(self.bbox_std_dev),
-            "seed": self.seed,
-        }

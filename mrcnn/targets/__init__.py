@@ -1,5 +1,6 @@
-"""What the network should have said about an image whose objects are known.
+"""Training targets: what the network should predict for an image with known objects.
 
-`matching` pairs anchors with objects, `anchor_targets` makes the targets of the region
-proposal network, `roi_targets` those of the heads. Pure functions, no Keras layer.
+`box_matching` pairs anchors with objects, `anchor_targets` makes the targets of the
+region proposal network, `roi_targets` those of the heads. Pure functions, no Keras
+layer.
 """

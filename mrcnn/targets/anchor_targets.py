@@ -1,4 +1,4 @@
-"""What the RPN should have said about the anchors of one image."""
+"""Targets of the RPN for the anchors of one image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.boxes import box_refinement
+from mrcnn.geometry.boxes import DELTA_STD_DEV, box_refinement
 from mrcnn.geometry.coordinates import norm_boxes
 from mrcnn.targets.box_matching import AnchorGroups, match_boxes
 
@@ -33,7 +33,7 @@ def anchor_targets(
     *,
     rng: np.random.Generator,
     num_samples: int = 256,
-    bbox_std_dev: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+    bbox_std_dev: Sequence[float] = DELTA_STD_DEV,
     positive_iou: float = 0.7,
     negative_iou: float = 0.3,
     groups: AnchorGroups | None = None,
@@ -56,8 +56,8 @@ def anchor_targets(
         bbox_std_dev: the deltas are divided by these four numbers.
         positive_iou: ratio from which an anchor is positive.
         negative_iou: ratio below which an anchor is negative.
-        groups: `matching.group_anchors(anchors_px)`, where the same anchors are used
-            for many images.
+        groups: `box_matching.group_anchors(anchors_px)`, where the same anchors are
+            used for many images.
 
     Returns:
         AnchorTargets(match, deltas).

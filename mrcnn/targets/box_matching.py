@@ -21,7 +21,7 @@ CROWD_IOU = 0.001
 
 
 class AnchorMatch(NamedTuple):
-    """Verdict on every anchor.
+    """Label of every anchor, and its object.
 
     Attributes:
         match: int32 [A], 1 object, -1 background, 0 neutral.
@@ -43,7 +43,7 @@ def match_anchors(
     Faster R-CNN (arXiv:1506.01497) sec. 3.1.2: an anchor is positive when its IoU with
     any gt reaches `positive_iou`, or when no anchor overlaps some gt more than it does;
     it is negative when it is not positive and its highest IoU is below `negative_iou`.
-    Anchors over a crowd are neutral instead of negative: nobody knows what is there.
+    Anchors over a crowd are neutral instead of negative: its objects are not known.
 
     An anchor that is positive only because it is the best one of a gt still regresses
     towards the gt it overlaps most, its `gt_ix`.
@@ -127,8 +127,8 @@ def match_boxes(
 ) -> AnchorMatch:
     """Returns `match_anchors` of boxes, without their [A, G] overlaps.
 
-    An object has a word to say on few of a quarter of a million anchors: only groups of
-    anchors that lie near it and have about its size are measured.
+    Few of a quarter of a million anchors can match an object: only groups of anchors
+    that lie near it and have about its size are measured.
 
     Law: `match` is that of `match_anchors(compute_overlaps(anchors, gt_boxes), ...)`,
     and so is `gt_ix` wherever `match` is 1; elsewhere it is 0.
@@ -186,10 +186,10 @@ def match_boxes(
         _mark(is_positive, True, pairs, (pairs.overlaps >= positive_iou) | is_best)
 
     # 3. The best anchors of the other objects, among all that touch them.
-    lonely_boxes = gt_boxes[best_iou < enough]
-    near = _may_overlap(groups, lonely_boxes, best_iou[best_iou < enough])
-    best_iou = np.zeros(len(lonely_boxes), np.float32)
-    for pairs in _measured(groups, lonely_boxes, near):
+    other_boxes = gt_boxes[best_iou < enough]
+    near = _may_overlap(groups, other_boxes, best_iou[best_iou < enough])
+    best_iou = np.zeros(len(other_boxes), np.float32)
+    for pairs in _measured(groups, other_boxes, near):
         best = _best_of_box(pairs, best_iou)
         _mark(is_positive, True, pairs, (pairs.overlaps == best) & (best > 0))
 

@@ -1,4 +1,4 @@
-"""Targets of RoIs in px with one row a class: the shape in which the heads answer."""
+"""Targets of RoIs in px, one row a class: in the shape of the heads' outputs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def class_targets(
     gt_boxes_px = as_boxes(gt_boxes_px, "class_targets(gt_boxes_px)")
     gt_class_ids = np.asarray(gt_class_ids)
     gt_masks = np.asarray(gt_masks)
-    # Mini masks do not tell the size of the image, and nothing below depends on it:
+    # Mini masks do not have the size of the image, and nothing below depends on it:
     # overlaps and boxes relative to boxes stay the same when an axis is scaled. In an
     # image of 2 x 2 px a unit of norm is one pixel.
     shape = (2, 2) if use_mini_mask else gt_masks.shape[:2]

@@ -1,4 +1,4 @@
-"""What the heads should have said about a sample of the proposals.
+"""Targets of the heads for a sample of the proposals.
 
 The sampling is a sort by random priorities, so that the NumPy function and its tensor
 twin, given the same priorities, choose the same RoIs.
@@ -136,7 +136,7 @@ def roi_targets(
         deltas[:num_positive] = box_refinement(positive_rois, boxes)
         deltas /= np.asarray(bbox_std_dev, np.float32)
         crops = _in_box_frame(positive_rois, boxes) if use_mini_mask else positive_rois
-        resampled = crop_masks(gt_masks, crops, gt_ix, mask_shape)
+        resampled = resample_masks(gt_masks, crops, gt_ix, mask_shape)
         masks[:num_positive] = resampled >= MASK_THRESHOLD
     return RoiTargets(rois, class_ids, deltas, masks)
 
@@ -265,7 +265,7 @@ def roi_targets_tensor(
     )
 
 
-def crop_masks(
+def resample_masks(
     masks: np.ndarray, boxes: np.ndarray, mask_ix: np.ndarray, shape: Sequence[int]
 ) -> np.ndarray:
     """Returns boxes cut out of masks, bilinear: twin of `tf.image.crop_and_resize`.

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.evaluation.outcomes import find_outcomes
 from mrcnn.geometry.crops import aligned
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb
 from mrcnn.viz.instances import caption_of, captions_of
 from mrcnn.viz.mask_forms import checked_boxes, mask_crops
-from mrcnn.viz.outcomes import find_fates
 
 # Also people who can't see red from green see these apart (after Okabe and Ito).
 FOUND_COLOR = (0.0, 0.85, 0.5)
@@ -85,7 +85,7 @@ def display_differences(
     shape = np.shape(image)
     gt = mask_crops(gt_mask, gt_box, shape, truth)
     pred = mask_crops(pred_mask, pred_box, shape, detections)
-    outcome = find_fates(
+    outcome = find_outcomes(
         gt, gt_class_id, pred, pred_class_id, pred_score, iou_threshold, score_threshold
     )
     painted = as_rgb(image)

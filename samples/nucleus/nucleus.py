@@ -27,7 +27,10 @@ from tqdm import tqdm
 from mrcnn import evaluation, visualize
 from mrcnn.config import Config, SmallConfig
 from mrcnn.data import MaskFolderDataset
-from mrcnn.evaluation.dsb2018_csv import (  # noqa: F401  (old names of this script)
+
+# Also where this file is imported from another folder.
+sys.path.append(str(Path(__file__).parent))
+from dsb2018_csv import (  # noqa: E402, F401  (old names of this script)
     HEADER,
     mask_to_rle,
     rle_decode,

@@ -15,9 +15,10 @@ from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.data.image_gt import has_own_masks, load_image_gt
 from mrcnn.data.object_crops import ObjectCrops
 from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
+from mrcnn.geometry.box_masks import minimize_mask
 from mrcnn.geometry.image_meta import parse_image_meta
 from mrcnn.geometry.images import resize_image
-from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from mrcnn.geometry.masks import extract_bboxes, resize_mask
 from tests.data.tiny import TinyDataset
 
 HEIGHT, WIDTH = 150, 210  # not square

@@ -13,7 +13,8 @@ from mrcnn.data.object_crops import (
     resize_crops,
     seen_objects,
 )
-from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from mrcnn.geometry.box_masks import minimize_mask
+from mrcnn.geometry.masks import extract_bboxes, resize_mask
 from mrcnn.geometry.resize_plan import plan_resize
 
 MODES = [

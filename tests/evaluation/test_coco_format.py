@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pycocotools import mask as mask_utils
 
 from mrcnn.evaluation import coco_format
 from mrcnn.evaluation.coco_format import crop_to_rle, masks_to_rles, rle_areas
@@ -28,7 +29,9 @@ def test_a_crop_is_written_as_its_full_mask_is(size, seed, density):
     full = np.zeros((*size, 1), bool)
     full[y1:y2, x1:x2, 0] = rng.random((y2 - y1, x2 - x1)) < density
     rle = crop_to_rle(full[y1:y2, x1:x2, 0], (y1, x1, y2, x2), *size)
-    assert rle == masks_to_rles(full)[0]
+    (expected,) = mask_utils.encode(np.asfortranarray(full, np.uint8))
+    assert rle == {**expected, "counts": expected["counts"].decode("ascii")}
+    assert masks_to_rles(full) == [rle]
     assert json.loads(json.dumps(rle)) == rle
 
 

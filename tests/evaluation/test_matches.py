@@ -135,6 +135,12 @@ def test_padded_boxes_may_come_with_unpadded_masks():
     assert gt_match.tolist() == [0]
 
 
+def test_masks_of_images_of_two_sizes_are_an_error():
+    gt_boxes, class_ids, masks, *pred = case(gt=[(1, LEFT)], pred=[(1, 0.9, LEFT)])
+    with pytest.raises(ValueError, match=r"compute_matches.*different size.*\(10, 60"):
+        compute_matches(gt_boxes, class_ids, masks[:10], *pred)
+
+
 def test_counts_that_differ_are_an_error():
     gt_boxes, class_ids, masks, *pred = case(gt=[(1, LEFT)], pred=[(1, 0.9, LEFT)])
     with pytest.raises(ValueError, match=r"gt_masks.*2 masks"):

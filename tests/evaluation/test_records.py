@@ -10,9 +10,11 @@ import pytest
 from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.evaluation.dataset_records import truth_record
 from mrcnn.evaluation.records import (
+    check_kinds,
     coco_rows,
     compact,
     compact_all,
+    occurring_class_ids,
     with_classes,
 )
 from tests.evaluation.cases import HEIGHT, LEFT, MIDDLE, RIGHT, WIDTH, TinyDataset
@@ -83,7 +85,7 @@ def test_nothing_of_nothing_counts_as_masks():
         ({"gt_boxes": [LEFT], "gt_rles": []}, "0 gt_masks for 1 gt_boxes"),
         ({"gt_class_ids": []}, "0 gt_class_ids for 1 gt_boxes"),
         ({"gt_rles": masks_to_rles(np.ones((9, 9, 1)))}, r"gt_rles of size \(9, 9\)"),
-        ({"rles": masks_to_rles(np.ones((9, 9, 1)))}, r"masks of size \(9, 9\)"),
+        ({"rles": masks_to_rles(np.ones((9, 9, 1)))}, r"rles of size \(9, 9\)"),
         ({"gt_rles": None}, "neither gt_masks, gt_rles nor gt_boxes"),
         ({"scores": [float("nan")]}, "NaN"),
     ],
@@ -99,6 +101,24 @@ def test_masks_without_class_ids_are_an_error():
     bad = make_record(7, [], [], gt_rles=None, gt_masks=masks)
     with pytest.raises(ValueError, match="0 gt_class_ids for 2 gt_boxes"):
         compact(bad)
+
+
+def test_kinds_that_cannot_be_compared_are_named():
+    bare = compact(
+        make_record("photo 7", [(1, LEFT)], [], gt_rles=None, gt_boxes=[LEFT])
+    )
+    check_kinds("f(kind='bbox')", ("bbox",), [bare])
+    with pytest.raises(ValueError, match=r"f\(kind='segm'\).*photo 7"):
+        check_kinds("f(kind='segm')", ("segm",), [bare])
+    for wrong in ((), ("bbox", "keypoints")):
+        with pytest.raises(ValueError, match="'bbox' and 'segm'"):
+            check_kinds("f()", wrong)
+
+
+def test_classes_that_occur_are_those_of_objects_and_of_detections():
+    some = make_record(1, [(-5, LEFT)], [(2, 0.5, LEFT)])
+    assert occurring_class_ids([compact(some)]) == [2, 5]
+    assert occurring_class_ids([]) == []
 
 
 def test_an_image_comes_once():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from mrcnn.geometry import boxes as B
 
-from .strategies import box_pairs, boxes_and_deltas, boxes_norm, boxes_px
+from .strategies import box_pairs, boxes_and_deltas, boxes_px
 
 UNIT = [0, 0, 1, 1]
 TWINS = settings(max_examples=30, deadline=None)
@@ -103,7 +103,6 @@ def test_overlaps_of_a_batch_are_those_of_its_images(batch):
         lambda: B.compute_overlaps([[0, 0, 1, 1]], [[0, 0, 1, 1, 1]]),
         lambda: B.box_refinement([[0, 0, 1]], [[0, 0, 1, 1]]),
         lambda: B.apply_box_deltas([[0, 0, 1, 1]], [[0, 0]]),
-        lambda: B.clip_boxes([[0, 0, 1, 1]], [0, 0]),
     ],
 )
 def test_boxes_without_four_numbers_raise_and_name_the_function(call):
@@ -192,24 +191,17 @@ def test_log_scale_has_no_limit(apply):
     np.testing.assert_allclose(apply(box, deltas), [[-15, -5, 25, 15]], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("apply", "clip"),
-    [
-        (B.apply_box_deltas, B.clip_boxes),
-        (B.apply_box_deltas_tensor, B.clip_boxes_tensor),
-    ],
-)
-def test_endless_boxes_come_back_when_clipped(apply, clip):
+@pytest.mark.parametrize("apply", [B.apply_box_deltas, B.apply_box_deltas_tensor])
+def test_endless_boxes_come_back_when_clipped(apply):
     wild = np.array([[0, 0, 1000, 1000]], np.float32)  # exp(1000) is infinite
     boxes = apply(np.array([[0.2, 0.2, 0.4, 0.4]], np.float32), wild)
-    np.testing.assert_array_equal(clip(boxes, np.array(UNIT, np.float32)), [UNIT])
+    np.testing.assert_array_equal(B.clip_boxes_tensor(boxes, UNIT), [UNIT])
 
 
 # --- clipping and padding -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("clip", [B.clip_boxes, B.clip_boxes_tensor])
-def test_clip_of_drawn_cases(clip):
+def test_clip_of_drawn_cases():
     boxes = np.array(
         [
             [2, 3, 8, 18],  # inside
@@ -219,25 +211,16 @@ def test_clip_of_drawn_cases(clip):
     )
     window = np.array([0, 0, 10, 20])  # wider than high
     np.testing.assert_array_equal(
-        clip(boxes, window), [[2, 3, 8, 18], [0, 0, 10, 20], [10, 0, 10, 5]]
+        B.clip_boxes_tensor(boxes, window),
+        [[2, 3, 8, 18], [0, 0, 10, 20], [10, 0, 10, 5]],
     )
 
 
-@pytest.mark.parametrize("clip", [B.clip_boxes, B.clip_boxes_tensor])
-def test_clip_takes_a_window_for_each_image(clip):
+def test_clip_takes_a_window_for_each_image():
     boxes = np.tile(np.array([-9, -9, 99, 99], np.float32), (3, 2, 1))
     windows = np.array([[0, 0, 1, 1], [2, 3, 4, 5], [0, 1, 9, 2]], np.float32)
-    np.testing.assert_array_equal(
-        clip(boxes, windows[:, None]), np.repeat(windows[:, None], 2, axis=1)
-    )
-
-
-@TWINS
-@given(boxes_norm(), boxes_norm(1, 1))
-def test_clip_twins_are_equal(boxes, window):
-    clipped = B.clip_boxes(boxes, window)
-    np.testing.assert_array_equal(clipped, B.clip_boxes_tensor(boxes, window))
-    np.testing.assert_array_equal(B.clip_boxes(clipped, window), clipped)
+    clipped = B.clip_boxes_tensor(boxes, windows[:, None])
+    np.testing.assert_array_equal(clipped, np.repeat(windows[:, None], 2, axis=1))
 
 
 def test_trim_keeps_rows_that_sum_to_zero():
@@ -289,7 +272,7 @@ def test_twins_run_in_a_graph_with_unknown_sizes():
             deltas, B.box_refinement(boxes, gt_boxes), rtol=1e-5, atol=1e-5
         )
         np.testing.assert_allclose(
-            clipped, B.clip_boxes(gt_boxes, UNIT), rtol=1e-5, atol=1e-5
+            clipped, np.clip(gt_boxes, 0, 1), rtol=1e-5, atol=1e-5
         )
         np.testing.assert_array_equal(rows, boxes[0])
 
@@ -300,4 +283,3 @@ def test_inputs_are_never_changed():
     B.compute_overlaps(boxes, boxes)
     B.compute_iou(boxes[0], boxes, 1.0, B.box_areas(boxes))
     B.apply_box_deltas(boxes, B.box_refinement(boxes, boxes))
-    B.clip_boxes(boxes, UNIT)

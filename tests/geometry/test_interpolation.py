@@ -8,7 +8,6 @@ from skimage.transform import resize as skimage_resize
 
 from mrcnn.geometry.interpolation import (
     nearest_pixels,
-    nearest_pixels_tensor,
     resize_bilinear,
     resize_bilinear_tensor,
     resize_pixels,
@@ -128,4 +127,3 @@ def test_nearest_is_within_half_a_pixel(size_in, size_out):
     centers = (np.arange(size_out) + 0.5) * size_in / size_out
     assert (np.abs(pixels + 0.5 - centers) <= 0.5 + 1e-9).all()
     assert 0 <= pixels[0] <= pixels[-1] < size_in
-    np.testing.assert_array_equal(nearest_pixels_tensor(size_in, size_out), pixels)

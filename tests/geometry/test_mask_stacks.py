@@ -125,8 +125,8 @@ def test_overlaps_equal_set_arithmetic(masks, count, seed):
     )
 
 
-def test_overlaps_count_pixels_beyond_one_slice():
-    height = M._PIXEL_CHUNK // 256 + 40  # a slice and a bit, 256 wide
+def test_overlaps_of_large_masks_count_every_pixel():
+    height = 300
     masks = rectangles([[0, 0, height, 256], [height - 3, 0, height, 256]], height, 256)
     np.testing.assert_allclose(
         M.compute_overlaps_masks(masks, masks)[0], [1, 3 / height], rtol=1e-6

@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes
+from mrcnn.geometry.boxes import apply_box_deltas
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.nms import non_max_suppression
 from mrcnn.nn import detections
@@ -141,9 +141,8 @@ def old_rule(rois, probs, deltas, window, *, min_confidence, nms_threshold, coun
     class_ids = probs.argmax(axis=1)
     scores = probs.max(axis=1)
     rows = np.arange(len(rois))
-    boxes = clip_boxes(
-        apply_box_deltas(rois, deltas[rows, class_ids] * STD_DEV), window
-    )
+    boxes = apply_box_deltas(rois, deltas[rows, class_ids] * STD_DEV)
+    boxes = np.clip(boxes, np.tile(window[:2], 2), np.tile(window[2:], 2))
     candidates = (class_ids > 0) & (rois != 0).any(axis=1) & (scores >= min_confidence)
     keep = []
     for class_id in np.unique(class_ids[candidates]):
@@ -228,7 +227,8 @@ def fast_rcnn_rule(
     for class_id in range(1, probs.shape[1]):
         ix = np.flatnonzero(real & (probs[:, class_id] >= min_confidence))
         boxes = apply_box_deltas(rois[ix], deltas[ix, class_id] * STD_DEV)
-        boxes, scores = clip_boxes(boxes, window), probs[ix, class_id]
+        boxes = np.clip(boxes, np.tile(window[:2], 2), np.tile(window[2:], 2))
+        scores = probs[ix, class_id]
         keep = non_max_suppression(boxes, scores, nms_threshold)
         found += [[*boxes[i], class_id, scores[i]] for i in keep]
     detections = np.zeros((count, 6), np.float32)
@@ -309,7 +309,7 @@ def test_no_rois_give_zeros_by_the_rule_of_all_classes():
 
 @pytest.mark.parametrize("rule", ["argmax", None])
 def test_unknown_rule_is_refused(rule):
-    said = rf"class_rule={rule!r}\): no such rule; pass one of \('best', 'all'\)"
+    said = rf"class_rule={rule!r}\): no such choice; pass one of best, all"
     with pytest.raises(ValueError, match=rf"DetectionLayer\({said}"):
         DetectionLayer(class_rule=rule)
     with pytest.raises(ValueError, match=rf"refine_detections\({said}"):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes
+from mrcnn.geometry.boxes import apply_box_deltas
 from mrcnn.geometry.nms import non_max_suppression
 from mrcnn.nn.proposals import ProposalLayer, proposal_steps
 from tests.nn.layer_check import check_layer, dtype_policy
@@ -32,7 +32,7 @@ def old_rule(probs, deltas, anchors, *, count, threshold, limit):
     """The proposals of one image as the old package defines them, in plain NumPy."""
     order = np.argsort(-probs[:, 1])[:limit]
     boxes = apply_box_deltas(anchors[order], deltas[order] * STD_DEV)
-    boxes = clip_boxes(boxes, np.array([0, 0, 1, 1], np.float32))
+    boxes = np.clip(boxes, 0, 1)
     keep = non_max_suppression(boxes, probs[order, 1], threshold)[:count]
     rois = np.zeros((count, 4), np.float32)
     rois[: len(keep)] = boxes[keep]

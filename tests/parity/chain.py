@@ -18,7 +18,7 @@ import tensorflow as tf
 from mrcnn.config import Config
 from mrcnn.data.files.image_files import read_image
 from mrcnn.engine.detection.run_detection import unmold_detections
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.geometry.box_masks import unmold_mask
 from mrcnn.model import MaskRCNN
 from tests.parity.compare import RTOL, align, allowance

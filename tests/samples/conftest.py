@@ -83,7 +83,7 @@ class StrawModel:
         self.trained.append((datasets, options))
 
     def detect(self, images, verbose=0, masks="full"):
-        from mrcnn.evaluation.coco import masks_to_rles
+        from mrcnn.evaluation.coco_format import masks_to_rles
         from mrcnn.utils import extract_bboxes
 
         results = []

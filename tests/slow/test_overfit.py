@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mrcnn import evaluation
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.via.via_dataset import polygon_mask, read_via
 from mrcnn.data.in_memory import InMemoryDataset
-from mrcnn.evaluation import coco
 
 NUM_PHOTOS = 4
 STEPS = 350
@@ -77,6 +77,6 @@ def test_resnet50_fits_four_balloon_photographs(shared, tmp_path):
 
     model = MaskRCNN("inference", config, tmp_path)
     model.load_weights(trainer.find_last())
-    metrics = coco.evaluate_detections(coco.dataset_records(model, photos))
-    print(coco.format_metrics(metrics))
+    metrics = evaluation.evaluate_detections(evaluation.dataset_records(model, photos))
+    print(evaluation.format_metrics(metrics))
     assert metrics["segm"]["AP50"] >= 0.95

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mrcnn.geometry.box_masks import minimize_mask
 from mrcnn.geometry.boxes import apply_box_deltas, compute_overlaps
 from mrcnn.geometry.coordinates import norm_boxes
-from mrcnn.geometry.masks import minimize_mask
 from mrcnn.targets.class_targets import class_targets
 from mrcnn.targets.roi_targets import roi_targets
 

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from mrcnn.geometry.boxes import apply_box_deltas
 from mrcnn.targets.roi_targets import (
     MASK_THRESHOLD,
-    crop_masks,
     max_positives,
+    resample_masks,
     roi_targets,
     roi_targets_tensor,
 )
@@ -384,7 +384,7 @@ def test_crop_masks_is_crop_and_resize(boxes, shape, seed):
     expected = tf.image.crop_and_resize(
         masks.transpose(2, 0, 1)[..., None].astype(np.uint8), boxes, mask_ix, shape
     )[..., 0]
-    ours = crop_masks(masks, boxes, mask_ix, shape)
+    ours = resample_masks(masks, boxes, mask_ix, shape)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected, atol=1e-5)
 

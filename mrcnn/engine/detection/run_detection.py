@@ -16,9 +16,9 @@ from mrcnn.engine.detection.molding import (
     check_values,
     mold_image,
 )
-from mrcnn.evaluation.coco import masks_to_rles
+from mrcnn.evaluation.coco_format import masks_to_rles
+from mrcnn.geometry.box_masks import paste_crop, unmold_mask
 from mrcnn.geometry.coordinates import norm_to_orig
-from mrcnn.geometry.masks import paste_crop, unmold_mask
 
 MASK_FORMS = ("full", "crop", "rle", None)
 

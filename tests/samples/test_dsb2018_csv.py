@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mrcnn.evaluation import dsb2018_csv
-from mrcnn.evaluation.dsb2018_csv import mask_to_rle, rle_decode, rle_encode
+from tests.conftest import load_script
+from tests.samples.conftest import SAMPLES
+
+dsb2018_csv = load_script(SAMPLES / "nucleus" / "dsb2018_csv.py")
+mask_to_rle = dsb2018_csv.mask_to_rle
+rle_decode, rle_encode = dsb2018_csv.rle_decode, dsb2018_csv.rle_encode
 
 sides = st.integers(1, 9)
 

@@ -1,7 +1,7 @@
 """Masks as the Data Science Bowl 2018 takes them: run lengths in a csv file.
 
 Source: the competition's page, Evaluation: pixels are counted from 1, down the columns;
-one line a nucleus; masks of one picture don't overlap.
+one line a nucleus; masks of one image don't overlap.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def rle_encode(mask: np.ndarray) -> str:
 
 
 def rle_decode(rle: str, shape: Sequence[int]) -> np.ndarray:
-    """The mask that run lengths say: bool [H, W].
+    """The mask that run lengths describe: bool [H, W].
 
     Args:
         rle: as `rle_encode` writes them.
-        shape: (height, width) of the picture, px.
+        shape: (height, width) of the image, px.
 
     Raises:
-        ValueError: they are no pairs of whole numbers, or leave the picture.
+        ValueError: they are no pairs of whole numbers, or leave the image.
 
     Example:
         >>> rle_decode("2 4", (2, 3)).astype(int).tolist()
@@ -67,14 +67,11 @@ def rle_decode(rle: str, shape: Sequence[int]) -> np.ndarray:
             '"start length start length ...".'
         ) from error
     mask = np.zeros(height * width, bool)
-    if (
-        np.any(starts < 1)
-        or np.any(lengths < 0)
-        or np.any(starts + lengths - 1 > mask.size)
-    ):
+    ends = starts + lengths - 1
+    if np.any(starts < 1) or np.any(lengths < 0) or np.any(ends > mask.size):
         raise ValueError(
             f"rle_decode(rle={rle[:40]!r}, shape={tuple(shape)}): a run leaves the "
-            f"picture, whose pixels are 1 to {mask.size}; give the picture's own shape."
+            f"image, whose pixels are 1 to {mask.size}; give the image's own shape."
         )
     for start, length in zip(starts - 1, lengths, strict=True):
         mask[start : start + length] = True
@@ -82,10 +79,10 @@ def rle_decode(rle: str, shape: Sequence[int]) -> np.ndarray:
 
 
 def mask_to_rle(image_id: str, mask: np.ndarray, scores: np.ndarray) -> str:
-    """The lines of a submission for one picture: "id,start length ..." a nucleus.
+    """The lines of a submission for one image: "id,start length ..." a nucleus.
 
     A pixel of several nuclei goes to the surest of them; a nucleus that has none left
-    is left out. A picture without any gets the line "id,".
+    is left out. An image without any gets the line "id,".
 
     Args:
         image_id: the competition's id.
