@@ -13,6 +13,7 @@ from mrcnn.viz.instances import display_instances
 from mrcnn.viz.plots import plot_overlaps, plot_precision_recall
 from mrcnn.viz.tables import display_table, display_weight_stats
 from mrcnn.viz.training_curves import plot_training
+from mrcnn.viz.video import map_video
 
 __all__ = [
     "apply_mask",
@@ -27,6 +28,7 @@ __all__ = [
     "draw_boxes",
     "draw_instances",
     "draw_rois",
+    "map_video",
     "plot_overlaps",
     "plot_precision_recall",
     "plot_training",

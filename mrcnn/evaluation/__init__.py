@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "evaluate_detections",
             "format_metrics",
         ],
-        "coco_format": ["masks_to_rles", "to_coco_ground_truth"],
+        "coco_format": ["masks_to_rles", "to_coco_ground_truth", "to_rle"],
         "confusion": ["confusion_matrix"],
         "curves": ["Curve", "precision_recall_curve", "rank"],
         "dataset_records": ["dataset_records", "truth_record"],

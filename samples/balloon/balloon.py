@@ -20,9 +20,8 @@ from PIL import Image
 from skimage.color import gray2rgb, rgb2gray
 from tqdm import tqdm
 
-from mrcnn import data, evaluation, utils
+from mrcnn import data, evaluation, utils, visualize
 from mrcnn.config import Config, SmallConfig
-from mrcnn.viz.video import map_video
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
@@ -178,7 +177,7 @@ def detect_and_color_splash(model, image_path=None, video_path=None, output=".")
     written = []
     if video_path is not None:
         written.append(output / f"{Path(video_path).stem}_splash.avi")
-        map_video(splash, video_path, written[0], desc="splash")
+        visualize.map_video(splash, video_path, written[0], desc="splash")
     else:
         paths = data.list_images(image_path)
         for path in tqdm(paths, desc="splash", disable=len(paths) < 2):

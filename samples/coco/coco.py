@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from mrcnn import data, evaluation, visualize
 from mrcnn.config import Config, SmallConfig
-from mrcnn.evaluation.coco_format import to_rle
 
 DEFAULT_LOGS_DIR = Path("logs")
 COCO_WEIGHTS_PATH = Path("mask_rcnn_coco.h5")
@@ -76,7 +75,7 @@ class CocoDataset(data.CocoDataset):
 
     def annToRLE(self, ann, height, width):  # noqa: N802
         """Return an annotation of COCO as compressed run lengths."""
-        return to_rle(ann["segmentation"], height, width)
+        return evaluation.to_rle(ann["segmentation"], height, width)
 
     def annToMask(self, ann, height, width):  # noqa: N802
         """Return an annotation of COCO as a mask: uint8 [height, width], 0 and 1."""

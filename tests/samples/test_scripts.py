@@ -15,10 +15,6 @@ FILES = [path for path in (ROOT / "samples").glob("*/*.py") if path.stem != "__i
 # Public modules, and sub-packages that hand their names on.
 PUBLIC = {"config", "model", "utils", "visualize", "pretrained"}
 PUBLIC = {f"mrcnn.{name}" for name in PUBLIC | {"data", "evaluation", "engine"}}
-NOT_YET_PUBLIC = {
-    "balloon": {"mrcnn.viz.video"},  # map_video
-    "nucleus": {"mrcnn.evaluation.dsb2018_csv"},
-}
 SCRIPTS = [path for path in FILES if '"__main__"' in path.read_text(encoding="utf-8")]
 
 
@@ -51,7 +47,7 @@ def test_file_imports_what_users_may_import(path):
         elif isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
     inner = {name for name in modules if name.startswith("mrcnn.")}
-    assert inner - PUBLIC <= NOT_YET_PUBLIC.get(path.stem, set())
+    assert inner - PUBLIC == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

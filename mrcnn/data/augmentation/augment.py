@@ -42,7 +42,7 @@ def augment(
     Three kinds of augmentation are taken:
         imgaug augmenters: flips, crops, affine and elastic ones ... change the masks,
             colors do not.
-        albumentations transforms (`pip install mrcnn[albumentations]`): one transform
+        albumentations transforms (`pip install albumentations`): one transform
             or a composition. Of `bbox_params` the limits are obeyed: an object whose
             box they refuse is dropped; format and label fields are of no matter.
             `keypoint_params` and transforms that need other data than an image and

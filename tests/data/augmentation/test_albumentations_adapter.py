@@ -17,7 +17,7 @@ from tests.data.tiny import TinyConfig, TinyDataset, assert_same_batch
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 A = pytest.importorskip(
     "albumentations",
-    reason="albumentations is not installed: pip install 'mrcnn[albumentations]'",
+    reason="albumentations is not installed: pip install albumentations",
 )
 
 LINEAR = cv2.INTER_LINEAR

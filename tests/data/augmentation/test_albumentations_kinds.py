@@ -23,7 +23,7 @@ from tests.data.painted import (
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 A = pytest.importorskip(
     "albumentations",
-    reason="albumentations is not installed: pip install 'mrcnn[albumentations]'",
+    reason="albumentations is not installed: pip install albumentations",
 )
 
 LINEAR, REFLECT = cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101
