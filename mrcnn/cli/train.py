@@ -20,7 +20,7 @@ from mrcnn.cli.errors import CommandError, number_of
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
-from mrcnn.engine import is_shipped, set_for_training
+from mrcnn.engine import is_bundled, set_for_training
 
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "minival")
@@ -155,7 +155,7 @@ def _config(args, found: Path | str | None, train_set):
             names = run.class_names if run else None
     else:
         config, names = weights.base_config(path, None)
-        if is_shipped(path):
+        if is_bundled(path):
             set_for_training(config)
     name = args.name or _name_of(args.data)
     if (config.NAME or "").lower() != name.lower():

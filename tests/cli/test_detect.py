@@ -82,7 +82,7 @@ def test_pictures_that_ship_end_with_how_to_do_it_with_others(
     argv = ["detect", photos / "a.png", "--weights", weights, "--output", tmp_path]
     _, out, _ = run(*argv)
     assert "of your own" not in out
-    monkeypatch.setattr(bundled, "FOLDER", photos.parent)
+    monkeypatch.setattr(bundled, "BUNDLED", photos.parent)
     _, out, _ = run(*argv)
     last = out.splitlines()[-1]
     assert f" detect FILES-OR-FOLDER --weights {weights} --output" in last

@@ -31,7 +31,7 @@ def check_figures(text):
     told = table_below(text.split(END)[1], "kind")[1:]
     assert [int(row[2]) for row in told[:4]] == [int(row[1]) for row in rows[1:]]
     totals = {row[0]: int(row[2]) for row in told[4:]}
-    assert [totals["pictures"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
+    assert [totals["images"], totals["nuclei"]] == [int(x) for x in rows[0][1:3]]
 
 
 def test_the_figures_are_those_of_the_benchmark():

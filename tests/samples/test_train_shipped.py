@@ -311,7 +311,7 @@ def test_the_model_card_tells_the_training_as_it_is(shipped, shared):
         f"{config.EPOCHS} epochs of {config.STEPS_PER_EPOCH} batches",
         f"seed {config.SEED}",
         f"pieces of {shipped.PIECE} px ({cut.num_images} of them)",
-        f"{pictures} pictures to train on: those of\n[samples/nucleus/train_image_ids",
+        f"{pictures} images to train on: those of\n[samples/nucleus/train_image_ids",
     ):
         assert text in card
 

@@ -1,8 +1,8 @@
-"""Where weights come from: a path, an address or a word.
+"""Loads a weight file into a model: reads it, makes it fit, fills the model, says so.
 
-"coco" is the file of the old package, "imagenet" that of keras.applications for the
-backbone in use, "last" the newest checkpoint of the configuration; the models that come
-with the package are words too.
+A file may hold a backbone only, as those of keras.applications do, or a first kernel
+for another number of channels. `imagenet` changes such tensors, `model_weights` puts
+them into the model.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mrcnn.data import COCO_MODEL_URL, download
 from mrcnn.engine.inspection import log
-from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters, weighted_layers
+from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters
 from mrcnn.engine.weights import imagenet
-from mrcnn.engine.weights.bundled import is_shipped, shipped_file, shipped_words
+from mrcnn.engine.weights.bundled import is_bundled
 from mrcnn.engine.weights.model_weights import (
     WeightsReport,
     assign_tensors,
@@ -29,45 +28,14 @@ from mrcnn.engine.weights.model_weights import (
 )
 from mrcnn.engine.weights.trained_with import differences
 from mrcnn.engine.weights.weight_files import read_weights
+from mrcnn.engine.weights.weight_sources import fetch, find_source
 
 logger = logging.getLogger("mrcnn")
 
-WORDS = ("coco", "imagenet", "last")
-# Of files of ResNet-50 with our names, as Keras distributed them until 2018: for BGR.
-_OLD_KERAS_FILE = "tf_dim_ordering_tf_kernels"
 _FIRST_KERNEL = "conv1/kernel"
-
-
-def resolve(mrcnn, filepath: str | os.PathLike) -> Path:
-    """Returns the file behind what `MaskRCNN.load_weights` takes, fetched if need be.
-
-    Args:
-        mrcnn: a MaskRCNN; its config says which backbone and which runs.
-        filepath: one of WORDS or of `shipped_words`, an address or a path.
-
-    Raises:
-        FileNotFoundError: there is no such file or checkpoint.
-        DownloadError: the file could not be fetched.
-        ValueError: "imagenet" with a backbone that has no such weights.
-    """
-    if filepath == "coco":
-        return download(COCO_MODEL_URL)
-    if filepath == "imagenet":
-        return Path(mrcnn.get_imagenet_weights())
-    if filepath == "last":
-        return Path(mrcnn.find_last())
-    if "://" in str(filepath):
-        return download(str(filepath))
-    if isinstance(filepath, str) and filepath in shipped_words():
-        return shipped_file(filepath)
-    path = Path(filepath)
-    if not path.exists():
-        words = ", ".join((*WORDS, *shipped_words()))
-        raise FileNotFoundError(
-            f"load_weights(filepath={str(filepath)!r}): there is no such file; give "
-            f"its path, its address (https://...) or a word: {words}."
-        )
-    return path
+# In the names of ResNet-50 files of our layer names, as Keras distributed them until
+# 2018: they are for BGR.
+_OLD_KERAS_FILE = "tf_dim_ordering_tf_kernels"
 
 
 def load(
@@ -76,41 +44,42 @@ def load(
     exclude: Iterable[str] | None = None,
     strict: bool | None = None,
 ) -> tuple[WeightsReport, Path]:
-    """Loads what `resolve` finds into a MaskRCNN; returns the report and the path.
-
-    Warns where the Config isn't what the weights were trained with. The line that
-    `load_file` logs is printed where nobody has set up logging.
+    """Finds the file that is meant and loads it into a MaskRCNN; returns both results.
 
     Args:
-        mrcnn: a MaskRCNN.
-        filepath: see `resolve`.
+        mrcnn: a MaskRCNN; its config says which backbone and which runs.
+        filepath: "imagenet", "last", or see `find_source`.
         exclude: names of layers that keep their present weights.
-        strict: False loads what fits.
+        strict: False loads what fits; None is True.
 
     Raises:
-        FileNotFoundError, DownloadError: see `resolve`.
-        ValueError: the file can't be read or doesn't fit; nothing was changed.
+        FileNotFoundError: there is no such file or checkpoint.
+        DownloadError: the file could not be downloaded.
+        ValueError: the file can't be read or doesn't fit; nothing was changed. Or
+            "imagenet", with a backbone that has no such weights.
     """
-    path = resolve(mrcnn, filepath)
-    config, model = mrcnn.config, mrcnn.keras_model
+    if filepath == "imagenet":
+        path = Path(mrcnn.get_imagenet_weights())
+    elif filepath == "last":
+        path = Path(mrcnn.find_last())
+    else:
+        argument = f"load_weights(filepath={str(filepath)!r})"
+        path = fetch(find_source(filepath, argument, ("coco", "imagenet", "last")))
     try:
-        report, is_imagenet = load_file(
-            model,
+        report = load_file(
+            mrcnn.keras_model,
             path,
             exclude=exclude,
             strict=strict is None or bool(strict),
-            config=config,
-            is_printed=True,
+            config=mrcnn.config,
             stacklevel=4,
         )
     except ValueError as error:
-        if not is_shipped(path):
+        if not is_bundled(path):
             raise
         raise ValueError(
             f"{error} These weights are of mrcnn.pretrained.{path.stem}_config()."
         ) from error
-    for text in differences(path, is_imagenet, config):
-        warnings.warn(f"load_weights({str(filepath)!r}): {text}", stacklevel=3)
     return report, path
 
 
@@ -121,10 +90,9 @@ def load_file(
     exclude: Iterable[str] | None = None,
     strict: bool = True,
     config=None,
-    is_printed: bool = False,
     stacklevel: int = 2,
-) -> tuple[WeightsReport, bool]:
-    """Loads a weight file of any origin; returns (report, whether of ImageNet).
+) -> WeightsReport:
+    """Loads a weight file of any origin, all or nothing; returns what became of it.
 
     A file without heads, of keras.applications or of a classifier with our names,
     fills the backbone of a model to be trained and needs nothing else. A first kernel
@@ -136,8 +104,9 @@ def load_file(
         path: the file.
         exclude: names of layers that keep their present weights.
         strict: False loads what fits.
-        config: the Config the model was made from; tells more in errors.
-        is_printed: whether the line is printed where logging would not show it.
+        config: the Config the model was made from, for `MaskRCNN.load_weights`: then
+            warnings say where it differs from that of the training, and the line is
+            printed where nobody has set up logging.
         stacklevel: that of warnings; 2 is the caller.
 
     Raises:
@@ -146,138 +115,106 @@ def load_file(
             and the model is for inference. Of ImageNet files that is a warning.
     """
     exclude = {exclude} if isinstance(exclude, str) else set(exclude or ())
-    tensors, adapted = read_weights(path, model), []
     function = f"load_weights(filepath={str(path)!r})"
+    tensors, variables = read_weights(path, model), model_tensors(model)
+    backbone = {layer for layer in _layers(variables) if not _is_head(layer)}
+    adapted: set[str] = set()
     # A backbone made with keras.applications has these names itself.
-    is_imagenet = imagenet.is_applications_file(
-        tensors
-    ) and not imagenet.is_applications_file(model_tensors(model))
+    is_applications = imagenet.is_applications_file
+    is_imagenet = is_applications(tensors) and not is_applications(variables)
     if is_imagenet:
         if config is not None:
             imagenet.check_config(config, function)
-        tensors = _converted(tensors, model, strict, function)
-        adapted = [_FIRST_KERNEL, *(n for n in tensors if n.endswith("/gamma"))]
+        architecture, epsilon = _architecture(model, backbone, function)
+        if strict:
+            imagenet.check_architecture(tensors, architecture, function)
+        tensors = imagenet.convert(tensors, architecture, epsilon)
+        adapted = {_FIRST_KERNEL, *(n for n in tensors if n.endswith("/gamma"))}
+
+    # Of a file without heads the backbone has to be filled; the heads stay as they are.
     needed, unfilled = None, []
-    if _is_backbone_only(tensors, model):
-        needed, unfilled = _backbone_layers(model), _heads_to_fill(model, exclude)
-        _check_norms(model, tensors, function)
+    if not any(map(_is_head, _layers(tensors))) and _layers(tensors) & backbone:
+        needed = backbone
+        unfilled = [
+            layer.name
+            for parents, layer in leaf_layers(model)
+            if _is_head(layer.name)
+            and parameters(layer)
+            and not exclude & {layer.name, *parents}
+        ]
+        # A model with GroupNorm would do without statistics of BatchNorm.
+        statistics = (n for n in tensors if n.endswith("/moving_variance"))
+        lost = [n for n in statistics if n not in variables and _layers([n]) & backbone]
+        if lost:
+            raise ValueError(
+                f"{function}: the model has no place for {lost[0]}; set "
+                'NORM = "batch", which the file was trained with.'
+            )
+
+    kernel = tensors.get(_FIRST_KERNEL)
     is_old_file = needed and _OLD_KERAS_FILE in Path(path).name and not is_imagenet
-    if is_old_file and np.ndim(tensors.get(_FIRST_KERNEL)) == 4:
+    if is_old_file and np.ndim(kernel) == 4:
         is_imagenet = True
-        tensors[_FIRST_KERNEL] = imagenet.bgr_to_rgb(tensors[_FIRST_KERNEL])
-        adapted.append(_FIRST_KERNEL)
-    if (kernel := _adapted_kernel(tensors, model)) is not None:
-        tensors[_FIRST_KERNEL] = kernel
-        adapted = list(dict.fromkeys([_FIRST_KERNEL, *adapted]))
-    without_heads = ""
-    if unfilled and _is_for_inference(model):
-        without_heads = (
+        tensors[_FIRST_KERNEL] = kernel = imagenet.bgr_to_rgb(kernel)
+        adapted.add(_FIRST_KERNEL)
+    wanted = tuple(getattr(variables.get(_FIRST_KERNEL), "shape", ()))
+    # A kernel that differs in more than its channels is one of another architecture.
+    for_rgb = (*wanted[:2], 3, *wanted[3:])
+    if len(wanted) == 4 and np.shape(kernel) == for_rgb != wanted:
+        tensors[_FIRST_KERNEL] = imagenet.adapt_first_convolution(kernel, wanted[2])
+        adapted.add(_FIRST_KERNEL)
+
+    if unfilled and any(layer.name == "mrcnn_detection" for layer in model.layers):
+        text = (
             f"{function}: the file holds a backbone only; the heads are random, and so "
             "would be the detections. Load it into a model for training, train, then "
             "load the checkpoint"
         )
         if strict and not is_imagenet:
-            raise ValueError(f"{without_heads}; or pass strict=False.")
+            raise ValueError(f"{text}; or pass strict=False.")
+        warnings.warn(f"{text}.", stacklevel=stacklevel)
     report = assign_tensors(
         model,
         tensors,
-        source=str(path),
+        function=function,
         exclude=exclude,
         strict=strict,
         needed=needed,
-        adapted=[name for name in adapted if name.split("/")[0] not in exclude],
+        adapted=adapted,
         stacklevel=stacklevel + 1,
     )
-    if without_heads:
-        warnings.warn(f"{without_heads}.", stacklevel=stacklevel)
     line = f"{path}: {report.summary()}"
     if unfilled:
         line += f"; not in the file, left as they are: {', '.join(unfilled)}"
-    _tell(line, is_printed)
-    return report, is_imagenet
-
-
-def _tell(line: str, is_printed: bool) -> None:
-    """Logs a line; prints it instead where nobody has set up logging, if it is to."""
     if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
         logger.info(line)
-    elif is_printed and logger.level == logging.NOTSET:
+    elif config is not None and logger.level == logging.NOTSET:
         log(line)
+    if config is not None:
+        for text in differences(Path(path), is_imagenet, config):
+            warnings.warn(f"{function}: {text}", stacklevel=stacklevel)
+    return report
+
+
+def _layers(names: Iterable[str]) -> set[str]:
+    """Returns the layers of tensors by "layer/variable"."""
+    return {name.split("/")[0] for name in names}
 
 
 def _is_head(layer_name: str) -> bool:
     return re.fullmatch(HEADS, layer_name) is not None
 
 
-def _backbone_layers(model: keras.Model) -> set[str]:
-    names = {layer.name for layer in weighted_layers(model)}
-    return {name for name in names if not _is_head(name)}
-
-
-def _heads_to_fill(model: keras.Model, exclude: set[str]) -> list[str]:
-    """Returns the names of the heads with weights that are not excluded."""
-    return [
-        layer.name
-        for parents, layer in leaf_layers(model)
-        if _is_head(layer.name)
-        and parameters(layer)
-        and not exclude & {layer.name, *parents}
-    ]
-
-
-def _is_for_inference(model: keras.Model) -> bool:
-    return any(layer.name == "mrcnn_detection" for layer in model.layers)
-
-
-def _is_backbone_only(tensors, model: keras.Model) -> bool:
-    layers = {name.split("/")[0] for name in tensors}
-    return not any(map(_is_head, layers)) and bool(layers & _backbone_layers(model))
-
-
-def _check_norms(model: keras.Model, tensors, function: str) -> None:
-    """Refuses statistics of BatchNorm that a model with GroupNorm would do without."""
-    for layer in weighted_layers(model):
-        statistics = f"{layer.name}/moving_variance"
-        if statistics in tensors and not hasattr(layer, "moving_variance"):
-            raise ValueError(
-                f"{function}: the model has no place for "
-                f'{statistics}; set NORM = "batch", which the file was trained with.'
-            )
-
-
-def _converted(tensors, model: keras.Model, strict: bool, function: str) -> dict:
-    """Returns the tensors of keras.applications under our names, for a model."""
-    backbone, epsilon = _backbone_of(model, function)
-    if strict:
-        imagenet.check_architecture(tensors, backbone, function)
-    return imagenet.convert(tensors, backbone, epsilon)
-
-
-def _backbone_of(model: keras.Model, function: str) -> tuple[str, float]:
+def _architecture(
+    model: keras.Model, backbone: set[str], function: str
+) -> tuple[str, float]:
     """Returns the name of a model's backbone and the epsilon of its BatchNorm."""
-    names = _backbone_layers(model)
-    for backbone in imagenet.FILES:
-        if names == set(imagenet.layer_table(backbone).values()):
+    for name in imagenet.HASHES:
+        if backbone == set(imagenet.layer_table(name).values()):
             norm = model.get_layer("bn_conv1")
-            if isinstance(norm, keras.layers.BatchNormalization):
-                return backbone, norm.epsilon
+            if hasattr(norm, "moving_variance"):
+                return name, norm.epsilon
     raise ValueError(
         f"{function}: the file holds ImageNet weights of keras.applications; the "
-        f"model's backbone has to be {' or '.join(imagenet.FILES)} with BatchNorm."
+        f"model's backbone has to be {' or '.join(imagenet.HASHES)} with BatchNorm."
     )
-
-
-def _adapted_kernel(tensors, model: keras.Model) -> np.ndarray | None:
-    """Returns the file's first kernel for the channels of the model, None if it fits.
-
-    Only a kernel that differs in nothing but its three input channels is adapted; any
-    other difference is one between architectures.
-    """
-    kernel = tensors.get(_FIRST_KERNEL)
-    layers = [layer for layer in weighted_layers(model) if layer.name == "conv1"]
-    if kernel is None or not layers or np.ndim(kernel) != 4:
-        return None
-    height, width, channels, filters = layers[0].kernel.shape
-    if channels == 3 or kernel.shape != (height, width, 3, filters):
-        return None
-    return imagenet.adapt_first_convolution(kernel, channels)

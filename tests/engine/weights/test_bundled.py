@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     """The home of what ships, empty."""
     home = tmp_path / "pretrained"
     home.mkdir()
-    monkeypatch.setattr(bundled, "FOLDER", home)
+    monkeypatch.setattr(bundled, "BUNDLED", home)
     return home
 
 
@@ -59,19 +59,19 @@ def no_warnings():
 def test_files_are_known_by_their_names(folder, tmp_path):
     for name in ("sun.h5", "moon.h5", "sun.json", "notes.md"):
         (folder / name).touch()
-    assert bundled.shipped_words() == ["moon", "sun"]
-    assert bundled.shipped_file("sun") == folder / "sun.h5"
-    assert bundled.is_shipped(folder / "sun.h5")
-    assert bundled.is_shipped(folder / ".." / "pretrained" / "sun.h5")
-    assert not bundled.is_shipped(tmp_path / "sun.h5")
+    assert bundled.bundled_names() == ["moon", "sun"]
+    assert bundled.bundled_file("sun") == folder / "sun.h5"
+    assert bundled.is_bundled(folder / "sun.h5")
+    assert bundled.is_bundled(folder / ".." / "pretrained" / "sun.h5")
+    assert not bundled.is_bundled(tmp_path / "sun.h5")
     with pytest.raises(ValueError, match=r"name='mars'.* there is moon, sun\."):
-        bundled.shipped_file("mars")
+        bundled.bundled_file("mars")
 
 
 def test_weights_without_their_json_are_an_installation_gone_wrong(folder):
     (folder / "sun.h5").touch()
     with pytest.raises(FileNotFoundError, match=r"sun\.json is missing; install"):
-        bundled.shipped_run("sun")
+        bundled.bundled_run("sun")
 
 
 def test_the_word_loads_whatever_lies_in_the_present_folder(
@@ -182,7 +182,7 @@ def test_config_for_training_cuts_pieces_and_sees_all_images():
 
 
 def test_run_restores_the_config(moon):
-    run = bundled.shipped_run("moon")
+    run = bundled.bundled_run("moon")
     assert run.class_names == ["BG", "box", "bar"]
     with pytest.raises(ValueError, match="BACKBONE was the function"):
         restore_config(run)

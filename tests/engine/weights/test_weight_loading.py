@@ -14,7 +14,7 @@ from mrcnn.engine.graph import build_model
 from mrcnn.engine.layer_groups import HEADS
 from mrcnn.engine.weights import imagenet
 from mrcnn.engine.weights.model_weights import model_tensors, save_weights
-from mrcnn.engine.weights.weight_sources import load_file
+from mrcnn.engine.weights.weight_loading import load_file
 from mrcnn.model import MaskRCNN
 from mrcnn.nn.backbones import resnet
 from tests.engine.tiny import (
@@ -211,8 +211,8 @@ def test_a_model_with_these_names_itself_takes_the_file_as_it_is(
     theirs, file_of_applications
 ):
     model = keras.applications.ResNet50(weights=None, include_top=False)
-    report, is_imagenet = load_file(model, file_of_applications)
-    assert not is_imagenet and not report.adapted + report.missing
+    report = load_file(model, file_of_applications)
+    assert not report.adapted + report.missing
     for name, value in values_of(model).items():
         np.testing.assert_array_equal(value, theirs[name], name)
 
@@ -269,13 +269,15 @@ def test_imagenet_in_inference_always_draws_a_warning(tmp_path, by):
 
 
 def test_a_backbone_without_conv1_may_be_called_as_the_old_files_of_keras(
-    stub_without_heads, tmp_path
+    stub_without_heads, tmp_path, recwarn
 ):
     path = tmp_path / "mine_tf_dim_ordering_tf_kernels.h5"
     path.write_bytes(stub_without_heads.read_bytes())
     model = build_model("training", StubConfig())
-    report, is_imagenet = load_file(model, path)
-    assert len(report.matched) == 10 and not is_imagenet and not report.adapted
+    # No warning of a mean: it isn't taken for a file of ImageNet.
+    config = make_config(StubConfig, MEAN_PIXEL=np.zeros(3))
+    report = load_file(model, path, config=config)
+    assert len(report.matched) == 10 and not report.adapted and not recwarn
 
 
 # What the weights expect
@@ -329,8 +331,8 @@ def test_models_without_such_a_backbone_refuse_files_of_keras_applications(
 def test_imagenet_for_grey_images(file_of_applications, theirs):
     image = keras.Input([None, None, 1])
     model = keras.Model(image, resnet(image, "resnet50", train_bn=False)[1:])
-    report, is_imagenet = load_file(model, file_of_applications)
-    assert is_imagenet and report.adapted.count("conv1/kernel") == 1
+    report = load_file(model, file_of_applications)
+    assert report.adapted.count("conv1/kernel") == 1
     kernel = model.get_layer("conv1").kernel.numpy()
     wanted = theirs["conv1_conv/kernel"].sum(axis=2, keepdims=True)
     np.testing.assert_allclose(kernel, wanted, rtol=1e-5)
