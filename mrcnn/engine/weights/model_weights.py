@@ -241,10 +241,10 @@ def _faults(
 
 def _suspect(layers: Collection[str]) -> str:
     """Returns the attributes of Config that make many layers differ."""
-    if all(re.fullmatch(HEADS, layer) for layer in layers):
-        for prefix, attribute in _HEAD_SIZES.items():
-            if any(layer.startswith(prefix) for layer in layers):
-                return attribute
+    are_heads = all(re.fullmatch(HEADS, layer) for layer in layers)
+    for prefix, attribute in _HEAD_SIZES.items():
+        if are_heads and any(layer.startswith(prefix) for layer in layers):
+            return attribute
     return "BACKBONE and NORM"
 
 
