@@ -130,7 +130,7 @@ def adapt_first_convolution(kernel: np.ndarray, channels: int) -> np.ndarray:
     The sum over the input channels stays, so an image whose channels are all equal
     gives what it gave in RGB:
 
-    - 1 channel: the sum of the three (a grey image answers as it did in RGB).
+    - 1 channel: the sum of the three (a grey image gives what it gave in RGB).
     - 2 channels: their average for both, times 3 / 2.
     - 4 or more: the three, then their average for each further one, times 3 / channels.
 

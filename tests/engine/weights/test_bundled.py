@@ -26,7 +26,7 @@ from tests.engine.weight_models import fill
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The home of what ships, empty."""
+    """The folder of the bundled models, empty."""
     home = tmp_path / "pretrained"
     home.mkdir()
     monkeypatch.setattr(bundled, "BUNDLED", home)
@@ -40,7 +40,7 @@ def stub(folder, tmp_path):
 
 @pytest.fixture
 def moon(stub, folder):
-    """The weights of a stub as a model that ships; the stub has others then."""
+    """The weights of a stub as a bundled model; the stub has others then."""
     path = folder / "moon.h5"
     save_weights(stub.keras_model, path)
     write_run_config(path.with_suffix(".json"), stub.config, ["BG", "box", "bar"])
@@ -106,13 +106,13 @@ def test_numbers_of_half_precision_become_float32(stub, moon, folder):
     np.testing.assert_array_equal(kernel, half.astype(np.float32))
 
 
-def test_a_misspelt_word_is_told_those_there_are(stub, moon):
+def test_the_error_for_a_misspelt_word_lists_those_there_are(stub, moon):
     with pytest.raises(FileNotFoundError, match="coco, imagenet, last, moon"):
         stub.load_weights("mon")
 
 
 @pytest.mark.parametrize("by", ["word", "path"])
-def test_another_architecture_is_told_which_config_fits(moon, folder, tmp_path, by):
+def test_the_error_for_another_architecture_names_the_config_that_fits(moon, folder, tmp_path, by):
     model = MaskRCNN("inference", make_config(TinyConfig), tmp_path / "logs")
     before = weights_of(model.keras_model)
     with pytest.raises(ValueError, match="BACKBONE") as error:
@@ -121,7 +121,7 @@ def test_another_architecture_is_told_which_config_fits(moon, folder, tmp_path, 
     assert_same_weights(before, weights_of(model.keras_model))
 
 
-def test_files_of_others_are_not_said_to_ship(moon, folder, tmp_path):
+def test_files_of_others_are_not_said_to_be_bundled(moon, folder, tmp_path):
     (tmp_path / "own.h5").write_bytes((folder / "moon.h5").read_bytes())
     model = MaskRCNN("inference", make_config(TinyConfig), tmp_path / "logs")
     with pytest.raises(ValueError) as error:
