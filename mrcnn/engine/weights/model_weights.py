@@ -98,8 +98,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
     model_tensors(model)  # an error where two tensors would have one name
     groups: dict[str, list] = {layer.name: [] for layer in model.layers}
     for parents, layer in leaf_layers(model):
-        group = groups[parents[0] if parents else layer.name]
-        group += [(layer, weight) for weight in parameters(layer)]
+        outermost = (*parents, layer.name)[0]
+        groups[outermost] += [(layer, weight) for weight in parameters(layer)]
     with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
         _write_names(file, "layer_names", groups)
         file.attrs["backend"] = np.bytes_("tensorflow")

@@ -62,8 +62,8 @@ def build(model: keras.Model) -> None:
         model.optimizer.built = True
 
 
-def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) -> bool:
-    """Gives a compiled model the state of its optimizer; returns whether it got it.
+def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) -> None:
+    """Gives a compiled model the state of its optimizer from a weight file.
 
     Momentum, step count and learning rate. A file without a state changes nothing; one
     that doesn't fit (another optimizer, other layers that train) doesn't either, and
@@ -75,7 +75,7 @@ def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) ->
         stacklevel: that of the warning; 2 is the caller.
     """
     if not h5py.is_hdf5(path):
-        return False
+        return
     try:
         with h5py.File(path, "r") as file:
             stored = _arrays(file.get(_GROUP, {}))
@@ -83,12 +83,12 @@ def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) ->
         fault = f"it is damaged ({error})"
     else:
         if not stored:
-            return False
+            return
         build(model)
         wanted = {str(i): v for i, v in enumerate(model.optimizer.variables)}
         if _fits(stored, wanted):
             model.optimizer.load_own_variables(stored)
-            return True
+            return
         fault = (
             f"{len(stored)} variables in the file, {len(wanted)} of this "
             f"{type(model.optimizer).__name__}, or of other shapes"
@@ -99,7 +99,6 @@ def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) ->
         "before, with the same layers trainable.",
         stacklevel=stacklevel,
     )
-    return False
 
 
 def save_state(model: keras.Model, run_dir, state: RunState) -> None:

@@ -68,25 +68,23 @@ def read_weights(
         FileNotFoundError: there is no such file.
         ValueError: the file is empty, cut off, of another kind, or holds no weights.
     """
-    path = Path(path)
+    path, function = Path(path), f"load_weights(filepath={str(path)!r})"
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
-        raise FileNotFoundError(
-            f"load_weights(filepath={str(path)!r}): {what}; pass the path of a "
-            "weight file."
-        )
+        raise FileNotFoundError(f"{function}: {what}; pass the path of a weight file.")
     cut_off = "that is cut off or damaged ({}); download or save it again"
     try:
         content, config = _unpacked(path)
         with h5py.File(content, "r") as file:
             return _tensors(file, model, config)
     except UnreadableError as error:
-        fault, cause = str(error), error.__cause__
+        raise ValueError(f"{function}: {error}.") from None
     except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError) as error:
-        fault, cause = f"a ZIP archive {cut_off.format(error)}", error
+        fault = f"a ZIP archive {cut_off.format(error)}"
+        raise ValueError(f"{function}: {fault}.") from error
     except DAMAGED as error:
-        fault, cause = f"an HDF5 file {cut_off.format(error)}", error
-    raise ValueError(f"load_weights(filepath={str(path)!r}): {fault}.") from cause
+        fault = f"an HDF5 file {cut_off.format(error)}"
+        raise ValueError(f"{function}: {fault}.") from error
 
 
 def _unpacked(path: Path) -> tuple[Path | io.BytesIO, dict | None]:

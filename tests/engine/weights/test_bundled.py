@@ -112,7 +112,9 @@ def test_the_error_for_a_misspelt_word_lists_those_there_are(stub, moon):
 
 
 @pytest.mark.parametrize("by", ["word", "path"])
-def test_the_error_for_another_architecture_names_the_config_that_fits(moon, folder, tmp_path, by):
+def test_the_error_for_another_architecture_names_the_config_that_fits(
+    moon, folder, tmp_path, by
+):
     model = MaskRCNN("inference", make_config(TinyConfig), tmp_path / "logs")
     before = weights_of(model.keras_model)
     with pytest.raises(ValueError, match="BACKBONE") as error:
