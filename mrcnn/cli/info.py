@@ -1,4 +1,4 @@
-"""Tell what a weight file holds: layers, classes, the Config it fits.
+"""Show what a weight file holds: layers, classes, the Config it fits.
 
     mrcnn info logs/shapes20240131T1200/mask_rcnn_shapes_0010.h5
     mrcnn info coco --no-model
@@ -43,30 +43,30 @@ def run(args: argparse.Namespace) -> int:
 
     import_tensorflow()
     from mrcnn.engine import read_weights
+    from mrcnn.viz.tables import table_text
 
     tensors = read_weights(path)
     count = sum(array.size for array in tensors.values())
     print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
     print(f"{len(tensors)} tensors, {count:,} numbers\n")
-    print(_tensor_table(tensors) if args.tensors else _layer_table(tensors))
+    print(table_text(_tensor_rows(tensors) if args.tensors else _layer_rows(tensors)))
     return 0 if _print_config(args, path, tensors) else 1
 
 
-def _layer_table(tensors) -> str:
+def _layer_rows(tensors) -> list[list[str]]:
     """Layers, the shapes of their tensors and what they hold."""
     layers: dict[str, list[str]] = {}
     for name in tensors:
         layers.setdefault(name.rsplit("/", 1)[0], []).append(name)
     rows = [["layer", "numbers", "tensors"]]
     for layer, names in layers.items():
-        shapes = ", ".join(
-            f"{name.rsplit('/', 1)[1]} {_shape(tensors[name])}" for name in names
-        )
-        rows.append([layer, f"{sum(tensors[n].size for n in names):,}", shapes])
-    return _text(rows)
+        shapes = (f"{n.rsplit('/', 1)[1]} {_shape(tensors[n])}" for n in names)
+        count = sum(tensors[name].size for name in names)
+        rows.append([layer, f"{count:,}", ", ".join(shapes)])
+    return rows
 
 
-def _tensor_table(tensors) -> str:
+def _tensor_rows(tensors) -> list[list[str]]:
     """Tensors, their shapes and values."""
     rows = [["tensor", "shape", "type", "min", "max", "std"]]
     for name, array in tensors.items():
@@ -74,52 +74,42 @@ def _tensor_table(tensors) -> str:
             values = (array.min(), array.max(), array.astype(np.float64).std())
         numbers = [f"{value:+.4f}" for value in values]
         rows.append([name, _shape(array), str(array.dtype), *numbers])
-    return _text(rows)
+    return rows
 
 
 def _print_config(args, path: Path, tensors) -> bool:
     """Prints which Config the file fits; False when it doesn't fit its own."""
-    from mrcnn.engine import (
-        anchors_per_cell,
-        config_values,
-        is_applications_file,
-        read_run_config,
-    )
+    from mrcnn.engine import anchors_per_cell, config_values, is_applications_file
 
     if is_applications_file(tensors):
         print('\nImageNet weights of keras.applications: load_weights("imagenet").')
         return True
-    told = config_values(tensors)
-    print("\nThe shapes tell:", ", ".join(f"{n}={v}" for n, v in told.items()) or "-")
+    known = config_values(tensors)
+    print("\nFrom the shapes:", ", ".join(f"{n}={v}" for n, v in known.items()) or "-")
     if anchors := anchors_per_cell(tensors):
         print(
             f"and {anchors} anchors a cell (scales of a level times RPN_ANCHOR_RATIOS)"
         )
-    run = read_run_config(path)
-    if run is not None:
-        print(f"{run.path} tells the Config; classes: {', '.join(run.class_names[1:])}")
+    run = weights.read_run_config(path)
     config, names = weights.base_config(path, args.preset)
-    if run is None and names:
+    if run is not None:
+        print(f"{run.path} holds the Config; classes: {', '.join(run.class_names[1:])}")
+    elif names:
         print(f"Classes, as COCO's: {', '.join(names[1:])}")
     apply_settings(config, args.settings)
-    different = {n: v for n, v in told.items() if getattr(config, n) != v}
+    different = {n: v for n, v in known.items() if getattr(config, n) != v}
     for name, value in different.items():
         print(f"Config says {name}={getattr(config, name)}, the file {value}.")
-    if args.no_model:
-        return not different
-    return _print_report(config, path)
+    return not different if args.no_model else _print_report(config, path)
 
 
 def _print_report(config, path: Path) -> bool:
     """Prints what becomes of each tensor in a model of this Config."""
-    import tempfile
-
     from mrcnn.engine import MaskRCNN, load_file
 
     config.NAME = config.NAME or "info"
-    with tempfile.TemporaryDirectory() as folder:
-        model = MaskRCNN("inference", config, folder)
-    report, _ = load_file(model.keras_model, path, strict=False, config=config)
+    model = MaskRCNN("inference", config, path.parent)
+    report = load_file(model.keras_model, path, strict=False)
     print(f"Loading into a model of this Config: {report.summary()}")
     for title, rows in (
         ("missing in the file", report.missing),
@@ -134,9 +124,3 @@ def _print_report(config, path: Path) -> bool:
 
 def _shape(array) -> str:
     return "x".join(map(str, np.shape(array))) or "1"
-
-
-def _text(rows) -> str:
-    from mrcnn.viz.tables import table_text
-
-    return table_text(rows)

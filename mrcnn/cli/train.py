@@ -20,7 +20,7 @@ from mrcnn.cli.errors import CommandError, need, note, number_of
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import apply_settings, check_config, preset_config
 from mrcnn.config import Config
-from mrcnn.engine import is_shipped, set_for_training
+from mrcnn.engine import is_bundled, set_for_training
 
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "minival")
@@ -144,7 +144,7 @@ def _config(args, path: Path | None, train_set) -> tuple[Config, list[str] | Non
         config = preset_config(args.preset)
     else:
         config, names = weights.base_config(path, None)
-        if is_shipped(path):
+        if is_bundled(path):
             set_for_training(config)
     stem = args.data.resolve().stem.lower()
     name = args.name or re.sub(r"[^a-z0-9]+", "", stem) or "model"

@@ -1,10 +1,13 @@
-"""Weight files that a user names, and the Config and class names that go with them."""
+"""Finds the weight file that --weights means, and makes a model of it.
+
+`mrcnn.engine` finds files, and the Config and class names that go with them; here are
+what the command adds (the folder of a run, presets, --set) and its errors.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +17,21 @@ from mrcnn.cli.errors import CommandError
 from mrcnn.cli.quiet import import_tensorflow
 from mrcnn.cli.settings import PRESETS, apply_settings, check_config
 from mrcnn.config import Config
-from mrcnn.data import COCO_MODEL_URL, COCO_NAMES, download
-from mrcnn.engine import read_run_config, restore_config, shipped_file, shipped_words
-
-WEIGHTS_HELP = ", ".join(
-    (
-        "a file, the folder of a run, an address, or a word: last (newest checkpoint "
-        "below --logs), coco",
-        *shipped_words(),
-    )
+from mrcnn.data import COCO_MODEL_URL, COCO_NAMES
+from mrcnn.engine import (
+    bundled_names,
+    fetch,
+    find_last,
+    find_source,
+    list_checkpoints,
+    read_run_config,
+    restore_config,
 )
-_CHECKPOINT = re.compile(r"mask_rcnn_(.+)_(\d{4,})\.h5")
-_RUN = re.compile(r"(.+?)(\d{8}T\d{4})")
+
+WEIGHTS_HELP = (
+    "a file, the folder of a run, an address, or a word: last (newest checkpoint below "
+    f"--logs), {', '.join(('coco', *bundled_names()))}"
+)
 
 
 class Setup(NamedTuple):
@@ -43,9 +49,9 @@ class Setup(NamedTuple):
 
 
 def find_weights(text: str, logs: Path, name: str | None = None) -> Path | str:
-    """Returns the file behind a `--weights` argument; "coco" and addresses as given.
+    """Returns the file that a `--weights` argument means, or its address.
 
-    Nothing is fetched and TensorFlow isn't imported.
+    Nothing is downloaded yet (`fetch` does that) and TensorFlow isn't imported.
 
     Args:
         text: see WEIGHTS_HELP.
@@ -55,58 +61,26 @@ def find_weights(text: str, logs: Path, name: str | None = None) -> Path | str:
     Raises:
         CommandError: there is no such file.
     """
-    if text == "coco" or "://" in text:
-        return text
-    if text in shipped_words():
-        return shipped_file(text)
     if text == "last":
-        return _newest(logs, name)
-    path = Path(text)
-    if path.is_dir():
-        found = _checkpoints(path)
-        if not found:
+        try:
+            return find_last(logs, name)
+        except FileNotFoundError as error:
             raise CommandError(
-                f"--weights {text}: no checkpoint (mask_rcnn_*.h5) lies in this "
-                "folder; name the folder of one run, or a file"
-            )
-        return found[-1]
-    if not path.is_file():
-        words = ", ".join(("last", "coco", *shipped_words()))
-        raise CommandError(
-            f"--weights {text}: there is no such file (relative paths start at "
-            f"{Path.cwd()}); correct it, or use a word: {words}"
-        )
-    return path
-
-
-def fetch(found: Path | str) -> Path:
-    """Returns the file of what `find_weights` gave, fetched if need be."""
-    if isinstance(found, Path):
+                f"--weights last: no checkpoint{f' of {name!r}' if name else ''} below "
+                f"{logs}; train first, or name the folder of the runs by --logs"
+            ) from error
+    try:
+        found = find_source(text, f"--weights {text}", ("coco", "last"))
+    except FileNotFoundError as error:
+        raise CommandError(str(error)) from error
+    if not isinstance(found, Path) or found.is_file():
         return found
-    return download(COCO_MODEL_URL if found == "coco" else found)
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints of a run, by epoch."""
-    found = {p: _CHECKPOINT.fullmatch(p.name) for p in folder.glob("mask_rcnn_*.h5")}
-    return sorted((p for p in found if found[p]), key=lambda p: int(found[p][2]))
-
-
-def _newest(logs: Path, name: str | None) -> Path:
-    """The last checkpoint of the newest run that has one."""
-    runs = []
-    for folder in Path(logs).glob("*"):
-        parts = _RUN.fullmatch(folder.name)
-        is_named = parts and (name is None or name.lower() == parts[1])
-        if is_named and (files := _checkpoints(folder)):
-            runs.append((parts[2], files[-1].stat().st_mtime_ns, files[-1]))
-    if not runs:
-        of_name = f" of {name!r}" if name else ""
-        raise CommandError(
-            f"--weights last: no checkpoint{of_name} below {logs}; train first, or "
-            "name the folder of the runs by --logs"
-        )
-    return max(runs)[2]
+    if checkpoints := list_checkpoints(found):
+        return checkpoints[-1]
+    raise CommandError(
+        f"--weights {text}: no checkpoint (mask_rcnn_*.h5) lies in this folder; name "
+        "the folder of one run, or a file"
+    )
 
 
 def inference_setup(
@@ -120,14 +94,14 @@ def inference_setup(
     """Returns what is needed to detect with a weight file.
 
     The Config of its training, where that lies beside it; otherwise a preset, with
-    what the shapes of its tensors tell.
+    the values that follow from the shapes of its tensors.
 
     Args:
         found: of `find_weights`.
-        preset: key of PRESETS, for files that nothing tells the Config of.
+        preset: key of PRESETS, for files without a Config beside them.
         settings: `--set` arguments.
         class_names: names without the background's; None for those of the training.
-        batch: images that are detected in at once.
+        batch: number of images in a batch.
 
     Raises:
         CommandError: values that can't work, or names that don't fit.
@@ -163,7 +137,7 @@ def base_config(path: Path, preset: str | None) -> tuple[Config, list[str] | Non
     if run is not None:
         if preset is not None:
             raise CommandError(
-                f"--preset {preset}: {run.path} tells the Config of these weights; "
+                f"--preset {preset}: {run.path} holds the Config of these weights; "
                 "leave --preset away, and change values by --set"
             )
         return restore_config(run), list(run.class_names) or None
@@ -171,7 +145,7 @@ def base_config(path: Path, preset: str | None) -> tuple[Config, list[str] | Non
 
 
 def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None]:
-    """A preset with the values that a weight file's shapes tell."""
+    """A preset with the values that follow from the shapes in a weight file."""
     import_tensorflow()
     from mrcnn.engine import config_values, read_weights
 
@@ -184,7 +158,7 @@ def _config_by_shapes(path: Path, preset: str) -> tuple[Config, list[str] | None
         config.MEAN_PIXEL = config.MEAN_PIXEL[: config.IMAGE_CHANNEL_COUNT]
     is_coco = path.name == Path(COCO_MODEL_URL).name
     if not is_coco:
-        read = f"; its shapes tell {', '.join(changed)}" if changed else ""
+        read = f"; from its shapes {', '.join(changed)}" if changed else ""
         print(
             f"mrcnn: note: no config.json lies beside {path}: preset {preset}{read}; "
             "give what else it was trained with (sizes, anchors, MEAN_PIXEL) by --set",

@@ -19,7 +19,7 @@ from mrcnn.engine.training.run_training import (
     make_optimizer,
     run_training,
 )
-from mrcnn.engine.weights import checkpoints, imagenet, weight_sources
+from mrcnn.engine.weights import checkpoints, imagenet, weight_loading
 from mrcnn.engine.weights.model_weights import WeightsReport
 
 
@@ -119,7 +119,7 @@ class MaskRCNN(Inspectable):
             DownloadError: it could not be fetched.
             ValueError: the file can't be read or doesn't fit; nothing was changed.
         """
-        report, path = weight_sources.load(self, filepath, exclude, strict)
+        report, path = weight_loading.load(self, filepath, exclude, strict)
         self.set_log_dir(path)
         return report
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from mrcnn.engine.weights import model_weights, optimizer_state, weight_sources
+from mrcnn.engine.weights import model_weights, optimizer_state, weight_loading
 from mrcnn.engine.weights.model_weights import WeightsReport
 
 KERAS_WEIGHTS = ".weights.h5"
@@ -93,7 +93,7 @@ class Network(keras.Model):
         """
         if strict is None:
             strict = not skip_mismatch
-        report, _ = weight_sources.load_file(
+        report = weight_loading.load_file(
             self, filepath, exclude=exclude, strict=bool(strict), stacklevel=3
         )
         if getattr(self, "optimizer", None) is not None:

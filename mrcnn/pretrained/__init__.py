@@ -1,12 +1,12 @@
-"""Trained models that come with the package, and pictures to try them on.
+"""Trained models that come with the package, and images to try them on.
 
     from mrcnn import pretrained
 
     config, model = pretrained.nucleus()
     found = model.detect(["cells.png"])[0]
 
-"nucleus" finds cell nuclei under a microscope; what it was trained on, and how well it
-does, is told by nucleus.md beside this file. Importing this imports no TensorFlow.
+"nucleus" finds cell nuclei in microscope images; nucleus.md beside this file describes
+its training data and how good it is. Importing this imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mrcnn import engine
+from mrcnn import data, engine
 from mrcnn.config import Config
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def path(name: str) -> Path:
     Raises:
         ValueError: there is no such model.
     """
-    return engine.shipped_file(name)
+    return engine.bundled_file(name)
 
 
 def class_names(name: str) -> list[str]:
@@ -50,12 +50,12 @@ def class_names(name: str) -> list[str]:
     Raises:
         ValueError: there is no such model.
     """
-    return list(engine.shipped_run(name).class_names)
+    return list(engine.bundled_run(name).class_names)
 
 
 def nucleus_config() -> Config:
-    """Returns a new Config of "nucleus": whole pictures, one by one, at double size."""
-    return engine.restore_config(engine.shipped_run("nucleus"))
+    """Returns a new Config of "nucleus": whole images, one by one, at double size."""
+    return engine.restore_config(engine.bundled_run("nucleus"))
 
 
 def nucleus(
@@ -64,9 +64,9 @@ def nucleus(
     """Returns (config, model): the network that finds nuclei, with its weights.
 
     Args:
-        mode: "inference" to detect; "training" to go on training it on other pictures,
-            in pieces of IMAGE_MAX_DIM, as it was trained itself.
-        model_dir: where runs are written; nothing is before a training.
+        mode: "inference" to detect; "training" to train it further on other images, in
+            crops of IMAGE_MAX_DIM px a side, as it was trained itself.
+        model_dir: folder of the runs; nothing is written before a training.
     """
     config = nucleus_config()
     if mode == "training":
@@ -77,11 +77,9 @@ def nucleus(
 
 
 def nucleus_examples() -> LabelImageDataset:
-    """Returns a prepared data set of four pictures with every nucleus marked.
+    """Returns a prepared data set of four images with the mask of every nucleus.
 
-    They are of the validation split: "nucleus" has not learned from them.
+    They are of the validation split: "nucleus" was not trained on them.
     """
-    from mrcnn.data import open_dataset
-
-    folder = engine.FOLDER / "examples" / "nucleus"
-    return open_dataset(folder, verbose=0, class_name="nucleus")
+    folder = engine.BUNDLED / "examples" / "nucleus"
+    return data.open_dataset(folder, verbose=0, class_name="nucleus")

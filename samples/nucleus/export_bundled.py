@@ -22,7 +22,7 @@ from train_bundled import BundledNucleusInferenceConfig
 
 from mrcnn import visualize
 from mrcnn.data import atomic_file
-from mrcnn.engine import FOLDER, write_run_config
+from mrcnn.engine import BUNDLED, write_run_config
 
 HERE = Path(__file__).parent
 HISTORY_FILE = "history.jsonl"  # what a run keeps beside its checkpoints
@@ -104,7 +104,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("checkpoint", type=Path, help="a checkpoint, or the folder of its run")
-    add("--output", type=Path, default=FOLDER, help="folder of nucleus.h5")
+    add("--output", type=Path, default=BUNDLED, help="folder of nucleus.h5")
     add("--notes", type=Path, default=HERE, help="folder of history and curves")
     args = parser.parse_args(argv)
     try:

@@ -83,7 +83,7 @@ def test_bundled_images_end_with_how_to_detect_in_others(
     argv = ["detect", photos / "a.png", "--weights", weights, "--output", tmp_path]
     _, out, _ = run(*argv)
     assert "of your own" not in out
-    monkeypatch.setattr(bundled, "FOLDER", photos.parent)
+    monkeypatch.setattr(bundled, "BUNDLED", photos.parent)
     _, out, _ = run(*argv)
     last = out.splitlines()[-1]
     assert f" detect FILES-OR-FOLDER --weights {weights} --output" in last

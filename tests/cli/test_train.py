@@ -10,8 +10,8 @@ from PIL import Image
 from mrcnn.cli import settings
 from mrcnn.cli.weights import find_weights, inference_setup
 from mrcnn.engine.weights import bundled
-from mrcnn.engine.weights.model_weights import read_weights
 from mrcnn.engine.weights.run_config import read_run_config, write_run_config
+from mrcnn.engine.weights.weight_files import read_weights
 from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 
@@ -178,7 +178,7 @@ def test_a_bundled_model_goes_on_in_pieces_of_images(
     home.mkdir()
     shutil.copy(weights, home / "moon.h5")
     shutil.copy(weights.with_name("config.json"), home / "moon.json")
-    monkeypatch.setattr(bundled, "FOLDER", home)
+    monkeypatch.setattr(bundled, "BUNDLED", home)
     code, out, err = run(
         *("train", "--data", cells, "--weights", "moon", "--logs", tmp_path / "logs"),
         *("--epochs", 1, "--quiet", "--set", "IMAGE_MIN_DIM=64"),

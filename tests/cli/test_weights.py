@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mrcnn import engine
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.weights import find_weights, inference_setup
 from mrcnn.config import Config
@@ -40,9 +41,9 @@ def test_a_folder_stands_for_its_newest_checkpoint(tmp_path):
 
 def test_files_that_come_with_the_package_are_words(tmp_path, monkeypatch):
     make_run(tmp_path, "pretrained", "moon.h5")
-    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "pretrained")
+    monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "pretrained")
     assert find_weights("moon", Path("logs")) == tmp_path / "pretrained" / "moon.h5"
-    with pytest.raises(CommandError, match="last, coco, moon"):
+    with pytest.raises(CommandError, match="coco, last, moon"):
         find_weights("sun", Path("logs"))
 
 
@@ -78,9 +79,7 @@ def test_without_config_json_the_shapes_tell_and_it_is_said(weights, tmp_path, c
 
 
 def test_names_of_coco_are_known_for_its_weights(tmp_path, monkeypatch):
-    from mrcnn.engine.weights import weight_files, weight_shapes
-
-    monkeypatch.setattr(weight_files, "read_weights", lambda path: {})
-    monkeypatch.setattr(weight_shapes, "config_values", lambda t: {"NUM_CLASSES": 81})
+    monkeypatch.setattr(engine, "read_weights", lambda path: {})
+    monkeypatch.setattr(engine, "config_values", lambda t: {"NUM_CLASSES": 81})
     setup = inference_setup(tmp_path / "mask_rcnn_coco.h5")
     assert setup.class_names == list(COCO_NAMES) and len(COCO_NAMES) == 81

@@ -341,6 +341,8 @@ def test_program_ends_while_workers_hang(kind, ending, code):
         from mrcnn.data.pooled_loader import PooledLoader
         from tests.data import tiny
 
+        # A shell that starts the tests in the background makes children ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         generator = DataGenerator(tiny.StuckDataset(), tiny.TinyConfig(), shuffle=False)
         loader = PooledLoader(generator, **{KINDS[kind]!r})
         loader.get(0, 0)

@@ -1,4 +1,4 @@
-"""The network that ships: its files, what it finds, and the pictures beside it."""
+"""The bundled network: its files, what it finds, and the images beside it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_each_call_gives_a_config_of_its_own():
     assert len(pretrained.class_names("nucleus")) == 2
 
 
-def test_an_unknown_name_is_told_those_there_are():
+def test_the_error_for_an_unknown_name_lists_those_there_are():
     with pytest.raises(ValueError, match=r"name='cells'.*there is .*nucleus"):
         pretrained.path("cells")
 

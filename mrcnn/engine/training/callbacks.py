@@ -8,13 +8,9 @@ import time
 import keras
 import tensorflow as tf
 
-from mrcnn.engine.weights.checkpoints import (
-    RunState,
-    checkpoint_path,
-    prune_checkpoints,
-    save_state,
-)
+from mrcnn.engine.weights.checkpoints import checkpoint_path, prune_checkpoints
 from mrcnn.engine.weights.model_weights import save_weights
+from mrcnn.engine.weights.optimizer_state import RunState, save_state
 
 
 class BatchSource:

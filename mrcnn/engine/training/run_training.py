@@ -29,8 +29,9 @@ from mrcnn.engine.training.evaluation_callback import EvaluationCallback
 from mrcnn.engine.training.history_writer import HistoryWriter
 from mrcnn.engine.training.schedules import make_schedule
 from mrcnn.engine.weights import checkpoints, optimizer_state
-from mrcnn.engine.weights.model_weights import load_weights, model_tensors
+from mrcnn.engine.weights.model_weights import model_tensors
 from mrcnn.engine.weights.run_config import write_run_config
+from mrcnn.engine.weights.weight_loading import load_file
 from mrcnn.nn.norms import BatchNorm
 
 logger = logging.getLogger("mrcnn")
@@ -98,7 +99,7 @@ def run_training(
         seed=config.SEED,
         steps=config.STEPS_PER_EPOCH,
     )
-    state = checkpoints.RunState(
+    state = optimizer_state.RunState(
         epoch=mrcnn.epoch,
         initial_epoch=mrcnn.epoch,
         epochs=epochs,
@@ -113,7 +114,7 @@ def run_training(
     else:
         compile_model(model, config, optimizer, own_optimizer=True)
     if state_file is not None:
-        checkpoints.restore_state(model, state_file, with_optimizer=is_same_call)
+        optimizer_state.restore_state(model, state_file, with_optimizer=is_same_call)
 
     # Variables that the first step would have to make are why it is traced twice.
     with model.distribute_strategy.scope():
@@ -269,7 +270,7 @@ def _load_newest(mrcnn, verbose: int):
             log(f"resume: the newest run in {mrcnn.model_dir} left no complete epoch")
         return None
     checkpoint, state_file = found
-    load_weights(mrcnn.keras_model, checkpoint)
+    load_file(mrcnn.keras_model, checkpoint)
     mrcnn.set_log_dir(checkpoint)
     if verbose:
         log(f"resume: continuing after epoch {mrcnn.epoch}, {checkpoint}")
@@ -301,7 +302,7 @@ def _continued_state(state_file, state):
     """
     if state_file is None:
         return False, state
-    old = checkpoints.read_run_state(state_file)
+    old = optimizer_state.read_run_state(state_file)
     if old.is_finished:
         return False, state
     same_rate = old.learning_rate == state.learning_rate or (

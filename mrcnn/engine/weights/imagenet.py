@@ -1,9 +1,9 @@
-"""ImageNet weights of keras.applications, translated for our ResNets.
+"""Fetches the ImageNet weights of keras.applications and changes them for our ResNets.
 
 Their files name the layers otherwise, and were trained on images in BGR with another
 BatchNorm epsilon. `convert` changes names and numbers so that our backbone gives the
-same features for an RGB image. Only the padding of the stem's pooling is no matter of
-weights: they were trained with STEM_POOL = "pad".
+same features for an RGB image. What weights can't change is the padding of the stem's
+pooling: they were trained with STEM_POOL = "pad".
 """
 
 from __future__ import annotations
@@ -22,13 +22,10 @@ MEAN_RGB = (123.68, 116.779, 103.939)
 # Of keras.applications' BatchNormalization layers.
 APPLICATIONS_EPSILON = 1.001e-5
 BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
-# Name and md5 of the file without the classifier, by backbone.
-FILES = {
-    backbone: (f"{backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5", md5)
-    for backbone, md5 in (
-        ("resnet50", "4d473c1dd8becc155b73f8504c6f6626"),
-        ("resnet101", "88cf7a10940856eca736dc7b7e228a21"),
-    )
+# The md5 of the file without the classifier, by backbone.
+HASHES = {
+    "resnet50": "4d473c1dd8becc155b73f8504c6f6626",
+    "resnet101": "88cf7a10940856eca736dc7b7e228a21",
 }
 # Convolutions of a block there, branches here; 0 is the shortcut.
 _BRANCHES = {0: "1", 1: "2a", 2: "2b", 3: "2c"}
@@ -41,11 +38,7 @@ def layer_table(backbone: str) -> dict[str, str]:
 
     Args:
         backbone: "resnet50" or "resnet101".
-
-    Raises:
-        ValueError: keras.applications has no such backbone.
     """
-    _check_backbone(backbone, f"layer_table(backbone={_shown(backbone)})")
     table = {"conv1_conv": "conv1", "conv1_bn": "bn_conv1"}
     for stage, num_blocks in enumerate(STAGE_BLOCKS[backbone], 2):
         for ix in range(num_blocks):
@@ -60,7 +53,7 @@ def layer_table(backbone: str) -> dict[str, str]:
 
 
 def is_applications_file(tensors: Mapping[str, np.ndarray]) -> bool:
-    """Tells whether tensors by "layer/variable" carry names of keras.applications."""
+    """Returns whether tensors by "layer/variable" have names of keras.applications."""
     return "conv1_conv/kernel" in tensors
 
 
@@ -83,8 +76,7 @@ def check_architecture(
     found = {name.split("/")[0] for name in tensors} - _CLASSIFIER
     if found == wanted:
         return
-    held = [other for other in FILES if found == set(layer_table(other))]
-    if held:
+    if held := [other for other in HASHES if found == set(layer_table(other))]:
         what = f"it holds {held[0]}"
     elif lacking := sorted(wanted - found):
         what = f"it has no layer {lacking[0]}"
@@ -111,9 +103,6 @@ def convert(
         tensors: float arrays by "layer/variable", of a file or a model.
         backbone: "resnet50" or "resnet101".
         epsilon: that of the BatchNorm layers which the result is for.
-
-    Raises:
-        ValueError: keras.applications has no such backbone.
     """
     table, converted = layer_table(backbone), {}
     for name, value in tensors.items():
@@ -123,7 +112,9 @@ def convert(
         if name == "conv1_conv/kernel":
             value = bgr_to_rgb(value)
         elif variable == "gamma" and variance is not None:
-            value = _with_epsilon(value, np.asarray(variance), epsilon)
+            ratio = np.asarray(variance, np.float64) + epsilon
+            ratio /= np.asarray(variance) + APPLICATIONS_EPSILON
+            value = (value * np.sqrt(ratio)).astype(value.dtype)
         converted[f"{table.get(layer, layer)}/{variable}"] = value
     return converted
 
@@ -133,18 +124,13 @@ def bgr_to_rgb(kernel: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(kernel[:, :, ::-1])
 
 
-def _with_epsilon(gamma: np.ndarray, variance: np.ndarray, epsilon: float):
-    ratio = (variance.astype(np.float64) + epsilon) / (variance + APPLICATIONS_EPSILON)
-    return (gamma * np.sqrt(ratio)).astype(gamma.dtype)
-
-
 def adapt_first_convolution(kernel: np.ndarray, channels: int) -> np.ndarray:
     """Returns a kernel for images of another number of channels than three.
 
     The sum over the input channels stays, so an image whose channels are all equal
     gives what it gave in RGB:
 
-    - 1 channel: the sum of the three (a grey image answers as it did in RGB).
+    - 1 channel: the sum of the three (a grey image gives what it gave in RGB).
     - 2 channels: their average for both, times 3 / 2.
     - 4 or more: the three, then their average for each further one, times 3 / channels.
 
@@ -156,23 +142,10 @@ def adapt_first_convolution(kernel: np.ndarray, channels: int) -> np.ndarray:
         The kernel's dtype, [h, w, channels, n].
     """
     average = kernel.mean(axis=2, keepdims=True)
-    if channels < kernel.shape[2]:
+    parts = [kernel, *[average] * (channels - 3)]
+    if channels < 3:
         parts = [average] * channels
-    else:
-        parts = [kernel] + [average] * (channels - kernel.shape[2])
-    scale = kernel.shape[2] / channels
-    return (np.concatenate(parts, axis=2) * scale).astype(kernel.dtype)
-
-
-def expected_mean(channels: int) -> np.ndarray:
-    """Returns the MEAN_PIXEL that ImageNet weights expect, float64 [channels].
-
-    With three channels or more the first three are RGB; any other is their average.
-    """
-    average = float(np.mean(MEAN_RGB))
-    if channels < len(MEAN_RGB):
-        return np.full(channels, average)
-    return np.array([*MEAN_RGB, *[average] * (channels - len(MEAN_RGB))])
+    return (np.concatenate(parts, axis=2) * (3 / channels)).astype(kernel.dtype)
 
 
 def check_config(config, function: str = "get_imagenet_weights()") -> None:
@@ -186,7 +159,17 @@ def check_config(config, function: str = "get_imagenet_weights()") -> None:
         ValueError: another backbone than ResNet-50 or 101, or with GroupNorm, or of
             another width.
     """
-    _check_backbone(config.BACKBONE, function)
+    backbone = config.BACKBONE
+    if callable(backbone) or backbone not in HASHES:
+        shown, advice = repr(backbone), 'NORM = "group" learns from scratch'
+        if callable(backbone):
+            shown = getattr(backbone, "__name__", type(backbone).__name__)
+            advice = "load_weights(path) takes a file with the names of its own layers"
+        raise ValueError(
+            f"{function}: there are no ImageNet weights for BACKBONE={shown}, only for "
+            f"{' and '.join(map(repr, HASHES))}. Take one of these; or, for this "
+            f"backbone, {advice}."
+        )
     for name, needed, why in (
         ("NORM", "batch", "they come with statistics of BatchNorm"),
         ("BACKBONE_WIDTH", 64, "they were trained with that width"),
@@ -209,34 +192,12 @@ def imagenet_file(backbone: str, verbose: int = 1) -> Path:
         verbose: 1 shows a progress bar.
 
     Raises:
-        ValueError: keras.applications has no such backbone.
-        DownloadError: the file could not be fetched.
+        DownloadError: the file could not be downloaded.
     """
-    _check_backbone(backbone, f"imagenet_file(backbone={_shown(backbone)})")
-    name, md5 = FILES[backbone]
+    name = f"{backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    md5 = HASHES[backbone]
     home = os.environ.get("KERAS_HOME") or Path("~", ".keras")
     of_keras = Path(home).expanduser() / "models" / name
     if of_keras.is_file() and find_fault(of_keras, md5=md5) is None:
         return of_keras
     return download(BASE_URL + name, cache_dir() / name, md5=md5, verbose=verbose)
-
-
-def _shown(backbone) -> str:
-    if callable(backbone):
-        return getattr(backbone, "__name__", type(backbone).__name__)
-    return repr(backbone)
-
-
-def _check_backbone(backbone, function: str) -> None:
-    if isinstance(backbone, str) and backbone in FILES:
-        return
-    if callable(backbone):
-        advice = "load_weights(path) takes a file with the names of its own layers"
-    else:
-        advice = 'NORM = "group" learns from scratch'
-    raise ValueError(
-        f"{function}: there are no ImageNet weights for BACKBONE={_shown(backbone)}, "
-        "only for "
-        f"{' and '.join(map(repr, FILES))}. Take one of these; or, for this backbone, "
-        f"{advice}."
-    )

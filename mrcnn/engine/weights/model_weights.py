@@ -1,4 +1,4 @@
-"""Puts the tensors of a weight file into a model, and writes the old layout.
+"""Gives a model tensors by name, all or nothing; saves its weights in the old layout.
 
 Tensors are known by "layer/variable". Either everything that the model needs is there
 and is loaded, or the model stays as it was and the error says what is missing.
@@ -18,16 +18,6 @@ import numpy as np
 
 from mrcnn.data import atomic_file
 from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters
-from mrcnn.engine.weights.weight_files import read_weights
-
-__all__ = [
-    "WeightsReport",
-    "assign_tensors",
-    "load_weights",
-    "model_tensors",
-    "read_weights",
-    "save_weights",
-]
 
 # Layers whose shapes follow NUM_CLASSES -> outputs of a class. `mrcnn_bbox` reshapes
 # and has no weights; old scripts name it all the same.
@@ -108,8 +98,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
     model_tensors(model)  # an error where two tensors would have one name
     groups: dict[str, list] = {layer.name: [] for layer in model.layers}
     for parents, layer in leaf_layers(model):
-        group = groups[parents[0] if parents else layer.name]
-        group += [(layer, weight) for weight in parameters(layer)]
+        outermost = (*parents, layer.name)[0]
+        groups[outermost] += [(layer, weight) for weight in parameters(layer)]
     with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
         _write_names(file, "layer_names", groups)
         file.attrs["backend"] = np.bytes_("tensorflow")
@@ -127,55 +117,23 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
                 group[tensor] = value if is_known else value.astype(np.float32)
 
 
-def load_weights(
-    model: keras.Model,
-    filepath: str | os.PathLike,
-    exclude: Iterable[str] = (),
-    strict: bool = True,
-) -> WeightsReport:
-    """Loads a weight file by layer name; all or nothing.
-
-    Args:
-        model: a Keras model; unchanged when an error is raised.
-        filepath: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`.
-        exclude: see `assign_tensors`.
-        strict: see `assign_tensors`.
-
-    Returns:
-        A WeightsReport.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file can't be read, or `assign_tensors` refuses it.
-    """
-    tensors = read_weights(filepath, model)
-    return assign_tensors(
-        model,
-        tensors,
-        source=str(filepath),
-        exclude=exclude,
-        strict=strict,
-        stacklevel=3,
-    )
-
-
 def assign_tensors(
     model: keras.Model,
     tensors: Mapping[str, np.ndarray],
     *,
-    source: str,
-    exclude: Iterable[str] = (),
+    function: str = "assign_tensors()",
+    exclude: Collection[str] = (),
     strict: bool = True,
     needed: Collection[str] | None = None,
     adapted: Collection[str] = (),
     stacklevel: int = 2,
 ) -> WeightsReport:
-    """Gives a model the tensors of its names; all or nothing.
+    """Gives a model the tensors of its names, all or nothing; returns what it did.
 
     Args:
         model: a Keras model; unchanged when an error is raised.
         tensors: arrays by "layer/variable".
-        source: where they come from, for messages.
+        function: "name(argument=value)" of what the user called, for messages.
         exclude: names of layers, or of the models around them, that keep their present
             weights; also layers that only the file has.
         strict: False loads what fits and warns of the rest.
@@ -185,18 +143,18 @@ def assign_tensors(
         adapted: names of tensors that were changed on the way, for the report.
         stacklevel: that of warnings; 2 is the caller.
 
-    Returns:
-        A WeightsReport.
-
     Raises:
         ValueError: strict, and a needed tensor is missing, one has another shape, or
-            the model has no place for one; an excluded or needed layer doesn't exist;
-            or nothing matches at all.
+            the model has no place for one; an excluded layer doesn't exist; or nothing
+            matches at all.
     """
-    exclude = set([exclude] if isinstance(exclude, str) else exclude)
+    exclude = set(exclude)
     around = {layer.name: {layer.name, *above} for above, layer in leaf_layers(model)}
-    _check_names("exclude", exclude, [*around.values(), {_layer(n) for n in tensors}])
-    _check_names("needed", set(needed or ()), around.values())
+    if unknown := exclude.difference(*around.values(), map(_layer, tensors)):
+        raise ValueError(
+            f"load_weights(exclude={sorted(unknown)}): neither model nor file has such "
+            "layers; see model.get_trainable_layers() for those with weights."
+        )
 
     variables = model_tensors(model)
     report = WeightsReport([], [], [], [], [], [])
@@ -205,41 +163,32 @@ def assign_tensors(
             report.excluded.append(name)
         elif name not in tensors:
             report.missing.append(name)
-        elif tuple(tensors[name].shape) != tuple(variable.shape):
-            shapes = tuple(tensors[name].shape), tuple(variable.shape)
-            report.mismatched.append((name, *shapes))
+        elif (found := tensors[name].shape) != (wanted := tuple(variable.shape)):
+            report.mismatched.append((name, found, wanted))
         else:
             report.matched.append(name)
-    report.unexpected.extend(
-        name
-        for name in tensors
-        if name not in variables and _layer(name) not in exclude
-    )
-    report.adapted.extend(name for name in report.matched if name in set(adapted))
+            if name in adapted:
+                report.adapted.append(name)
+    left_over = (name for name in tensors if name not in variables)
+    report.unexpected.extend(n for n in left_over if _layer(n) not in exclude)
 
     faults = _faults(report, variables, around, needed)
     if not report.matched:
         raise ValueError(
-            f"load_weights(filepath={source!r}): nothing in it fits the model, whose "
-            f"tensors are called {list(variables)[:3]}, its own {list(tensors)[:3]}; "
-            "pass a file written for this architecture."
+            f"{function}: nothing in it fits the model, whose tensors are called "
+            f"{list(variables)[:3]}, its own {list(tensors)[:3]}; pass a file written "
+            "for this architecture."
         )
     if faults and strict:
-        raise ValueError(f"load_weights(filepath={source!r}): {faults}")
+        raise ValueError(f"{function}: {faults}")
     if faults:
-        warnings.warn(
-            f"load_weights(filepath={source!r}, strict=False): {faults}",
-            stacklevel=stacklevel,
-        )
+        warnings.warn(f"{function}: loaded what fits; {faults}", stacklevel=stacklevel)
     # All values are converted before the first is assigned: nothing fails in between.
-    values = {
-        name: np.asarray(tensors[name]).astype(variables[name].dtype)
-        for name in report.matched
-    }
+    values = {n: np.asarray(tensors[n], variables[n].dtype) for n in report.matched}
     if broken := [n for n, value in values.items() if not np.isfinite(value).all()]:
         warnings.warn(
-            f"load_weights(filepath={source!r}): not all values are finite in "
-            f"{', '.join(broken)}; the training diverged, take an earlier checkpoint.",
+            f"{function}: not all values are finite in {', '.join(broken)}; the "
+            "training diverged, take an earlier checkpoint.",
             stacklevel=stacklevel,
         )
     for name, value in values.items():
@@ -249,14 +198,6 @@ def assign_tensors(
 
 def _layer(name: str) -> str:
     return name.split("/")[0]
-
-
-def _check_names(argument: str, names: set[str], known: Iterable[set[str]]) -> None:
-    if unknown := sorted(names.difference(*known)):
-        raise ValueError(
-            f"load_weights({argument}={unknown}): neither model nor file has such "
-            "layers; see model.get_trainable_layers() for those with weights."
-        )
 
 
 def _faults(
@@ -271,31 +212,27 @@ def _faults(
         missing = [n for n in missing if around[_layer(n)] & set(needed)]
         unexpected = []
     # Old graphs keep constants, as the anchors, in layers that hold no weights here.
-    weighted = {_layer(name) for name in variables}
-    unexpected = [
-        n for n in unexpected if _layer(n) in weighted or _layer(n) not in around
-    ]
-    mismatched = {name: shapes for name, *shapes in report.mismatched}
-    names = [*missing, *mismatched, *unexpected]
-    if not names:
+    without_weights = around.keys() - set(map(_layer, variables))
+    unexpected = [n for n in unexpected if _layer(n) not in without_weights]
+    names = [*missing, *(name for name, *_ in report.mismatched), *unexpected]
+    layers = list(dict.fromkeys(map(_layer, names)))
+    if not layers:
         return ""
-    lines = []
-    layers = list(dict.fromkeys(_layer(name) for name in names))
-    if set(layers) <= set(_CLASS_LAYERS) and mismatched:
-        lines.append(_other_classes(mismatched))
+    if report.mismatched and _CLASS_LAYERS.keys() >= set(layers):
+        lines = [_other_classes(*report.mismatched[0])]
     elif len(layers) <= 8:
-        lines.append(
+        lines = [
             "file and model differ. To keep the present weights of these layers: "
             f"exclude={layers}."
-        )
+        ]
     else:
-        lines.append(
+        lines = [
             f"written for another architecture, {len(layers)} layers differ; check "
             f"{_suspect(layers)}, or load what fits with strict=False."
-        )
+        ]
     if missing:
         lines.append(f"The file has no {', '.join(missing)}.")
-    for name, (in_file, in_model) in mismatched.items():
+    for name, in_file, in_model in report.mismatched:
         lines.append(f"{name} is {in_file} in the file, {in_model} in the model.")
     if unexpected:
         lines.append(f"The model has no place for {', '.join(unexpected)}.")
@@ -304,31 +241,29 @@ def _faults(
 
 def _suspect(layers: Collection[str]) -> str:
     """Returns the attributes of Config that make many layers differ."""
-    if all(re.fullmatch(HEADS, layer) for layer in layers):
-        for prefix, attribute in _HEAD_SIZES.items():
-            if any(layer.startswith(prefix) for layer in layers):
-                return attribute
+    are_heads = all(re.fullmatch(HEADS, layer) for layer in layers)
+    for prefix, attribute in _HEAD_SIZES.items():
+        if are_heads and any(layer.startswith(prefix) for layer in layers):
+            return attribute
     return "BACKBONE and NORM"
 
 
-def _other_classes(mismatched: Mapping[str, list[tuple[int, ...]]]) -> str:
+def _other_classes(name: str, in_file: tuple, in_model: tuple) -> str:
     """Returns the sentence for a file of another number of classes."""
-    name = next(iter(mismatched))
-    counts = [s[-1] // _CLASS_LAYERS[_layer(name)] for s in mismatched[name]]
+    outputs = _CLASS_LAYERS[_layer(name)]
     return (
-        f"the file has {counts[0]} classes, the model NUM_CLASSES = {counts[1]} "
-        "(background included). To train heads for the new classes on the other "
-        f"weights: exclude={_EXCLUDE_CLASSES}."
+        f"the file has {in_file[-1] // outputs} classes, the model NUM_CLASSES = "
+        f"{in_model[-1] // outputs} (background included). To train heads for the new "
+        f"classes on the other weights: exclude={_EXCLUDE_CLASSES}."
     )
 
 
 def _write_names(group: h5py.Group, key: str, names: Iterable[str]) -> None:
     """Writes names as fixed-length bytes: old readers call `decode` on each."""
     values = np.array([name.encode() for name in names], dtype="S")
-    count = -(-values.nbytes // _MAX_ATTRIBUTE_BYTES)
-    if count <= 1:
+    per_part = _MAX_ATTRIBUTE_BYTES // values.itemsize
+    if len(values) <= per_part:
         group.attrs[key] = values
         return
-    per_part = _MAX_ATTRIBUTE_BYTES // values.itemsize
     for i, start in enumerate(range(0, len(values), per_part)):
         group.attrs[f"{key}{i}"] = values[start : start + per_part]

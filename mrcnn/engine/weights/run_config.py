@@ -1,7 +1,8 @@
-"""What a weight file doesn't tell: the Config and the class names, kept beside it.
+"""Writes and reads the Config and the class names of a weight file, kept beside it.
 
-A training writes `config.json` into the folder of its run; `x.json` beside `x.h5` does
-for a file that has left its run. Reading and writing need no TensorFlow.
+A weight file holds neither. A training writes them to `config.json` in the folder of
+its run; for a file that was moved elsewhere, `x.json` beside `x.h5` does the same.
+Reading and writing need no TensorFlow.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class RunConfig(NamedTuple):
     Attributes:
         config: values as of `Config.to_dict`.
         class_names: name of class id i at i, the background's first.
-        path: the file that told it.
+        path: the json file they were read from.
     """
 
     config: dict[str, Any]
@@ -47,22 +48,25 @@ def write_run_config(
     Raises:
         ValueError: the folder holds checkpoints of other classes.
     """
-    path = Path(path)
+    path, names = Path(path), [str(name) for name in class_names]
     if path.suffix != ".json":
         path = path / CONFIG_FILE
-        _check_same_classes(path, class_names)
-    content = {
-        "mrcnn": mrcnn.__version__,
-        "class_names": [str(name) for name in class_names],
-        "config": config.to_dict(),
-    }
+        run = _read(path) if any(path.parent.glob("mask_rcnn_*.h5")) else None
+        if run is not None and run.class_names != names:
+            raise ValueError(
+                f"write_run_config({str(path.parent)!r}): the checkpoints there are of "
+                f"the classes {run.class_names}, not {names}; begin a new run after "
+                "load_weights(): model.set_log_dir(), or another NAME."
+            )
+    values = config.to_dict()
+    content = {"mrcnn": mrcnn.__version__, "class_names": names, "config": values}
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def read_run_config(weights: str | os.PathLike) -> RunConfig | None:
-    """Returns what a weight file was trained with; None where nothing tells it.
+    """Returns what a weight file was trained with; None if no file says so.
 
     Args:
         weights: path of the weight file. `x.json` beside `x.h5` comes before the
@@ -74,25 +78,15 @@ def read_run_config(weights: str | os.PathLike) -> RunConfig | None:
     """
     weights = Path(weights)
     for path in (weights.with_suffix(".json"), weights.with_name(CONFIG_FILE)):
-        if path.is_file() and (run := _read(path)) is not None:
+        if run := _read(path):
             return run
     return None
 
 
-def _check_same_classes(path: Path, class_names: Sequence[str]) -> None:
-    """Raises where checkpoints would be left without the names of their classes."""
-    if not path.is_file() or not any(path.parent.glob("mask_rcnn_*.h5")):
-        return
-    run, names = _read(path), [str(name) for name in class_names]
-    if run is not None and run.class_names != names:
-        raise ValueError(
-            f"write_run_config({str(path.parent)!r}): the checkpoints there are of the "
-            f"classes {run.class_names}, not {names}; begin a new run after "
-            "load_weights(): model.set_log_dir(), or another NAME."
-        )
-
-
 def _read(path: Path) -> RunConfig | None:
+    """Returns the content of a json file; None if there is none, or of other things."""
+    if not path.is_file():
+        return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or "mrcnn" not in content:
@@ -116,11 +110,10 @@ def restore_config(run: RunConfig) -> Config:
         ValueError: its BACKBONE was a function, of which only the name is stored.
     """
     config = Config.from_dict(run.config)
-    functions = ("BACKBONE", "COMPUTE_BACKBONE_SHAPE")
-    if any(run.config.get(name) for name in functions[1:]):
+    if run.config.get("COMPUTE_BACKBONE_SHAPE"):
         raise ValueError(
             f"restore_config({str(run.path)!r}): BACKBONE was the function "
-            f"{run.config.get(functions[0])!r}, which a file can't hold; build the "
-            "model in Python, with the Config class that has it."
+            f"{run.config.get('BACKBONE')!r}, which a file can't hold; build the model "
+            "in Python, with the Config class that has it."
         )
     return config

@@ -1,18 +1,20 @@
-"""In what a Config differs from the one that known weights were trained with.
+"""Finds what should be otherwise in a Config for weights whose training is known.
 
-Such weights load all the same, and detect worse than they could.
+Known are the file of the old package, ImageNet weights and the models that come with
+the package. They load into a model of another Config, and then detect worse.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mrcnn.data import COCO_MODEL_URL
 from mrcnn.engine.weights import imagenet
-from mrcnn.engine.weights.bundled import is_shipped, shipped_run
+from mrcnn.engine.weights.bundled import bundled_run, is_bundled
 
 logger = logging.getLogger("mrcnn")
 
@@ -23,9 +25,9 @@ _OF_THE_OLD_PACKAGE = {
     "ROI_OP": "crop",
     "ROI_LEVEL_ROUNDING": "round",
 }
-# A MEAN_PIXEL this far (0..255) from that of the weights draws a warning. RGB taken
-# for BGR is 20 away.
-_FAR_FROM_MEAN = 10.0
+# A MEAN_PIXEL this far (0..255) from that of the weights is warned of. RGB
+# taken for BGR is 20 away.
+_FAR = 10.0
 # What changes the features or the meaning of the outputs, and no shape of a tensor.
 _UNSEEN_IN_SHAPES = (
     "STEM_POOL",
@@ -54,12 +56,20 @@ def differences(path: Path, is_imagenet: bool, config) -> list[str]:
         is_imagenet: whether it holds weights of keras.applications.
         config: the Config of the model that has loaded it.
     """
-    if is_shipped(path):
-        return _from_its_own(path.stem, config)
+    if is_bundled(path):
+        return _differences_from_bundled(path.stem, config)
     is_coco = path.name == _COCO_FILE
     texts = []
-    if is_imagenet or is_coco:
-        texts += _mean_difference(config)
+    mean = np.asarray(config.MEAN_PIXEL, np.float64)
+    if (is_imagenet or is_coco) and mean_offset(mean, imagenet.MEAN_RGB) > _FAR:
+        expected = np.round(_for_channels(imagenet.MEAN_RGB, len(mean)), 1).tolist()
+        text = (
+            f"these weights expect images minus the mean {expected} (RGB, 0..255); "
+            f"MEAN_PIXEL is {mean.tolist()}."
+        )
+        if len(mean) == 3 and mean_offset(mean[::-1], imagenet.MEAN_RGB) <= _FAR:
+            text += " It is in the order BGR: turn it round."
+        texts.append(text)
     for name, trained in _OF_THE_OLD_PACKAGE.items() if is_coco else ():
         value = getattr(config, name)
         # A backbone of the user's own has its own stem.
@@ -78,26 +88,25 @@ def differences(path: Path, is_imagenet: bool, config) -> list[str]:
     return texts
 
 
-def _mean_difference(config) -> list[str]:
-    mean = np.asarray(config.MEAN_PIXEL, np.float64)
-    # Further channels than RGB are the user's own.
-    expected = imagenet.expected_mean(len(mean))[:3]
-    if np.max(np.abs(mean[:3] - expected)) <= _FAR_FROM_MEAN:
-        return []
-    text = (
-        f"these weights expect images minus the mean {np.round(expected, 1).tolist()} "
-        f"(RGB, 0..255); MEAN_PIXEL is {mean.tolist()}."
-    )
-    if len(mean) == 3 and np.allclose(mean[::-1], expected, atol=_FAR_FROM_MEAN):
-        text += " It is in the order BGR: turn it round."
-    return [text]
+def _for_channels(trained: Sequence[float], channels: int) -> Sequence[float]:
+    """Returns a mean pixel of RGB for images of fewer channels: its average."""
+    return trained if channels >= len(trained) else [np.mean(trained)] * channels
 
 
-def _from_its_own(name: str, config) -> list[str]:
-    """One sentence on the values that differ from those of a model that ships."""
-    trained, values = shipped_run(name).config, config.to_dict()
+def mean_offset(mean: Sequence[float], trained: Sequence[float]) -> float:
+    """Returns how far (0..255) a MEAN_PIXEL is at most from that of a training.
+
+    Channels that the training hadn't may have any mean.
+    """
+    expected = _for_channels(trained, len(mean))
+    return float(np.max(np.abs(np.subtract(mean[: len(expected)], expected))))
+
+
+def _differences_from_bundled(name: str, config) -> list[str]:
+    """Returns one sentence on the values that differ from those of a bundled model."""
+    trained, values = bundled_run(name).config, config.to_dict()
     other = [key for key in _UNSEEN_IN_SHAPES if values[key] != trained[key]]
-    if _is_far(values["MEAN_PIXEL"], trained["MEAN_PIXEL"]):
+    if mean_offset(values["MEAN_PIXEL"], trained["MEAN_PIXEL"]) > _FAR:
         other.append("MEAN_PIXEL")
     mode = values["IMAGE_RESIZE_MODE"]
     if mode not in _KEEP_SCALE and mode != trained["IMAGE_RESIZE_MODE"]:
@@ -112,10 +121,3 @@ def _from_its_own(name: str, config) -> list[str]:
         f"the Config differs from that of the training ({pairs}): without further "
         f"training they detect worse than with mrcnn.pretrained.{name}_config()."
     ]
-
-
-def _is_far(mean, trained) -> bool:
-    """Returns whether a mean pixel is another one; channels after RGB may be any."""
-    expected = trained if len(mean) >= len(trained) else [np.mean(trained)]
-    offsets = np.subtract(mean[: len(expected)], expected)
-    return bool(np.max(np.abs(offsets)) > _FAR_FROM_MEAN)

@@ -1,4 +1,4 @@
-"""Opens weight files, whatever their layout, and tells what other files are."""
+"""Reads the tensors of a weight file in any layout; says what is wrong with others."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import keras
@@ -19,7 +16,6 @@ import numpy as np
 
 from mrcnn.data import HDF5_SIGNATURE, is_web_page
 from mrcnn.engine.weights.weight_layouts import (
-    Known,
     UnreadableError,
     keras_3_entries,
     name_list,
@@ -57,66 +53,50 @@ _FOREIGN = (
 )
 
 
-class _Opened(NamedTuple):
-    """An HDF5 file, and the configuration of the model where it came in an archive."""
-
-    file: h5py.File
-    config: dict | None
-
-
 def read_weights(
     path: str | os.PathLike, model: keras.Model | None = None
 ) -> dict[str, np.ndarray]:
     """Returns the tensors of a weight file by "layer/variable".
 
     Args:
-        path: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`; which of
-            them it is, the content tells.
-        model: tells the names of layers and variables where the file leaves a choice;
-            a `.weights.h5` of an early Keras 3 can't be read without it.
+        path: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`; its
+            content decides which of them it is.
+        model: names layers and variables where the file leaves a choice; a
+            `.weights.h5` of an early Keras 3 can't be read without it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is empty, cut off, of another kind, or holds no weights.
     """
-    path = Path(path)
+    path, function = Path(path), f"load_weights(filepath={str(path)!r})"
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
-        raise FileNotFoundError(
-            f"load_weights(filepath={str(path)!r}): {what}; pass the path of a "
-            "weight file."
-        )
+        raise FileNotFoundError(f"{function}: {what}; pass the path of a weight file.")
     cut_off = "that is cut off or damaged ({}); download or save it again"
     try:
-        with _open(path) as opened:
-            return _read(opened, Known.of(model))
+        content, config = _unpacked(path)
+        with h5py.File(content, "r") as file:
+            return _tensors(file, model, config)
     except UnreadableError as error:
-        fault, cause = str(error), error.__cause__
+        raise ValueError(f"{function}: {error}.") from None
     except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError) as error:
-        fault, cause = f"a ZIP archive {cut_off.format(error)}", error
+        fault = f"a ZIP archive {cut_off.format(error)}"
+        raise ValueError(f"{function}: {fault}.") from error
     except DAMAGED as error:
-        fault, cause = f"an HDF5 file {cut_off.format(error)}", error
-    raise ValueError(f"load_weights(filepath={str(path)!r}): {fault}.") from cause
+        fault = f"an HDF5 file {cut_off.format(error)}"
+        raise ValueError(f"{function}: {fault}.") from error
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[_Opened]:
+def _unpacked(path: Path) -> tuple[Path | io.BytesIO, dict | None]:
+    """Returns (HDF5 file, the stored configuration of the model in a `.keras`)."""
     with open(path, "rb") as file:
         head = file.read(64)
     if not head:
         raise UnreadableError("the file is empty; download or save it again")
-    if head.startswith(_ZIP_SIGNATURE):
-        with _open_archive(path) as opened:
-            yield opened
-    elif head.startswith(HDF5_SIGNATURE[: len(head)]) or h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            yield _Opened(file, None)
-    else:
+    if not head.startswith(_ZIP_SIGNATURE):
+        if head.startswith(HDF5_SIGNATURE[: len(head)]) or h5py.is_hdf5(path):
+            return path, None
         raise UnreadableError(_foreign(head))
-
-
-@contextmanager
-def _open_archive(path: Path) -> Iterator[_Opened]:
     with zipfile.ZipFile(path) as archive:
         members = archive.namelist()
         if _WEIGHTS_MEMBER not in members:
@@ -124,12 +104,9 @@ def _open_archive(path: Path) -> Iterator[_Opened]:
                 f"a ZIP archive without {_WEIGHTS_MEMBER} (it holds {members[:5]}); "
                 "pass a .keras file, or unpack the archive and pass the weights in it"
             )
-        config = None
-        if _CONFIG_MEMBER in members:
-            config = json.loads(archive.read(_CONFIG_MEMBER))
-        content = io.BytesIO(archive.read(_WEIGHTS_MEMBER))
-    with h5py.File(content, "r") as file:
-        yield _Opened(file, config)
+        has_config = _CONFIG_MEMBER in members
+        config = json.loads(archive.read(_CONFIG_MEMBER)) if has_config else None
+        return io.BytesIO(archive.read(_WEIGHTS_MEMBER)), config
 
 
 def _foreign(head: bytes) -> str:
@@ -142,13 +119,14 @@ def _foreign(head: bytes) -> str:
     return f"not HDF5 ({begin}); pass a weight file of Keras"
 
 
-def _read(opened: _Opened, known: Known) -> dict[str, np.ndarray]:
-    file = opened.file
+def _tensors(
+    file: h5py.File, model: keras.Model | None, config: dict | None
+) -> dict[str, np.ndarray]:
     root = file["model_weights"] if "model_weights" in file else file
     if name_list(root, "layer_names") is not None:
-        entries = old_entries(root, known)
+        entries = old_entries(root, model)
     elif "layers" in file or "_layer_checkpoint_dependencies" in file:
-        entries = keras_3_entries(file, known, opened.config)
+        entries = keras_3_entries(file, model, config)
     elif {"epoch", "optimizer"} <= set(file.attrs):
         raise UnreadableError(
             "the training state beside a checkpoint, not the weights; pass the "

@@ -1,4 +1,4 @@
-"""The layouts of weight files: that of Keras 1 and 2, and that of Keras 3.
+"""Finds the name of each tensor in a weight file of Keras 1 and 2, or of Keras 3.
 
 Old: the attribute `layer_names` lists the groups, the attribute `weight_names` of a
 group its tensors in order, each stored under `<group>/<weight name>`. A nested model
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import h5py
@@ -37,33 +38,10 @@ class UnreadableError(Exception):
     """Carries "what is wrong with the file; what to do"."""
 
 
-class Known(NamedTuple):
-    """What a model tells about names.
-
-    Attributes:
-        variables: layer name -> names of its variables in order, seeds left out.
-        places: path in a Keras 3 file -> (layer name, shapes of its variables) of each
-            layer that has variables, seeds counted.
-    """
-
-    variables: dict[str, list[str]]
-    places: dict[str, tuple[str, list[tuple[int, ...]]]]
-
-    @classmethod
-    def of(cls, model: keras.Model | None) -> Known:
-        """Returns what `model` tells; nothing for None."""
-        if model is None:
-            return cls({}, {})
-        variables = {
-            layer.name: [w.name for w in parameters(layer)]
-            for _, layer in leaf_layers(model)
-        }
-        places = {
-            path: (layer.name, [tuple(w.shape) for w in parameters(layer)])
-            for path, layer in _model_places(model)
-            if layer.weights
-        }
-        return cls(variables, places)
+def variable_names(model: keras.Model | None) -> dict[str, list[str]]:
+    """Returns layer name -> names of its variables in order, seeds left out."""
+    layers = () if model is None else leaf_layers(model)
+    return {layer.name: [w.name for w in parameters(layer)] for _, layer in layers}
 
 
 # The layout of Keras 1 and 2
@@ -75,20 +53,19 @@ def name_list(group: h5py.Group, key: str) -> list[str] | None:
     Keras splits lists above 64 KB into `key0`, `key1` and so on; h5py gives bytes or
     text, depending on who wrote.
     """
-    keys = [key] if key in group.attrs else []
-    if not keys:
-        parts = (f"{key}{i}" for i in itertools.count())
-        keys = list(itertools.takewhile(group.attrs.__contains__, parts))
-    if not keys:
-        return None
-    return [_text(value) for k in keys for value in group.attrs[k]]
+    parts = (f"{key}{i}" for i in itertools.count())
+    split = itertools.takewhile(group.attrs.__contains__, parts)
+    keys = [key] if key in group.attrs else list(split)
+    return [_text(value) for k in keys for value in group.attrs[k]] if keys else None
 
 
 def _text(value) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def old_entries(root: h5py.Group, known: Known) -> Iterator[tuple[str, h5py.Dataset]]:
+def old_entries(
+    root: h5py.Group, model: keras.Model | None
+) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yields ("layer/variable", dataset) of a file with `layer_names`.
 
     Raises:
@@ -100,6 +77,7 @@ def old_entries(root: h5py.Group, known: Known) -> Iterator[tuple[str, h5py.Data
             "written with Theano, which stores kernels rotated by 180 degrees; convert "
             "it with Keras 2 first"
         )
+    known = variable_names(model)
     for group_name in name_list(root, "layer_names"):
         group = _item(root, group_name)
         weight_names = name_list(group, "weight_names") or []
@@ -117,31 +95,29 @@ def _item(group: h5py.Group, name: str):
     return group[name]
 
 
-def _split(group: str, weight_name: str, known: Known) -> tuple[list[str], str]:
+def _split(group: str, weight_name: str, known: Mapping) -> tuple[list[str], str]:
     """Returns (names of what is around the variable, variable)."""
     *scopes, variable = re.sub(r":\d+$", "", weight_name).split("/")
     found = _KERAS_1_NAME.fullmatch(variable)
-    if found and not scopes and variable not in known.variables.get(group, ()):
+    if found and not scopes and variable not in known.get(group, ()):
         return [found[1]], _KERAS_1.get(found[2], found[2])
     return scopes, variable
 
 
-def _layer(group: str, scopes: list[str], is_model: bool, known: Known) -> str:
+def _layer(group: str, scopes: list[str], is_model: bool, known: Mapping) -> str:
     """Returns the layer of a tensor: that of its group, or one of a nested model.
 
     A second model in one TensorFlow 1 process got scopes "conv1_1", and TimeDistributed
     may add the name of the layer it holds: neither is a layer of the model.
     """
-    if group in known.variables or not scopes:
+    if group in known or not scopes:
         return group
     scope = scopes[-1]
     bare = re.sub(r"_\d+$", "", scope)
     if group in (scope, bare):
         return group
-    for name in (scope, bare):
-        if name in known.variables:
-            return name
-    return group if group in scopes and not is_model else scope
+    default = group if group in scopes and not is_model else scope
+    return next((name for name in (scope, bare) if name in known), default)
 
 
 # The layout of Keras 3
@@ -162,18 +138,19 @@ class _Group(NamedTuple):
 
 
 def keras_3_entries(
-    file: h5py.File, known: Known, config: dict | None = None
+    file: h5py.File, model: keras.Model | None, config: dict | None
 ) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yields ("layer/variable", dataset) of a file with a group `layers`.
 
     Args:
         file: the file.
-        known: what the model tells that is to be filled.
+        model: the model that is to be filled, if there is one.
         config: the configuration of the model that was saved, if it is in the archive.
 
     Raises:
-        UnreadableError: which tensor belongs to which layer can't be told for certain.
+        UnreadableError: it isn't certain which tensor belongs to which layer.
     """
+    known = variable_names(model)
     # Keras 2.12 and 2.13 wrote this layout under a longer name.
     key = "layers" if "layers" in file else "_layer_checkpoint_dependencies"
     groups = list(_groups(file[key], "layers", ()))
@@ -186,16 +163,22 @@ def keras_3_entries(
                 "without max_shard_size"
             )
         layer_of = {group.path: _innermost(group.names, known) for group in groups}
-    elif config is not None:
-        places = dict(_config_places(config))
-        layer_of = {group.path: places.get(_place(group, places)) for group in groups}
     else:
-        layer_of = _layers_by_order(groups, known)
+        described = _described(model) if config is None else config
+        places = dict(_places(described))
+        layer_of = {group.path: places.get(_place(group, places)) for group in groups}
+        if config is None and not _is_structure_of(model, groups, places):
+            raise UnreadableError(
+                "written by a Keras that did not store the names of layers yet, and "
+                "its layers are not in the order of this model; load it in the mode, "
+                "with the package and the configuration it was written by, and save it "
+                "in the old layout: keras_model.save_weights('weights.h5')"
+            )
     for group in groups:
         layer = layer_of[group.path] or group.path
-        if _is_seed(group):
+        if (group.names or group.path.split("/"))[-1].startswith("seed_generator"):
             continue
-        labels = known.variables.get(layer, [])
+        labels = known.get(layer, [])
         if len(labels) != len(group.variables):
             labels = _usual_names([variable.ndim for variable in group.variables])
         for label, variable in zip(labels, group.variables, strict=True):
@@ -218,19 +201,14 @@ def _groups(parent: h5py.Group, path: str, names: tuple[str, ...]) -> Iterator[_
         yield from _groups(item, f"{path}/{key}", inner)
 
 
-def _is_seed(group: _Group) -> bool:
-    last = group.names[-1:] or (group.path.rsplit("/", 1)[-1],)
-    return last[0].startswith("seed_generator")
-
-
-def _innermost(names: tuple[str, ...], known: Known) -> str:
+def _innermost(names: tuple[str, ...], known: Mapping) -> str:
     """Returns the innermost name that is a layer of the model, else the innermost."""
-    return next((n for n in reversed(names) if n in known.variables), names[-1])
+    return next((n for n in reversed(names) if n in known), names[-1])
 
 
 def _usual_names(ranks: list[int]) -> list[str]:
     """Returns names for the variables of a layer that the model has not, or differs."""
-    if ranks == [1, 1, 1, 1] or ranks == [1, 1]:
+    if ranks in ([1, 1, 1, 1], [1, 1]):
         return _BATCH_NORM[: len(ranks)]
     if ranks[0] > 1 and ranks[1:] in ([], [1]):
         return ["kernel", "bias"][: len(ranks)]
@@ -242,60 +220,57 @@ def _place(group: _Group, places: Iterable[str]) -> str | None:
     return next((p for p in places if f"{group.path}/".startswith(f"{p}/")), None)
 
 
-def _layers_by_order(groups: list[_Group], known: Known) -> dict[str, str]:
-    """Returns path -> layer name for a file without names.
+def _is_structure_of(
+    model: keras.Model | None, groups: list[_Group], places: Mapping[str, str]
+) -> bool:
+    """Returns whether a file without names is of the very same structure as a model.
 
-    Such a file knows a layer by its class and its rank among the layers of that class.
-    The ranks differ between the modes: `dense` is one head in training and another in
-    inference. Only a file of the very same structure can be trusted.
+    Such a file knows a layer by its class and its number among the layers of that
+    class. The numbers differ between the modes: `dense` is one head in training and
+    another in inference.
     """
-    layer_of, seen, is_same = {}, set(), True
-    for group in groups:
-        place = _place(group, known.places)
-        seen.add(place)
-        if place is None:
-            break
-        layer_of[group.path], shapes = known.places[place]
-        if group.path == place:
-            is_same &= [tuple(v.shape) for v in group.variables] == shapes
-    if is_same and seen == set(known.places):
-        return layer_of
-    raise UnreadableError(
-        "written by a Keras that did not store the names of layers yet, and its layers "
-        "are not in the order of this model; load it in the mode, with the package and "
-        "the configuration it was written by, and save it in the old layout: "
-        "keras_model.save_weights('weights.h5')"
+    shapes = {
+        layer.name: [tuple(w.shape) for w in parameters(layer)]
+        for _, layer in (() if model is None else leaf_layers(model))
+        if layer.weights
+    }
+    return {places.get(_place(group, places)) for group in groups} == set(
+        shapes
+    ) and all(
+        [tuple(v.shape) for v in group.variables] == shapes[places[group.path]]
+        for group in groups
+        if group.path in places
     )
 
 
-def _model_places(
-    model: keras.Model, prefix: str = ""
-) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yields (path in a Keras 3 file, layer) of all layers that are no models."""
-    keys = _keys(type(layer).__name__ for layer in model.layers)
-    for key, layer in zip(keys, model.layers, strict=True):
-        if isinstance(layer, keras.Model):
-            yield from _model_places(layer, f"{prefix}layers/{key}/")
-        else:
-            yield f"{prefix}layers/{key}", layer
+def _described(layer: keras.layers.Layer | None) -> dict:
+    """Returns what a stored configuration says of a layer, as far as places need it."""
+    if layer is None:
+        return {}
+    config: dict = {"name": layer.name}
+    if isinstance(layer, keras.Model):
+        config["layers"] = [_described(inner) for inner in layer.layers]
+    return {"class_name": type(layer).__name__, "config": config}
 
 
-def _config_places(config: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields (path in a Keras 3 file, layer name) as a stored configuration tells."""
-    layers = config.get("config", {}).get("layers", [])
-    keys = _keys(layer["class_name"] for layer in layers)
-    for key, layer in zip(keys, layers, strict=True):
-        if "layers" in layer["config"]:
-            yield from _config_places(layer, f"{prefix}layers/{key}/")
-        else:
-            yield f"{prefix}layers/{key}", layer["config"]["name"]
+def _places(model: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields (path in a Keras 3 file, layer name) of all layers that are no models.
 
+    The parts of a path are the class in snake case and, from the second layer of that
+    class on, its number from 1 on.
 
-def _keys(class_names: Iterable[str]) -> Iterator[str]:
-    """Yields the key of each layer: class in snake case, then its rank from 1 on."""
-    counts: dict[str, int] = {}
-    for class_name in class_names:
+    Args:
+        model: the configuration of a model as it is stored in a `.keras`.
+        prefix: the path of the model.
+    """
+    counts: Counter[str] = Counter()
+    for layer in model.get("config", {}).get("layers", []):
         words = r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])"
-        key = re.sub(words, "_", class_name).lower()
-        counts[key] = counts.get(key, -1) + 1
-        yield f"{key}_{counts[key]}" if counts[key] else key
+        key = re.sub(words, "_", layer["class_name"]).lower()
+        number = f"_{counts[key]}" if counts[key] else ""
+        counts[key] += 1
+        path = f"{prefix}layers/{key}{number}"
+        if "layers" in layer["config"]:
+            yield from _places(layer, f"{path}/")
+        else:
+            yield path, layer["config"]["name"]

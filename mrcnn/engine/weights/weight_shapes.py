@@ -1,4 +1,4 @@
-"""The values of a Config that can be read off the shapes of a weight file."""
+"""Finds values of a Config from the shapes of the tensors in a weight file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 # Last block of stage 4 -> backbone (Deep Residual Learning 1512.03385 table 1).
-_BACKBONES = {"b": "resnet18", "f": "resnet50", "w": "resnet101"}
+_BACKBONES = {
+    "res4b_branch2a/kernel": "resnet18",
+    "res4f_branch2a/kernel": "resnet50",
+    "res4w_branch2a/kernel": "resnet101",
+}
 # Value -> (tensor, axis of its shape).
 _SIZES = {
     "IMAGE_CHANNEL_COUNT": ("conv1/kernel", 2),
@@ -25,20 +29,16 @@ _ANCHORS = "rpn_class_raw/kernel"
 
 
 def config_values(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Returns names and values of Config attributes that tensors give away.
+    """Returns names and values of the Config attributes that follow from shapes.
 
-    What leaves no trace in shapes isn't in it: sizes of images and anchors,
-    MEAN_PIXEL, ROI_OP and all of training and detection.
+    Others don't change a shape: sizes of images and anchors, MEAN_PIXEL, ROI_OP and
+    all of training and detection.
 
     Args:
         tensors: by "layer/variable", as `weight_files.read_weights` gives them.
     """
     values: dict[str, Any] = {}
-    blocks = {
-        found[1]
-        for name in tensors
-        if (found := re.fullmatch(r"res4([a-z])_branch2a/kernel", name))
-    }
+    blocks = [n for n in tensors if re.fullmatch(r"res4[a-z]_branch2a/kernel", n)]
     if backbone := _BACKBONES.get(max(blocks, default="")):
         values["BACKBONE"] = backbone
     for name, (tensor, axis) in _SIZES.items():

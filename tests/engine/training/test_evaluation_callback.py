@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrcnn.engine.training.evaluation_callback import copy_weights
-from mrcnn.engine.weights.model_weights import read_weights
+from mrcnn.engine.weights.weight_files import read_weights
 from mrcnn.evaluation import evaluate, score_cut
 from mrcnn.model import EvaluationCallback
 from tests.engine import tiny

@@ -26,10 +26,10 @@ from tests.engine.weight_models import fill
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The home of what ships, empty."""
+    """The folder of the bundled models, empty."""
     home = tmp_path / "pretrained"
     home.mkdir()
-    monkeypatch.setattr(bundled, "FOLDER", home)
+    monkeypatch.setattr(bundled, "BUNDLED", home)
     return home
 
 
@@ -40,7 +40,7 @@ def stub(folder, tmp_path):
 
 @pytest.fixture
 def moon(stub, folder):
-    """The weights of a stub as a model that ships; the stub has others then."""
+    """The weights of a stub as a bundled model; the stub has others then."""
     path = folder / "moon.h5"
     save_weights(stub.keras_model, path)
     write_run_config(path.with_suffix(".json"), stub.config, ["BG", "box", "bar"])
@@ -59,19 +59,19 @@ def no_warnings():
 def test_files_are_known_by_their_names(folder, tmp_path):
     for name in ("sun.h5", "moon.h5", "sun.json", "notes.md"):
         (folder / name).touch()
-    assert bundled.shipped_words() == ["moon", "sun"]
-    assert bundled.shipped_file("sun") == folder / "sun.h5"
-    assert bundled.is_shipped(folder / "sun.h5")
-    assert bundled.is_shipped(folder / ".." / "pretrained" / "sun.h5")
-    assert not bundled.is_shipped(tmp_path / "sun.h5")
+    assert bundled.bundled_names() == ["moon", "sun"]
+    assert bundled.bundled_file("sun") == folder / "sun.h5"
+    assert bundled.is_bundled(folder / "sun.h5")
+    assert bundled.is_bundled(folder / ".." / "pretrained" / "sun.h5")
+    assert not bundled.is_bundled(tmp_path / "sun.h5")
     with pytest.raises(ValueError, match=r"name='mars'.* there is moon, sun\."):
-        bundled.shipped_file("mars")
+        bundled.bundled_file("mars")
 
 
 def test_weights_without_their_json_are_an_installation_gone_wrong(folder):
     (folder / "sun.h5").touch()
     with pytest.raises(FileNotFoundError, match=r"sun\.json is missing; install"):
-        bundled.shipped_run("sun")
+        bundled.bundled_run("sun")
 
 
 def test_the_word_loads_whatever_lies_in_the_present_folder(
@@ -106,13 +106,15 @@ def test_numbers_of_half_precision_become_float32(stub, moon, folder):
     np.testing.assert_array_equal(kernel, half.astype(np.float32))
 
 
-def test_a_misspelt_word_is_told_those_there_are(stub, moon):
+def test_the_error_for_a_misspelt_word_lists_those_there_are(stub, moon):
     with pytest.raises(FileNotFoundError, match="coco, imagenet, last, moon"):
         stub.load_weights("mon")
 
 
 @pytest.mark.parametrize("by", ["word", "path"])
-def test_another_architecture_is_told_which_config_fits(moon, folder, tmp_path, by):
+def test_the_error_for_another_architecture_names_the_config_that_fits(
+    moon, folder, tmp_path, by
+):
     model = MaskRCNN("inference", make_config(TinyConfig), tmp_path / "logs")
     before = weights_of(model.keras_model)
     with pytest.raises(ValueError, match="BACKBONE") as error:
@@ -121,7 +123,7 @@ def test_another_architecture_is_told_which_config_fits(moon, folder, tmp_path, 
     assert_same_weights(before, weights_of(model.keras_model))
 
 
-def test_files_of_others_are_not_said_to_ship(moon, folder, tmp_path):
+def test_files_of_others_are_not_said_to_be_bundled(moon, folder, tmp_path):
     (tmp_path / "own.h5").write_bytes((folder / "moon.h5").read_bytes())
     model = MaskRCNN("inference", make_config(TinyConfig), tmp_path / "logs")
     with pytest.raises(ValueError) as error:
@@ -182,7 +184,7 @@ def test_config_for_training_cuts_pieces_and_sees_all_images():
 
 
 def test_run_restores_the_config(moon):
-    run = bundled.shipped_run("moon")
+    run = bundled.bundled_run("moon")
     assert run.class_names == ["BG", "box", "bar"]
     with pytest.raises(ValueError, match="BACKBONE was the function"):
         restore_config(run)

@@ -17,7 +17,6 @@ from mrcnn.engine.weights.imagenet import (
     check_architecture,
     check_config,
     convert,
-    expected_mean,
     imagenet_file,
     is_applications_file,
     layer_table,
@@ -84,7 +83,7 @@ def features(model, names, images):
 def test_our_backbone_gives_the_features_of_keras_applications(theirs):
     tensors = convert(tensors_of(theirs), "resnet50")
     ours = make_ours("resnet50")
-    report = assign_tensors(ours, tensors, source="keras.applications")
+    report = assign_tensors(ours, tensors)
     assert not report.missing + report.unexpected + report.mismatched
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, [2, 64, 128, 3]).astype(np.float32)  # RGB
@@ -110,7 +109,7 @@ def test_each_part_of_the_convention_shows_in_the_features(theirs, neglected):
         tensors = convert(own, "resnet50", epsilon=imagenet.APPLICATIONS_EPSILON)
     stem = "same" if neglected == "stem" else "pad"
     ours = make_ours("resnet50", stem_pool=stem)
-    assign_tensors(ours, tensors, source="keras.applications")
+    assign_tensors(ours, tensors)
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, [1, 64, 64, 3]).astype(np.float32)
     preprocessed = keras.applications.resnet.preprocess_input(images.copy())
@@ -138,8 +137,7 @@ def test_files_are_those_keras_applications_names():
     from keras.src.applications import resnet as source
 
     assert imagenet.BASE_URL == source.BASE_WEIGHTS_PATH
-    for backbone, (name, md5) in imagenet.FILES.items():
-        assert name == f"{backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    for backbone, md5 in imagenet.HASHES.items():
         assert md5 == source.WEIGHTS_HASHES[backbone][1]
 
 
@@ -148,7 +146,7 @@ def test_the_mean_is_what_preprocess_input_subtracts():
     bgr = keras.applications.resnet.preprocess_input(black)[0, 0, 0]
     np.testing.assert_allclose(-bgr[::-1], imagenet.MEAN_RGB, rtol=1e-6)
     # Our default agrees with it to a tenth of a grey level.
-    assert np.max(np.abs(Config.MEAN_PIXEL - expected_mean(3))) < 0.1
+    assert np.max(np.abs(Config.MEAN_PIXEL - imagenet.MEAN_RGB)) < 0.1
 
 
 def test_the_epsilon_is_that_of_the_layers_of_keras_applications(theirs):
@@ -216,12 +214,6 @@ def test_further_channels_keep_rgb_apart():
     assert np.array_equal(adapt_first_convolution(kernel, 3), kernel)
 
 
-def test_expected_mean_of_other_channels():
-    np.testing.assert_allclose(expected_mean(1), [np.mean(imagenet.MEAN_RGB)])
-    assert expected_mean(5).shape == (5,)
-    np.testing.assert_allclose(expected_mean(5)[:3], imagenet.MEAN_RGB)
-
-
 def only_names(backbone):
     return {f"{layer}/kernel": np.zeros(1) for layer in layer_table(backbone)}
 
@@ -287,36 +279,39 @@ def caches(tmp_path, monkeypatch):
 CONTENT = b"\x89HDF\r\n\x1a\nnot really"
 
 
-def put(path, monkeypatch, backbone, content=CONTENT):
+def name_of(backbone):
+    return f"{backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def put(folder, monkeypatch, backbone, content=CONTENT):
+    path = folder / name_of(backbone)
     path.write_bytes(content)
-    md5 = hashlib.md5(CONTENT).hexdigest()
-    files = {**imagenet.FILES, backbone: (path.name, md5)}
-    monkeypatch.setattr(imagenet, "FILES", files)
+    monkeypatch.setitem(imagenet.HASHES, backbone, hashlib.md5(CONTENT).hexdigest())
+    return path
 
 
 def test_each_backbone_has_its_own_file_and_is_fetched_once(caches, monkeypatch):
-    put(caches / "web" / "a101.h5", monkeypatch, "resnet101")
+    source = put(caches / "web", monkeypatch, "resnet101")
     path = imagenet_file("resnet101", verbose=0)
-    assert path == caches / "ours" / "a101.h5"
-    (caches / "web" / "a101.h5").unlink()
+    assert path == caches / "ours" / name_of("resnet101")
+    source.unlink()
     assert imagenet_file("resnet101", verbose=0) == path
 
 
 def test_what_keras_has_fetched_is_taken(caches, monkeypatch):
-    put(caches / "keras" / "models" / "a50.h5", monkeypatch, "resnet50")
-    path = imagenet_file("resnet50", verbose=0)
-    assert path == caches / "keras" / "models" / "a50.h5"
+    path = put(caches / "keras" / "models", monkeypatch, "resnet50")
+    assert imagenet_file("resnet50", verbose=0) == path
     assert not (caches / "ours").exists()
 
 
 def test_an_old_file_of_the_same_name_at_keras_is_left_alone(caches, monkeypatch):
-    put(caches / "keras" / "models" / "a50.h5", monkeypatch, "resnet50", b"of 2017")
-    with pytest.raises(DownloadError, match=r"a50\.h5.*by hand"):
+    path = put(caches / "keras" / "models", monkeypatch, "resnet50", b"of 2017")
+    with pytest.raises(DownloadError, match=rf"{name_of('resnet50')}.*by hand"):
         imagenet_file("resnet50", verbose=0)
-    assert (caches / "keras" / "models" / "a50.h5").read_bytes() == b"of 2017"
+    assert path.read_bytes() == b"of 2017"
 
 
 def test_a_file_of_another_backbone_is_no_good(caches, monkeypatch):
-    put(caches / "web" / "a50.h5", monkeypatch, "resnet50", CONTENT + b"!")
+    put(caches / "web", monkeypatch, "resnet50", CONTENT + b"!")
     with pytest.raises(DownloadError, match="md5 checksum"):
         imagenet_file("resnet50", verbose=0)

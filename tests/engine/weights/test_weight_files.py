@@ -10,21 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.weights.model_weights import load_weights, read_weights, save_weights
+from mrcnn.engine.weights.weight_files import read_weights
+from mrcnn.engine.weights.weight_loading import load_file
 from tests.engine.tiny import assert_same_weights, weights_of
 from tests.engine.weight_models import fill, make_model, save
-
-
-@pytest.fixture(scope="module")
-def source():
-    return fill(make_model())
-
-
-@pytest.fixture(scope="module")
-def file(source, tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "source.h5"
-    save_weights(source, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +25,7 @@ def model():
 def assert_refused(model, path, *parts):
     before = weights_of(model)
     with pytest.raises(ValueError) as error:
-        load_weights(model, path)
+        load_file(model, path)
     assert_same_weights(before, weights_of(model))
     for part in (f"load_weights(filepath={str(path)!r})", *parts):
         assert part in str(error.value)
@@ -109,9 +98,9 @@ def test_the_training_state_is_not_taken_for_the_checkpoint(model, tmp_path):
 
 def test_no_file_and_a_folder_are_told_apart(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="absent.h5.*no such file"):
-        load_weights(model, tmp_path / "absent.h5")
+        load_file(model, tmp_path / "absent.h5")
     with pytest.raises(FileNotFoundError, match="this is a folder"):
-        load_weights(model, tmp_path)
+        load_file(model, tmp_path)
 
 
 def spoil(file, path, edit):

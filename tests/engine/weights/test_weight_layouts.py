@@ -12,8 +12,9 @@ import pytest
 
 from mrcnn.config import Config
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.weights.model_weights import load_weights, model_tensors, save_weights
+from mrcnn.engine.weights.model_weights import model_tensors, save_weights
 from mrcnn.engine.weights.weight_files import read_weights
+from mrcnn.engine.weights.weight_loading import load_file
 from tests.engine.tiny import StubConfig, assert_same_weights, make_config, weights_of
 from tests.engine.weight_models import fill, make_model, save
 
@@ -27,13 +28,6 @@ def models():
 @pytest.fixture(scope="module")
 def source(models):
     return models["inference"]
-
-
-@pytest.fixture(scope="module")
-def file(source, tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "source.h5"
-    save_weights(source, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +107,7 @@ def test_every_spelling_of_old_files_fills_every_layer(
     file, source, model, tmp_path, rename, names
 ):
     path = rewritten(file, tmp_path / "w.h5", rename, names)
-    report = load_weights(model, path)
+    report = load_file(model, path)
     assert len(report.matched) == len(model_tensors(source))
     assert not report.unexpected
     assert_same_weights(weights_of(source), weights_of(model))
@@ -130,7 +124,7 @@ def test_whole_model_files_are_read(file, source, model, tmp_path):
         old.copy(old, new, name="model_weights")
         new.attrs["model_config"] = "{}"
         new.create_group("optimizer_weights").attrs["weight_names"] = [b"iterations:0"]
-    load_weights(model, tmp_path / "model.h5")
+    load_file(model, tmp_path / "model.h5")
     assert_same_weights(weights_of(source), weights_of(model))
 
 
@@ -145,7 +139,7 @@ def test_a_whole_model_inside_one_group_is_read(file, source, model, tmp_path):
                 new[f"mask_rcnn/{name}"] = old[group][name][()]
                 names.append(name.encode())
         new["mask_rcnn"].attrs["weight_names"] = names
-    load_weights(model, tmp_path / "w.h5")
+    load_file(model, tmp_path / "w.h5")
     assert_same_weights(weights_of(source), weights_of(model))
 
 
@@ -160,7 +154,7 @@ def test_lists_that_keras_split_are_read(file, source, model, tmp_path):
             for i, part in enumerate(np.array_split(item.attrs[key], 3)):
                 item.attrs[f"{key}{i}"] = part
             del item.attrs[key]
-    load_weights(model, path)
+    load_file(model, path)
     assert_same_weights(weights_of(source), weights_of(model))
 
 
@@ -176,7 +170,7 @@ def test_the_h5_that_keras_3_writes_of_a_whole_model_is_read(tmp_path):
 
     written, read = fill(build()), build()
     written.save(tmp_path / "model.h5")
-    load_weights(read, tmp_path / "model.h5")
+    load_file(read, tmp_path / "model.h5")
     assert_same_weights(
         {name: v.numpy() for name, v in model_tensors(written).items()},
         {name: v.numpy() for name, v in model_tensors(read).items()},
@@ -193,7 +187,7 @@ def test_a_real_file_loads_whole_and_is_written_as_it_was(shared, tmp_path):
     for name in ("NAME", "BACKBONE", "NUM_CLASSES", "IMAGE_MIN_DIM", "IMAGE_MAX_DIM"):
         setattr(config, name, values[name])
     model = build_model("inference", config)
-    report = load_weights(model, old)
+    report = load_file(model, old)
     assert len(report.matched) == 384
     assert not report.missing + report.unexpected + report.mismatched
     save_weights(model, tmp_path / "new.h5")
@@ -257,13 +251,13 @@ def test_files_of_keras_3_load_right_in_every_mode_or_are_refused(
         fill(model, seed=1)
         before = weights_of(model)
         if named or ending == ".keras" or reader == writer:
-            report = load_weights(model, path)
+            report = load_file(model, path)
             assert not report.unexpected
             assert_same_weights(weights_of(models[writer]), weights_of(model))
         else:
             # The first "dense" is the class head in one mode, the box head in another.
             with pytest.raises(ValueError, match="did not store the names of layers"):
-                load_weights(model, path)
+                load_file(model, path)
             assert_same_weights(before, weights_of(model))
 
 
@@ -277,7 +271,7 @@ def test_a_nameless_file_of_another_structure_is_refused(source, tmp_path):
 def test_another_number_of_classes_is_told_for_keras_3_files_too(source, tmp_path):
     path = save(source, tmp_path / "w.weights.h5")
     with pytest.raises(ValueError, match="has 3 classes, the model NUM_CLASSES = 7"):
-        load_weights(make_model(NUM_CLASSES=7), path)
+        load_file(make_model(NUM_CLASSES=7), path)
 
 
 def test_the_name_of_a_wrapped_layer_is_that_of_its_wrapper(tmp_path):
@@ -287,7 +281,7 @@ def test_the_name_of_a_wrapped_layer_is_that_of_its_wrapper(tmp_path):
     save(written, tmp_path / "w.weights.h5")
     plain = keras.layers.Dense(4, name="head")
     read = keras.Model(x, plain(x))
-    load_weights(read, tmp_path / "w.weights.h5")
+    load_file(read, tmp_path / "w.weights.h5")
     assert np.array_equal(plain.kernel, wrapped.layer.kernel)
 
 
@@ -301,7 +295,7 @@ def test_bfloat16_survives_both_layouts(tmp_path):
     save(written, tmp_path / "w.weights.h5")
     save_weights(written, tmp_path / "w.h5")
     for name in ("w.weights.h5", "w.h5"):
-        load_weights(fill(read, seed=1), tmp_path / name)
+        load_file(fill(read, seed=1), tmp_path / name)
         assert np.array_equal(read.get_layer("a").kernel, expected)
 
 
@@ -317,5 +311,5 @@ def test_a_backbone_of_the_users_own_round_trips_in_every_layout(tmp_path):
     )
     save_weights(fill(written), tmp_path / "w.h5")
     for path in (tmp_path / "w.h5", save(written, tmp_path / "w.weights.h5")):
-        load_weights(fill(read, seed=1), path)
+        load_file(fill(read, seed=1), path)
         assert_same_weights(weights_of(written), weights_of(read))

@@ -1,336 +1,206 @@
-"""Files of ImageNet and of other backbones: what they fill, and what they expect."""
+"""Words, addresses and paths for `load_weights`; first kernels for other images."""
 
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
+from mrcnn.data.files.downloads import COCO_MODEL_URL, DownloadError
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.layer_groups import HEADS
-from mrcnn.engine.weights import imagenet
-from mrcnn.engine.weights.model_weights import model_tensors, save_weights
-from mrcnn.engine.weights.weight_sources import load_file
+from mrcnn.engine.weights import imagenet, weight_sources
+from mrcnn.engine.weights.model_weights import save_weights
+from mrcnn.engine.weights.weight_files import read_weights
+from mrcnn.engine.weights.weight_loading import load_file
 from mrcnn.model import MaskRCNN
-from mrcnn.nn.backbones import resnet
 from tests.engine.tiny import (
     StubConfig,
     TinyConfig,
     assert_same_weights,
+    changed,
     make_config,
     weights_of,
 )
-from tests.engine.weight_models import fill, values_of, write_file
-
-
-class Resnet50Config(TinyConfig):
-    """The backbone that ImageNet weights fit, with tiny heads."""
-
-    BACKBONE = "resnet50"
-    BACKBONE_WIDTH = 64
-    NORM = "batch"
-    STEM_POOL = "pad"
-
-
-@pytest.fixture(scope="module")
-def theirs():
-    """Tensors of a ResNet-50 of keras.applications."""
-    model = keras.applications.ResNet50(weights=None, include_top=False)
-    return values_of(fill(model, 1))
-
-
-@pytest.fixture(scope="module")
-def file_of_applications(theirs, tmp_path_factory):
-    return write_file(tmp_path_factory.mktemp("imagenet") / "notop.h5", theirs)
-
-
-@pytest.fixture(scope="module")
-def built_trainer(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("resnet50")
-    return MaskRCNN("training", Resnet50Config(), folder)
+from tests.engine.weight_models import fill, values_of
 
 
 @pytest.fixture
-def trainer(built_trainer, monkeypatch):
-    """A ResNet-50 to load into, with the weights of no file and its own Config."""
-    for variable in model_tensors(built_trainer.keras_model).values():
-        variable.assign(keras.ops.full(variable.shape, 2.0))
-    monkeypatch.setattr(built_trainer, "config", Resnet50Config())
-    return built_trainer
+def stub(tmp_path, monkeypatch):
+    monkeypatch.setenv("MRCNN_CACHE", str(tmp_path / "cache"))
+    return MaskRCNN("inference", StubConfig(), tmp_path / "logs")
 
 
 @pytest.fixture
-def local_imagenet(file_of_applications, monkeypatch):
-    """The file stands for what the web has for each backbone; notes which."""
-    asked = []
+def coco_file(stub, tmp_path, monkeypatch):
+    """What the word "coco" fetches: the weights of a stub."""
+    path = tmp_path / "cache" / "mask_rcnn_coco.h5"
+    save_weights(stub.keras_model, path)
 
-    def imagenet_file(backbone, verbose=1):
-        asked.append(backbone)
-        return file_of_applications
+    def download(url):
+        assert url == COCO_MODEL_URL
+        return path
 
-    monkeypatch.setattr(imagenet, "imagenet_file", imagenet_file)
-    return asked
-
-
-def is_head(name):
-    return re.fullmatch(HEADS, name.split("/")[0]) is not None
+    monkeypatch.setattr(weight_sources, "download", download)
+    return path
 
 
-def test_imagenet_fills_the_backbone_and_leaves_the_heads(
-    trainer, local_imagenet, theirs, caplog
-):
-    before = values_of(trainer.keras_model)
-    with caplog.at_level(logging.INFO, logger="mrcnn"):
-        report = trainer.load_weights("imagenet")
-    after = values_of(trainer.keras_model)
-    assert local_imagenet == ["resnet50"]
-    assert len(report.matched) == len(theirs)
-    assert report.missing and all(map(is_head, report.missing))
-    assert not report.unexpected + report.mismatched + report.excluded
-    wanted = imagenet.convert(theirs, "resnet50")
-    for name, value in after.items():
-        source = before if is_head(name) else wanted
-        np.testing.assert_array_equal(value, source[name], name)
-    assert "conv1/kernel" in report.adapted
-    assert "bn5c_branch2c/gamma" in report.adapted
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert f"{len(theirs)} tensors loaded" in line and "notop.h5" in line
-    unfilled = line.split("left as they are: ")[1].split(", ")
-    assert unfilled == list(dict.fromkeys(n.split("/")[0] for n in report.missing))
+def test_coco_is_fetched_and_loaded(stub, coco_file):
+    wanted = weights_of(stub.keras_model)
+    fill(stub.keras_model, 4)
+    report = stub.load_weights("coco")
+    assert_same_weights(wanted, weights_of(stub.keras_model))
+    assert not report.missing + report.adapted
 
 
-def test_the_old_way_to_load_imagenet_weights_works(trainer, local_imagenet, theirs):
-    path = trainer.get_imagenet_weights()
-    assert isinstance(path, str) and Path(path).is_file()
-    report = trainer.load_weights(path, by_name=True)
-    assert len(report.matched) == len(theirs)
-    kernel = trainer.keras_model.get_layer("conv1").kernel.numpy()
-    np.testing.assert_array_equal(kernel, theirs["conv1_conv/kernel"][:, :, ::-1])
+@pytest.mark.parametrize("filepath", ["coco", "path"])
+def test_coco_weights_warn_of_another_convention(stub, coco_file, filepath):
+    stub.config = make_config(
+        TinyConfig,
+        STEM_POOL="pad",
+        ROI_OP="align",
+        ROI_LEVEL_ROUNDING="floor",
+        MEAN_PIXEL=np.zeros(3),
+    )
+    with pytest.warns(UserWarning) as caught:
+        stub.load_weights("coco" if filepath == "coco" else coco_file)
+    texts = [str(warning.message) for warning in caught]
+    for told in (
+        "STEM_POOL = 'same'; 'pad' shifts",
+        "ROI_OP = 'crop'; 'align' shifts",
+        "ROI_LEVEL_ROUNDING = 'round'; 'floor' shifts",
+        "minus the mean",
+    ):
+        assert len([text for text in texts if told in text]) == 1
+    assert {warning.filename for warning in caught} == {__file__}
 
 
-def test_imagenet_with_the_stem_of_the_old_package_is_noted(
-    trainer, local_imagenet, caplog
-):
-    trainer.config.STEM_POOL = "same"
-    with caplog.at_level(logging.INFO, logger="mrcnn"):
-        trainer.load_weights("imagenet")
-    assert "trained with STEM_POOL = 'pad'" in caplog.text
+def test_last_is_the_newest_checkpoint_whose_run_goes_on(stub, tmp_path):
+    run = tmp_path / "logs" / "tiny20310405T1200"
+    wanted = weights_of(stub.keras_model)
+    save_weights(stub.keras_model, run / "mask_rcnn_tiny_0009.h5")
+    fill(stub.keras_model, 4)
+    stub.load_weights("last")
+    assert_same_weights(wanted, weights_of(stub.keras_model))
+    assert stub.epoch == 9 and stub.log_dir == str(run)
 
 
-def test_the_config_decides_how_the_stem_pools(trainer, training_graph):
-    names = {layer.name for layer in trainer.keras_model.layers}
-    assert "pool1_pad" in names  # Resnet50Config
-    names = {layer.name for layer in training_graph.keras_model.layers}
-    assert "pool1_pad" not in names  # the default
+def test_last_without_a_checkpoint_is_an_error(stub):
+    with pytest.raises(FileNotFoundError, match="no checkpoint of 'tiny'"):
+        stub.load_weights("last")
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"BACKBONE": "resnet18"}, "no ImageNet weights for BACKBONE='resnet18'"),
-        ({"NORM": "group"}, "NORM='group'"),
-        ({"BACKBONE_WIDTH": 8}, "BACKBONE_WIDTH=8"),
-    ],
-)
-def test_backbones_without_imagenet_weights_are_refused(
-    trainer, local_imagenet, file_of_applications, values, message
-):
-    before, log_dir = weights_of(trainer.keras_model), trainer.log_dir
-    for name, value in values.items():
-        setattr(trainer.config, name, value)
-    for filepath in ("imagenet", file_of_applications):
-        with pytest.raises(ValueError, match=message):
-            trainer.load_weights(filepath)
-    with pytest.raises(ValueError, match=message):
-        trainer.get_imagenet_weights()
-    assert local_imagenet == []
-    assert_same_weights(before, weights_of(trainer.keras_model))
-    assert trainer.log_dir == log_dir
+def test_an_address_is_fetched_into_the_cache(stub, tmp_path):
+    source = tmp_path / "web" / "weights.h5"
+    save_weights(stub.keras_model, source)
+    wanted = weights_of(stub.keras_model)
+    for _ in range(2):
+        fill(stub.keras_model, 4)
+        stub.load_weights(source.as_uri())
+        assert_same_weights(wanted, weights_of(stub.keras_model))
+        source.unlink(missing_ok=True)  # the second time the cache has it
 
 
-def test_a_file_of_another_depth_is_refused_unless_what_fits_is_wanted(
-    trainer, theirs, tmp_path
-):
-    deeper = {**theirs, "conv4_block7_1_conv/kernel": np.zeros([1, 1, 1024, 256])}
-    path = write_file(tmp_path / "deeper.h5", deeper)
-    before = weights_of(trainer.keras_model)
-    with pytest.raises(ValueError, match="isn't the resnet50.*conv4_block7_1_conv"):
-        trainer.load_weights(path)
-    assert_same_weights(before, weights_of(trainer.keras_model))
-    report = trainer.load_weights(path, strict=False)
-    assert len(report.matched) == len(theirs)
-    assert report.unexpected == ["conv4_block7_1_conv/kernel"]
+def test_what_can_not_be_fetched_changes_nothing(stub, tmp_path):
+    before, log_dir = weights_of(stub.keras_model), stub.log_dir
+    with pytest.raises(DownloadError, match="by hand"):
+        stub.load_weights((tmp_path / "nowhere.h5").as_uri())
+    assert_same_weights(before, weights_of(stub.keras_model))
+    assert stub.log_dir == log_dir
 
 
-def test_a_file_of_keras_applications_that_lacks_a_tensor_is_refused(
-    trainer, theirs, tmp_path
-):
-    fewer = dict(theirs)
-    del fewer["conv3_block2_1_bn/beta"]
-    path = write_file(tmp_path / "fewer.h5", fewer)
-    before = weights_of(trainer.keras_model)
-    with pytest.raises(ValueError, match="bn3b_branch2a/beta"):
-        trainer.load_weights(path)
-    assert_same_weights(before, weights_of(trainer.keras_model))
+@pytest.mark.parametrize("filepath", ["COCO", "nowhere.h5", Path("coco")])
+def test_a_missing_file_names_the_words_there_are(stub, filepath):
+    with pytest.raises(FileNotFoundError, match="coco, imagenet, last") as error:
+        stub.load_weights(filepath)
+    assert repr(str(filepath)) in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "is_bgr"),
-    [
-        ("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", True),
-        ("backbone_of_mine.h5", False),
-    ],
-)
-def test_files_of_a_backbone_with_our_names_need_no_heads(
-    trainer, theirs, tmp_path, name, is_bgr
-):
-    ours = imagenet.convert(theirs, "resnet50")
-    report = trainer.load_weights(write_file(tmp_path / name, ours), by_name=True)
-    assert len(report.matched) == len(ours)
-    assert all(map(is_head, report.missing))
-    kernel = trainer.keras_model.get_layer("conv1").kernel.numpy()
-    wanted = ours["conv1/kernel"]
-    np.testing.assert_array_equal(kernel, wanted[:, :, ::-1] if is_bgr else wanted)
-    assert report.adapted == (["conv1/kernel"] if is_bgr else [])
+# The one line, and who is warned
 
 
-def test_a_backbone_with_our_names_has_to_be_complete(trainer, theirs, tmp_path):
-    ours = imagenet.convert(theirs, "resnet50")
-    del ours["res5c_branch2c/bias"]
-    before = weights_of(trainer.keras_model)
-    with pytest.raises(ValueError, match="no res5c_branch2c/bias"):
-        trainer.load_weights(write_file(tmp_path / "mine.h5", ours))
-    assert_same_weights(before, weights_of(trainer.keras_model))
+@pytest.fixture
+def file(stub, tmp_path):
+    path = tmp_path / "weights.h5"
+    save_weights(stub.keras_model, path)
+    return path
 
 
-def test_a_model_with_these_names_itself_takes_the_file_as_it_is(
-    theirs, file_of_applications
-):
-    model = keras.applications.ResNet50(weights=None, include_top=False)
-    report, is_imagenet = load_file(model, file_of_applications)
-    assert not is_imagenet and not report.adapted + report.missing
-    for name, value in values_of(model).items():
-        np.testing.assert_array_equal(value, theirs[name], name)
+def test_one_line_is_seen_without_any_logging_set_up(stub, file, capsys):
+    stub.load_weights(file)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{file}: ") and "tensors loaded, 0 excluded" in line
 
 
-# Files without heads, and inference
-
-
-@pytest.fixture(scope="module")
-def stub_without_heads(tmp_path_factory):
-    """The backbone of StubConfig as a file; it has no layer conv1."""
-    values = values_of(fill(build_model("inference", StubConfig()), 5))
-    backbone = {n: value for n, value in values.items() if not is_head(n)}
-    return write_file(tmp_path_factory.mktemp("stub") / "backbone.h5", backbone)
-
-
-def test_a_backbone_alone_can_not_detect_unless_one_insists(
-    stub_without_heads, tmp_path
-):
-    model = MaskRCNN("inference", StubConfig(), tmp_path)
-    before = weights_of(model.keras_model)
-    with pytest.raises(ValueError, match="backbone only.*random.*strict=False"):
-        model.load_weights(stub_without_heads)
-    with pytest.raises(ValueError, match="backbone only"):
-        model.keras_model.load_weights(stub_without_heads)
-    assert_same_weights(before, weights_of(model.keras_model))
-    with pytest.warns(UserWarning, match="heads are random") as caught:
-        report = model.load_weights(stub_without_heads, strict=False)
-    assert caught[0].filename == __file__
-    assert len(report.matched) == 10 and all(map(is_head, report.missing))
-    with pytest.warns(UserWarning, match="heads are random") as caught:
-        model.keras_model.load_weights(stub_without_heads, strict=False)
-    assert caught[0].filename == __file__
-
-
-def test_who_excludes_the_heads_means_it(stub_without_heads, recwarn):
-    model = build_model("inference", StubConfig())
-    heads = [name.split("/")[0] for name in model_tensors(model) if is_head(name)]
-    report = model.load_weights(stub_without_heads, exclude=heads)
-    assert len(report.matched) == 10 and not report.missing and not len(recwarn)
+def test_callbacks_that_copy_weights_stay_silent(stub, file, capsys, monkeypatch):
+    stub.keras_model.load_weights(file)
+    monkeypatch.setattr(logging.getLogger("mrcnn"), "level", logging.WARNING)
+    stub.load_weights(file)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("by", ["MaskRCNN", "keras_model"])
-def test_imagenet_in_inference_always_draws_a_warning(tmp_path, by):
-    config = make_config(TinyConfig, MEAN_PIXEL=np.array(imagenet.MEAN_RGB))
-    model = MaskRCNN("inference", config, tmp_path)
-    values = values_of(fill(model.keras_model, 5))
-    path = write_file(
-        tmp_path / "resnet18_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        {n: value for n, value in values.items() if not is_head(n)},
-    )
-    with pytest.warns(UserWarning, match="heads are random") as caught:
-        (model if by == "MaskRCNN" else model.keras_model).load_weights(path)
-    assert caught[0].filename == __file__
+def test_with_logging_set_up_the_line_is_logged_once(stub, file, capsys, caplog, by):
+    with caplog.at_level(logging.INFO, logger="mrcnn"):
+        (stub if by == "MaskRCNN" else stub.keras_model).load_weights(file)
+    (record,) = caplog.records
+    assert "tensors loaded" in record.getMessage() and capsys.readouterr().out == ""
 
 
-def test_a_backbone_without_conv1_may_be_called_as_the_old_files_of_keras(
-    stub_without_heads, tmp_path
-):
-    path = tmp_path / "mine_tf_dim_ordering_tf_kernels.h5"
-    path.write_bytes(stub_without_heads.read_bytes())
-    model = build_model("training", StubConfig())
-    report, is_imagenet = load_file(model, path)
-    assert len(report.matched) == 10 and not is_imagenet and not report.adapted
+@pytest.mark.parametrize("by", ["MaskRCNN", "keras_model"])
+def test_what_was_left_out_is_told_where_the_user_called(stub, tmp_path, by):
+    path = tmp_path / "seven.h5"
+    seven = make_config(StubConfig, NUM_CLASSES=7)
+    save_weights(build_model("inference", seven), path)
+    owner = stub if by == "MaskRCNN" else stub.keras_model
+    # Any false value but None means False.
+    with pytest.warns(UserWarning, match=r"^load_weights\(filepath=") as caught:
+        owner.load_weights(path, strict=np.False_)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
-# What the weights expect
+# Other numbers of channels
 
 
-@pytest.mark.parametrize(
-    ("mean", "message"),
-    [
-        ([103.9, 116.8, 123.7], "order BGR: turn it round"),
-        ([0.0, 0.0, 0.0], r"minus the mean \[123.7, 116.8, 103.9\].*is \[0.0, 0.0"),
-        ([127.5, 127.5, 127.5], "minus the mean"),
-    ],
-)
-def test_a_mean_far_from_that_of_the_weights_draws_a_warning(
-    trainer, local_imagenet, mean, message
-):
-    trainer.config.MEAN_PIXEL = np.array(mean)
-    with pytest.warns(UserWarning, match=message):
-        trainer.load_weights("imagenet")
+def tiny_model(channels=3, **values):
+    mean = [123.7, 116.8, 103.9, 114.8][:channels]
+    values = {"IMAGE_CHANNEL_COUNT": channels, "MEAN_PIXEL": np.array(mean), **values}
+    return build_model("inference", make_config(TinyConfig, **values))
 
 
-def test_the_usual_mean_draws_no_warning(trainer, local_imagenet, recwarn):
-    trainer.load_weights("imagenet")
-    trainer.config.MEAN_PIXEL = np.array([120.0, 115.0, 100.0])
-    trainer.load_weights("imagenet")
-    assert not [w for w in recwarn if "load_weights" in str(w.message)]
+@pytest.fixture(scope="module")
+def file_of_rgb(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rgb") / "rgb.h5"
+    save_weights(fill(tiny_model(), 3), path)
+    return path
 
 
-def test_statistics_of_batchnorm_find_no_place_in_groupnorm(tmp_path):
-    def backbone(norm):
-        image = keras.Input([None, None, 3])
-        maps = resnet(image, "resnet18", norm=norm, width=8, train_bn=False)
-        return keras.Model(image, maps[1:])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_first_kernel_for_rgb_is_adapted_to_other_channels(file_of_rgb, channels):
+    model = tiny_model(channels)
+    report = load_file(model, file_of_rgb)
+    assert report.adapted == ["conv1/kernel"]
+    assert "(1 adapted)" in report.summary()
+    assert not report.missing + report.unexpected + report.mismatched
+    tensors = read_weights(file_of_rgb)
+    wanted = imagenet.adapt_first_convolution(tensors["conv1/kernel"], channels)
+    values = values_of(model)
+    np.testing.assert_array_equal(values["conv1/kernel"], wanted)
+    np.testing.assert_array_equal(values["conv1/bias"], tensors["conv1/bias"])
 
-    save_weights(backbone("batch"), tmp_path / "batch.h5")
-    model = backbone("group")
+
+def test_an_excluded_first_convolution_is_not_adapted(file_of_rgb):
+    model = tiny_model(1)
     before = weights_of(model)
-    with pytest.raises(ValueError, match='bn_conv1/moving_variance; set NORM = "batch'):
-        load_file(model, tmp_path / "batch.h5")
-    assert_same_weights(before, weights_of(model))
+    report = load_file(model, file_of_rgb, exclude="conv1")
+    assert report.adapted == []
+    assert set(report.excluded) == {"conv1/kernel", "conv1/bias"}
+    paths = changed(before, weights_of(model))
+    assert paths and not [path for path in paths if path.startswith("conv1/")]
 
 
-def test_models_without_such_a_backbone_refuse_files_of_keras_applications(
-    file_of_applications,
-):
-    model = build_model("inference", StubConfig())
-    with pytest.raises(ValueError, match="resnet50 or resnet101 with BatchNorm"):
-        load_file(model, file_of_applications)
-
-
-def test_imagenet_for_grey_images(file_of_applications, theirs):
-    image = keras.Input([None, None, 1])
-    model = keras.Model(image, resnet(image, "resnet50", train_bn=False)[1:])
-    report, is_imagenet = load_file(model, file_of_applications)
-    assert is_imagenet and report.adapted.count("conv1/kernel") == 1
-    kernel = model.get_layer("conv1").kernel.numpy()
-    wanted = theirs["conv1_conv/kernel"].sum(axis=2, keepdims=True)
-    np.testing.assert_allclose(kernel, wanted, rtol=1e-5)
+def test_a_first_kernel_of_another_width_is_no_matter_of_channels(file_of_rgb):
+    model = tiny_model(4, BACKBONE_WIDTH=16)
+    with pytest.raises(ValueError, match="conv1/kernel"):
+        load_file(model, file_of_rgb)
