@@ -14,11 +14,13 @@ from mrcnn.engine.detection.molding import mold_images
 from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_detections
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.inspectable import Inspectable
+from mrcnn.engine.network import Network
 from mrcnn.engine.training.run_training import (
     compile_model,
     make_optimizer,
     run_training,
 )
+from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, imagenet, weight_sources
 from mrcnn.engine.weights.model_weights import WeightsReport
 
@@ -36,7 +38,12 @@ class MaskRCNN(Inspectable):
         epoch: number of epochs the loaded weights have been trained for in this run.
         anchors: float64 [A, 4], px, of the last molded image that was detected, or that
             `get_anchors` was called for; None before.
+        network_class: class of `keras_model` for inference, for subclasses to change.
+        training_model_class: class of `keras_model` for training, likewise.
     """
+
+    network_class: type[Network] = Network
+    training_model_class: type[TrainingModel] = TrainingModel
 
     def __init__(self, mode: str, config, model_dir: str | os.PathLike):
         """Builds the model.
@@ -61,7 +68,7 @@ class MaskRCNN(Inspectable):
 
     def build(self, mode: str, config) -> keras.Model:
         """Returns the Keras model of a mode; see `engine.graph.build_model`."""
-        return build_model(mode, config)
+        return build_model(mode, config, self.network_class, self.training_model_class)
 
     # Files
 
@@ -88,8 +95,7 @@ class MaskRCNN(Inspectable):
         Raises:
             FileNotFoundError: there is none in `model_dir`.
         """
-        found = checkpoints.find_last(self.model_dir, self.config.NAME)
-        return checkpoints.CheckpointPath(found)
+        return str(checkpoints.find_last(self.model_dir, self.config.NAME))
 
     def load_weights(
         self,

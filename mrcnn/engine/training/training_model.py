@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import keras
 import tensorflow as tf
 
 from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.engine.network import Network
-
-# How `fit` of Keras 2 was told to load batches.
-KERAS_2_LOADING = ("max_queue_size", "workers", "use_multiprocessing")
 
 
 def decayed_weights(model: keras.Model) -> list:
@@ -116,32 +111,6 @@ class TrainingModel(Network):
             "name; weigh them with Config's LOSS_WEIGHTS. For a further one, override "
             "MaskRCNN.build() and wrap compute_loss of the model it returns."
         )
-
-    def fit(self, *args, **kwargs) -> keras.callbacks.History:
-        """Trains as `keras.Model.fit` does, without the arguments that Keras 3 dropped.
-
-        Args:
-            *args: of `keras.Model.fit`.
-            **kwargs: of `keras.Model.fit`; max_queue_size, workers and
-                use_multiprocessing of Keras 2 are left out with a warning.
-        """
-        dropped = [name for name in KERAS_2_LOADING if name in kwargs]
-        if dropped:
-            warnings.warn(
-                f"fit({', '.join(dropped)}): Keras 3 has no such arguments, the "
-                "batches are loaded as their generator loads them; MaskRCNN.train() "
-                "has workers and use_multiprocessing.",
-                stacklevel=2,
-            )
-        kept = {key: value for key, value in kwargs.items() if key not in dropped}
-        return super().fit(*args, **kept)
-
-    def fit_generator(
-        self, generator, steps_per_epoch=None, epochs=1, **kwargs
-    ) -> keras.callbacks.History:
-        """Trains as `fit` does, under the name that Keras had for generators."""
-        kwargs.update(steps_per_epoch=steps_per_epoch, epochs=epochs)
-        return self.fit(generator, **kwargs)
 
     def train_step(self, data):
         """Returns the metrics after one step, which is that of Keras with a check.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,26 +100,6 @@ def list_runs(model_dir, name: str) -> list[Path]:
     pattern = re.compile(rf"{re.escape(name.lower())}{_STAMP}")
     folders = (p for p in Path(model_dir).glob("*") if p.is_dir())
     return sorted(p for p in folders if pattern.fullmatch(p.name))
-
-
-class CheckpointPath(str):
-    """The path of a checkpoint. Its [1] is the path too, with a warning.
-
-    Before mid-2018 the old package returned (folder, path), and scripts wrote
-    `find_last()[1]`; of a plain str that is a letter, found to be no file much later.
-    """
-
-    def __getitem__(self, index):
-        """Returns a letter or a part, as a str does; for 1 the whole path."""
-        if isinstance(index, int) and index == 1:
-            warnings.warn(
-                "find_last()[1]: find_last() returns one path now, not a pair; leave "
-                "out the [1].",
-                FutureWarning,
-                stacklevel=2,
-            )
-            return str(self)
-        return super().__getitem__(index)
 
 
 def find_last(model_dir, name: str) -> Path:
