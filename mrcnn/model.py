@@ -38,7 +38,7 @@ from mrcnn.classic.targets import (
 )
 from mrcnn.data import feature_shapes as compute_backbone_shapes
 from mrcnn.data import load_image_gt
-from mrcnn.engine import EvaluationCallback, NonFiniteLossError, TimeBudget, log
+from mrcnn.engine import EvaluationCallback, NonFiniteLossError, log
 from mrcnn.geometry.boxes import apply_box_deltas_tensor as apply_box_deltas_graph
 from mrcnn.geometry.boxes import clip_boxes_tensor as clip_boxes_graph
 from mrcnn.geometry.boxes import compute_overlaps_tensor as overlaps_graph
@@ -63,7 +63,6 @@ __all__ = [
     "NonFiniteLossError",
     "ProposalLayer",
     "PyramidROIAlign",
-    "TimeBudget",
     "apply_box_deltas_graph",
     "batch_pack_graph",
     "build_detection_targets",

@@ -24,7 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "inspection": ["log", "run_to"],
         "mask_rcnn": ["MaskRCNN"],
         "network": ["Network"],
-        "training.callbacks": ["TimeBudget"],
         "training.evaluation_callback": ["EvaluationCallback"],
         "training.run_training": ["NonFiniteLossError"],
         "training.training_model": ["TrainingModel"],

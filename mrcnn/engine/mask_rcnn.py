@@ -9,11 +9,10 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from mrcnn.engine import inspection
 from mrcnn.engine.detection.molding import mold_images
 from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_detections
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.inspectable import Inspectable
+from mrcnn.engine.inspection import Inspectable, log
 from mrcnn.engine.network import Network
 from mrcnn.engine.training.run_training import (
     compile_model,
@@ -255,7 +254,7 @@ class MaskRCNN(Inspectable):
         self._see(detector.last_shape)
         if verbose:
             count = sum(len(result["rois"]) for result in results)
-            inspection.log(f"{len(results)} images, {count} detections")
+            log(f"{len(results)} images, {count} detections")
         return results
 
     def detect_molded(self, molded_images, image_metas, verbose: int = 0):
@@ -271,8 +270,8 @@ class MaskRCNN(Inspectable):
         """
         self._need("inference", "detect_molded")
         if verbose:
-            inspection.log("molded_images", molded_images)
-            inspection.log("image_metas", image_metas)
+            log("molded_images", molded_images)
+            log("image_metas", image_metas)
         detector = self._detector()
         results = detector.detect_molded(molded_images, image_metas)
         self._see(detector.last_shape)

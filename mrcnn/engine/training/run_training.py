@@ -23,10 +23,10 @@ from mrcnn.engine.training.callbacks import (
     BatchSource,
     CheckpointWriter,
     EpochTracker,
+    HistoryWriter,
     StateWriter,
 )
 from mrcnn.engine.training.evaluation_callback import EvaluationCallback
-from mrcnn.engine.training.history_writer import HistoryWriter
 from mrcnn.engine.training.schedules import make_schedule
 from mrcnn.engine.weights import checkpoints, optimizer_state
 from mrcnn.engine.weights.model_weights import load_weights, model_tensors
