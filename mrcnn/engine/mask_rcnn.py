@@ -14,17 +14,13 @@ from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_det
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.inspection import Inspectable, log
 from mrcnn.engine.network import Network
-from mrcnn.engine.training.run_training import (
-    compile_model,
-    make_optimizer,
-    run_training,
-)
+from mrcnn.engine.training.run_training import Trainable
 from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, imagenet, weight_sources
 from mrcnn.engine.weights.model_weights import WeightsReport
 
 
-class MaskRCNN(Inspectable):
+class MaskRCNN(Trainable, Inspectable):
     """Mask R-CNN (He et al., arXiv:1703.06870) for one configuration.
 
     Attributes:
@@ -137,96 +133,6 @@ class MaskRCNN(Inspectable):
         """
         imagenet.check_config(self.config)
         return str(imagenet.imagenet_file(self.config.BACKBONE))
-
-    # Training
-
-    def compile(self, learning_rate, momentum: float) -> None:
-        """Makes `keras_model` ready for `fit`, as `train` does.
-
-        SGD with this momentum, or AdamW where Config's OPTIMIZER says so; gradients
-        clipped to GRADIENT_CLIP_NORM. `train` calls it unless it is given an optimizer,
-        so a subclass may override it.
-
-        Args:
-            learning_rate: a number or a Keras LearningRateSchedule.
-            momentum: 0..1, of SGD.
-        """
-        self._need("training", "compile")
-        optimizer = make_optimizer(self.config, learning_rate, momentum)
-        compile_model(self.keras_model, self.config, optimizer)
-
-    def train(
-        self,
-        train_dataset,
-        val_dataset,
-        learning_rate,
-        epochs: int,
-        layers: str,
-        augmentation=None,
-        custom_callbacks=None,
-        no_augmentation_sources=None,
-        *,
-        resume: bool = False,
-        optimizer: keras.optimizers.Optimizer | None = None,
-        workers: int = 1,
-        use_multiprocessing: bool = False,
-        verbose: int = 1,
-    ) -> keras.callbacks.History:
-        """Trains up to a total number of epochs and returns the History.
-
-        May be called several times, each call with its own layers and rate: heads to
-        epoch 20, then all to epoch 40.
-
-        Args:
-            train_dataset: a prepared Dataset.
-            val_dataset: a prepared Dataset, or None for no validation.
-            learning_rate: a number, which Config's LEARNING_RATE_* shape; None for
-                LEARNING_RATE; or a Keras LearningRateSchedule.
-            epochs: the total, counted from the first epoch of the run.
-            layers: "heads", "3+" (ResNet stage 3 and up), "4+", "5+", "all" or a
-                regular expression for full layer names.
-            augmentation: an imgaug augmenter, an albumentations transform, or a
-                callable (image, mask, rng) -> (image, mask); see
-                `mrcnn.data.augment`.
-            custom_callbacks: Keras callbacks; at the end of an epoch they find its
-                checkpoint written.
-            no_augmentation_sources: sources whose images are not augmented.
-            resume: continue the newest run in `model_dir` after its last complete
-                epoch, with optimizer, learning rate and data order; a new run where
-                there is none.
-            optimizer: any Keras optimizer, which goes without `learning_rate`; None
-                is the one Config's OPTIMIZER names, with its clipping and schedule.
-            workers: threads or processes that load training batches; 0 loads each one
-                when it is wanted. Validation has one thread of its own.
-            use_multiprocessing: whether the workers are processes.
-            verbose: 0 silent, 1 progress bar, 2 a line an epoch.
-
-        Returns:
-            The History: the five losses and `loss`, plain and `val_`; and
-            `weighted_` ones when LOSS_WEIGHTS differ from 1.
-
-        Raises:
-            ValueError: mode isn't training, or data set and Config don't fit.
-            NonFiniteLossError: the loss became infinite or NaN; names the images.
-            Exception: whatever a worker raised, with the image's id and path added.
-        """
-        self._need("training", "train")
-        return run_training(
-            self,
-            train_dataset,
-            val_dataset,
-            learning_rate,
-            epochs,
-            layers,
-            augmentation=augmentation,
-            custom_callbacks=custom_callbacks,
-            no_augmentation_sources=no_augmentation_sources,
-            resume=resume,
-            optimizer=optimizer,
-            workers=workers,
-            use_multiprocessing=use_multiprocessing,
-            verbose=verbose,
-        )
 
     # Inference
 

@@ -24,8 +24,11 @@ def model():
 
 
 def total(model, losses=LOSSES):
-    y_pred = {name: tf.constant(value) for name, value in losses.items()}
-    return float(model.compute_loss(y_pred=y_pred))
+    return float(model.compute_loss(y_pred=constants(losses)))
+
+
+def constants(losses):
+    return {name: tf.constant(value) for name, value in losses.items()}
 
 
 def l2_by_hand(model, by_size):
@@ -94,6 +97,40 @@ def test_frozen_weights_and_normalization_are_not_decayed(model):
 def test_a_loss_that_is_not_finite_is_an_error_with_all_five(model, value):
     with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
         total(model, {**LOSSES, "rpn_bbox_loss": value})
+
+
+def test_the_check_that_failed_is_remembered_until_the_next_training(model):
+    assert model.failed_check() is None
+    total(model)
+    assert model.failed_check() is None
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        total(model, {**LOSSES, "rpn_bbox_loss": np.nan})
+    what, losses = model.failed_check()
+    assert what == "loss" and np.isnan(losses.pop("rpn_bbox_loss"))
+    assert losses == {n: v for n, v in LOSSES.items() if n != "rpn_bbox_loss"}
+    model.set_loss_terms()  # as each `compile` does
+    assert model.failed_check() is None
+
+
+def test_a_gradient_that_is_not_finite_is_told_from_a_loss(model):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the gradient is not"):
+        model._checked("gradient", tf.constant(np.inf), LOSSES)
+    assert model.failed_check() == ("gradient", LOSSES)
+
+
+def test_a_failed_check_is_remembered_under_a_strategy():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = build_model("training", make_config())
+    losses = {**LOSSES, "rpn_bbox_loss": np.nan}
+
+    @tf.function
+    def step():
+        return strategy.run(lambda: model.compute_loss(y_pred=constants(losses)))
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rpn_bbox_loss"):
+        step()
+    assert model.failed_check()[0] == "loss"
 
 
 def test_gradients_wait_for_the_check_of_the_loss(model):
