@@ -11,7 +11,7 @@ from skimage.measure import regionprops
 
 from mrcnn.engine.detection.tile_merging import merge_tiles
 from mrcnn.engine.detection.tiling import detect_tiled, tile_boxes
-from mrcnn.viz.mask_forms import Crop, crop_overlaps
+from mrcnn.geometry.crops import Crop, crop_overlaps
 
 
 class Discs:
@@ -50,7 +50,7 @@ class Discs:
 def label_crops(labels):
     """Numbers in an image and the tight crop of each."""
     regions = regionprops(labels)
-    crops = [Crop(*region.bbox[:2], region.image) for region in regions]
+    crops = [Crop(region.bbox, region.image) for region in regions]
     return [region.label for region in regions], crops
 
 
@@ -68,7 +68,7 @@ class TrueDetector:
 
     def detect_one(self, labels):
         numbers, crops = label_crops(labels)
-        boxes = [(c.top, c.left, *np.add((c.top, c.left), c.mask.shape)) for c in crops]
+        boxes = [crop.box for crop in crops]
         masks = [crop.mask for crop in crops]
         if self.noise:
             boxes = [self.shaken(box, labels.shape) for box in boxes]
@@ -91,7 +91,7 @@ class TrueDetector:
 
 def as_crops(found):
     rows = zip(found["rois"].tolist(), found["masks"], strict=True)
-    return [Crop(box[0], box[1], mask) for box, mask in rows]
+    return [Crop(tuple(box), mask) for box, mask in rows]
 
 
 def assert_exact(discs, found):
