@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
 
 from mrcnn.engine.detection.molding import mold_images
 from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_detections
+from mrcnn.engine.detection.tiling import detect_in_tiles
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.inspection import Inspectable, log
 from mrcnn.engine.network import Network
@@ -136,28 +137,56 @@ class MaskRCNN(Trainable, Inspectable):
 
     # Inference
 
-    def detect(self, images, verbose: int = 0, masks: str | None = "full"):
+    def detect(
+        self,
+        images,
+        verbose: int = 0,
+        masks: str | None = "full",
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        on_tiles: Callable[[int, int], None] | None = None,
+    ) -> list[dict]:
         """Returns the objects found in each image.
+
+        With `tile` each image is detected in square parts that overlap, each of which
+        goes through the model as an image of its own; an object that several parts
+        show is counted once. So images of any size fit, at their full resolution:
+
+            found = model.detect([slide], masks="crop", tile=512)[0]
 
         Args:
             images: a list of images (or [B, H, W, channels]), any sizes: arrays with
-                values in 0..255, or paths of image files.
+                values in 0..255, or paths of image files. With `tile`, one image may
+                be passed without a list.
             verbose: 1 prints the number of images and of detections.
             masks: "full": bool [H0, W0, n]; "crop": a list of bool [y2-y1, x2-x1];
                 "rle": a list of COCO run-length dicts, fit for json; None: no masks.
+            tile: side of a tile, px of the image, such that objects come out as large
+                as those the model was trained on; None for the whole image at once.
+            overlap: px that neighboring tiles share at least, best more than the size
+                of an object; None for a quarter of `tile`.
+            on_tiles: called with (tiles done, tiles in all) of the present image.
 
         Returns:
             A list of dicts: rois int32 [n, (y1, x1, y2, x2)], orig; class_ids int32
-            [n]; scores float32 [n], falling; masks. An empty list gives [].
+            [n]; scores float32 [n], falling; masks. With `tile` also full_tiles int32
+            [k, (y1, x1, y2, x2)], orig: tiles with as many detections as the model
+            gives at most, where more may have been. An empty list gives [].
 
         Raises:
             ValueError: mode isn't inference, an image of another shape, an unknown
-                form of masks.
+                form of masks, an overlap of more than half a tile.
         """
         self._need("inference", "detect")
-        detector = self._detector()
-        results = detector.detect(images, self.config, masks)
-        self._see(detector.last_shape)
+        if tile is not None:
+            results = detect_in_tiles(self, images, masks, tile, overlap, on_tiles)
+        elif overlap is not None or on_tiles is not None:
+            raise ValueError("detect(overlap, on_tiles): for tiles; pass tile=512 too.")
+        else:
+            detector = self._detector()
+            results = detector.detect(images, self.config, masks)
+            self._see(detector.last_shape)
         if verbose:
             count = sum(len(result["rois"]) for result in results)
             log(f"{len(results)} images, {count} detections")

@@ -1,4 +1,4 @@
-"""From the images a user has to what the network takes."""
+"""Turns images into the input of the network."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ class MoldedImage(NamedTuple):
     image: np.ndarray
     meta: np.ndarray
     window: np.ndarray
+
+
+def is_one_image(images) -> bool:
+    """Returns whether the images given are a single array or path, not a list."""
+    is_array = isinstance(images, np.ndarray) and images.ndim < 4
+    return is_array or isinstance(images, str | os.PathLike)
 
 
 def as_image(image, channels: int) -> np.ndarray:
