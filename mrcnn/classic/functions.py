@@ -125,20 +125,14 @@ def batch_slice(
     if not isinstance(inputs, list | tuple):
         inputs = [inputs]
     inputs = [tf.convert_to_tensor(x) for x in inputs]
-    checks = []
     for ix, x in enumerate(inputs):
-        if x.shape[0] is None:
-            message = f"batch_slice(inputs[{ix}], batch_size={batch_size}):"
-            checks.append(
-                tf.debugging.assert_equal(tf.shape(x)[0], batch_size, message)
-            )
-        elif x.shape[0] != batch_size:
+        if x.shape[0] not in (None, batch_size):
             raise ValueError(
                 f"batch_slice(inputs, batch_size={batch_size}): inputs[{ix}] holds "
                 f"{x.shape[0]} images; pass the number of images in the batch."
             )
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        inputs = [tf.identity(x) for x in inputs]
+        shape = [batch_size, *x.shape[1:]]
+        inputs[ix] = tf.ensure_shape(x, shape, name=f"batch_slice_inputs_{ix}")
 
     rows = []
     for i in range(batch_size):

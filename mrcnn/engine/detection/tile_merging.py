@@ -83,11 +83,8 @@ def merge_tiles(
         rois, class_ids, scores and masks; see `detect_tiled`.
     """
     views = list(_views(results, tiles, image_shape))
-    groups = _Groups(views)
-    for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
-        groups.join(i, j)
     objects, doubtful = [], []
-    for rows in groups.rows():
+    for rows in _groups(views, tiles):
         view = _one_object([views[i] for i in rows])
         # Two tiles with a border in common may see the same that it has made up.
         is_doubtful = len(rows) == 1 or view.is_cut
@@ -143,7 +140,7 @@ def _edge(tile) -> int:
 
 
 def _margins(box, tiles, image_shape) -> np.ndarray:
-    """Px from a box to the nearest border of each tile, below 0 for one outside.
+    """Returns the px from a box to the nearest border of each tile, below 0 for one outside.
 
     The border of the image counts as infinitely far: it cuts nothing that another tile
     could see whole.
@@ -155,7 +152,7 @@ def _margins(box, tiles, image_shape) -> np.ndarray:
 
 
 def _is_seen_better(view: View, tiles, image_shape) -> bool:
-    """Whether another tile sees the place of a view clearly farther from its border."""
+    """Returns whether another tile sees the place of a view clearly farther from its border."""
     margins = _margins(view.crop.box, tiles, image_shape)
     # Of a joined view no tile is known, but tiles are of one size.
     return bool(margins.max() > view.margin + _edge(tiles[view.tile]))
@@ -174,7 +171,7 @@ def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:
 
 
 def _agreement(one: View, other: View, tiles) -> float:
-    """How surely two views of different tiles show one object; 0 for different ones.
+    """Returns how surely two views of different tiles show one object; 0 for different ones.
 
     Views of one class are surer than any others.
     """
@@ -197,38 +194,34 @@ def _agreement(one: View, other: View, tiles) -> float:
 
 
 def _area_in(tile, crop: Crop) -> int:
-    """Pixels of an object that lie in a tile."""
+    """Returns the number of pixels of an object that lie in a tile."""
     y1, x1, y2, x2 = (int(side) for side in tile)
     everything = np.broadcast_to(True, (y2 - y1, x2 - x1))
     return shared_area(crop, Crop((y1, x1, y2, x2), everything))
 
 
-class _Groups:
-    """Views that show one object, joined pair by pair; two of one tile never are."""
+def _groups(views: list[View], tiles) -> list[list[int]]:
+    """Returns which views show one object, joined pair by pair, the surest first.
 
-    def __init__(self, views: list[View]):
-        self.group = list(range(len(views)))
-        self.members = [[i] for i in range(len(views))]
-        self.tiles = [{view.tile} for view in views]
-
-    def join(self, i: int, j: int) -> None:
-        """Joins the groups of two views, unless one tile has seen both."""
-        a, b = self.group[i], self.group[j]
-        if a == b or self.tiles[a] & self.tiles[b]:
-            return
-        for k in self.members[b]:
-            self.group[k] = a
-        self.members[a] += self.members[b]
-        self.tiles[a] |= self.tiles[b]
-        self.members[b], self.tiles[b] = [], set()
-
-    def rows(self) -> Iterator[list[int]]:
-        """Yields the views of each group."""
-        return (rows for rows in self.members if rows)
+    Two views of one tile are never joined.
+    """
+    groups = [[i] for i in range(len(views))]
+    group_of = list(groups)
+    for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
+        one, other = group_of[i], group_of[j]
+        if one is other or {views[k].tile for k in one} & {
+            views[k].tile for k in other
+        }:
+            continue
+        for k in other:
+            group_of[k] = one
+        one += other
+        other.clear()
+    return [group for group in groups if group]
 
 
 def _one_object(views: list[View]) -> View:
-    """What the views of one object say together."""
+    """Returns the view that stands for an object: the best whole one, or all joined."""
     whole = [view for view in views if not view.is_cut]
     if whole:
         return max(whole, key=lambda view: (view.margin, view.score))
@@ -247,7 +240,7 @@ def _one_object(views: list[View]) -> View:
 
 
 def _without_covered(objects: list[View], doubtful: list[View]) -> list[View]:
-    """Adds the doubtful ones, in their order, unless they lie on what there is then."""
+    """Returns the objects and, in turn, each doubtful one that is free of those."""
     views = [*objects, *doubtful]
     places, counts = _Places(views), np.arange(len(views)) < len(objects)
     for i in range(len(objects), len(views)):
@@ -259,7 +252,7 @@ def _without_covered(objects: list[View], doubtful: list[View]) -> list[View]:
 
 
 def _without_parts(objects: list[View]) -> list[View]:
-    """Leaves out what is cut and lies on an object that another tile saw better."""
+    """Returns the objects that are no cut part of one that another tile saw better."""
     places, kept = _Places(objects), []
     areas = np.array([view.crop.area for view in objects])
     for i, view in enumerate(objects):
@@ -285,7 +278,7 @@ class _Places:
         self.tallest = max((boxes[:, 2] - boxes[:, 0]).tolist(), default=0)
 
     def meeting(self, view: View) -> np.ndarray:
-        """Which boxes have a pixel in common with that of a view, in their order."""
+        """Returns which boxes have a pixel in common with that of a view, in their order."""
         y1, x1, y2, x2 = view.crop.box
         start, stop = self.boxes[:, 0].searchsorted((y1 - self.tallest, y2))
         boxes = self.boxes[start:stop]
