@@ -3,7 +3,7 @@
 `trunk` (backbone, FPN, RPN, proposals) is the same in both modes. `training_tail`
 samples RoIs, runs the heads on them and ends in five scalar losses;
 `inference_tail` runs the heads on the proposals and ends in detections and masks.
-This is the one room that reads a Config and hands its values to the layers.
+Only this module reads a Config and gives its values to the layers.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def append_epoch(log_dir: str | Path, epoch: int, numbers: Mapping[str, float]) 
     row = {"epoch": int(epoch)}
     row |= {n: float(v) if math.isfinite(v) else None for n, v in numbers.items()}
     path = Path(log_dir) / HISTORY_FILE
-    # A run that was killed while writing leaves a line without its end: start a new one.
+    # A run that was killed while writing leaves a line without its end.
     is_torn = path.exists() and not path.read_bytes().endswith(b"\n")
     with path.open("a", encoding="utf-8") as file:
         file.write(("\n" if is_torn else "") + json.dumps(row) + "\n")
@@ -85,5 +85,5 @@ def read_history(log_dir: str | Path) -> dict[str, np.ndarray]:
 
 
 def _is_torn(line):
-    """Returns whether a line is the beginning of one that was not written to its end."""
+    """Returns whether a line was not written to its end."""
     return line.startswith("{") and not line.rstrip().endswith("}")

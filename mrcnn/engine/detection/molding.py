@@ -148,9 +148,9 @@ def mold_images(images: Iterable, config) -> tuple[np.ndarray, np.ndarray, np.nd
 def check_values(image: np.ndarray, config, name: str) -> None:
     """Warns of values that the network was not trained on.
 
-    They are taken as they are: what an image in 0..1, one of 16 bits or one that is
-    molded already was meant to be is not guessed. MEAN_PIXEL tells the scale; with one
-    that is not for 0..255, values may be anything.
+    They are used as they are; nothing guesses the scale of an image in 0..1, of one of
+    16 bits or of one that is molded already. MEAN_PIXEL says which values are expected:
+    where it is not for 0..255, they may be anything.
 
     Args:
         image: number type [H, W, channels].

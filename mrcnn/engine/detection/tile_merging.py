@@ -1,7 +1,7 @@
-"""Detections of overlapping tiles, merged across seams.
+"""Merges the detections of overlapping tiles: each object is counted once.
 
-Neighbors see an object near their border twice. Detections of two tiles are taken for
-one object by these rules, in this order:
+Neighboring tiles both see an object near their border. Detections of two tiles are
+taken for one object by these rules, in this order:
 
 1. Both lie clear of the borders inside the image: IoU of the masks.
 2. One is cut by the border of its tile, the other is whole: IoU of the cut one with
@@ -12,15 +12,15 @@ one object by these rules, in this order:
 Views of one class come first, but those of two may show one object too: a tile that
 sees less of it may take it for something else.
 
-Of what is one object the whole view counts that is farthest from the border of its
-tile; the cut ones are dropped. Where no tile saw it whole, because it is larger than
+Of the views of one object, the whole one that is farthest from the border of its tile
+is kept; the cut ones are dropped. Where no tile saw it whole, because it is larger than
 the overlap, the parts are joined. Two detections of one tile stay two objects.
 
 What one tile alone has found, though another sees the place better (farther from its
 border), counts if it is whole and most of it is free of all that other tiles have found
 there, taken together: a tile may miss an object, whatever its place. What is cut in all
-its views and could be seen whole by another tile is left out: borders make such things
-up.
+its views and could be seen whole by another tile is left out: at borders the network
+finds things that are none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SAME_IOU = 0.5
 # Part of a cut detection that lies on a whole one, from which it is a part of it.
 CONTAINED = 0.7
 # Part of what one tile alone has found that lies on objects of other tiles, from which
-# it is they, seen worse: one or, for a clump that was not taken apart, several.
+# it is dropped: it shows one of them or, as a clump, several of them, only worse.
 COVERED = 0.3
 # A box that ends this close to the border of its tile is cut by it: part of the side
 # of the tile, and px at least. Boxes are not exact.
@@ -86,7 +86,7 @@ def merge_tiles(
     objects, doubtful = [], []
     for rows in _groups(views, tiles):
         view = _one_object([views[i] for i in rows])
-        # Two tiles with a border in common may see the same that it has made up.
+        # Two tiles with a border in common may find the same thing that is none.
         is_doubtful = len(rows) == 1 or view.is_cut
         if is_doubtful and _is_seen_better(view, tiles, image_shape):
             doubtful.append(view)
@@ -140,7 +140,7 @@ def _edge(tile) -> int:
 
 
 def _margins(box, tiles, image_shape) -> np.ndarray:
-    """Returns the px from a box to the nearest border of each tile, below 0 for one outside.
+    """Returns the px from a box to the nearest border of each tile, < 0 if outside.
 
     The border of the image counts as infinitely far: it cuts nothing that another tile
     could see whole.
@@ -152,7 +152,7 @@ def _margins(box, tiles, image_shape) -> np.ndarray:
 
 
 def _is_seen_better(view: View, tiles, image_shape) -> bool:
-    """Returns whether another tile sees the place of a view clearly farther from its border."""
+    """Returns whether a view is clearly farther from the border of another tile."""
     margins = _margins(view.crop.box, tiles, image_shape)
     # Of a joined view no tile is known, but tiles are of one size.
     return bool(margins.max() > view.margin + _edge(tiles[view.tile]))
@@ -171,7 +171,7 @@ def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:
 
 
 def _agreement(one: View, other: View, tiles) -> float:
-    """Returns how surely two views of different tiles show one object; 0 for different ones.
+    """Returns how surely two views of different tiles show one object; 0 if not.
 
     Views of one class are surer than any others.
     """
@@ -209,9 +209,8 @@ def _groups(views: list[View], tiles) -> list[list[int]]:
     group_of = list(groups)
     for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
         one, other = group_of[i], group_of[j]
-        if one is other or {views[k].tile for k in one} & {
-            views[k].tile for k in other
-        }:
+        seen_by = [views[k].tile for k in one + other]
+        if len(set(seen_by)) < len(seen_by):
             continue
         for k in other:
             group_of[k] = one
@@ -278,7 +277,7 @@ class _Places:
         self.tallest = max((boxes[:, 2] - boxes[:, 0]).tolist(), default=0)
 
     def meeting(self, view: View) -> np.ndarray:
-        """Returns which boxes have a pixel in common with that of a view, in their order."""
+        """Returns which boxes share a pixel with that of a view, in their order."""
         y1, x1, y2, x2 = view.crop.box
         start, stop = self.boxes[:, 0].searchsorted((y1 - self.tallest, y2))
         boxes = self.boxes[start:stop]

@@ -25,9 +25,9 @@ class BatchSource:
     shapes of all, and shuffles.
     """
 
-    def __init__(self, loader, steps: int, epoch: int = 0):
+    def __init__(self, loader, epoch: int = 0):
         self.loader = loader
-        self.steps = steps
+        self.steps = len(loader.generator)
         self.epoch = epoch
         self.error: BaseException | None = None
 
@@ -59,7 +59,9 @@ class BatchSource:
 class EpochTracker(keras.callbacks.Callback):
     """Sets the epoch of the training data, and remembers the present batch."""
 
-    def __init__(self, train_source: BatchSource, val_source: BatchSource | None):
+    def __init__(
+        self, train_source: BatchSource, val_source: BatchSource | None = None
+    ):
         super().__init__()
         self.train_source = train_source
         self.val_source = val_source

@@ -43,9 +43,6 @@ class Trainable:
 
     config: object
     keras_model: TrainingModel
-    model_dir: str
-    log_dir: str
-    epoch: int
 
     def compile(self, learning_rate, momentum: float) -> None:
         """Makes `keras_model` ready for `fit`, as `train` does.
@@ -148,15 +145,8 @@ class Trainable:
             seed=config.SEED,
             steps=config.STEPS_PER_EPOCH,
         )
-        state = checkpoints.RunState(
-            epoch=self.epoch,
-            initial_epoch=self.epoch,
-            epochs=epochs,
-            layers=layers,
-            learning_rate=float(learning_rate)
-            if is_number(learning_rate)
-            else math.nan,
-        )
+        number = float(learning_rate) if is_number(learning_rate) else math.nan
+        state = checkpoints.RunState(self.epoch, self.epoch, epochs, layers, number)
         is_same_call, state = _continued_state(state_file, state)
         if optimizer is None:
             total_steps = (epochs - state.initial_epoch) * len(generator)
@@ -170,15 +160,13 @@ class Trainable:
         with model.distribute_strategy.scope():
             optimizer_state.build(model)
 
-        loaders = [PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)]
-        train_source = BatchSource(loaders[0], len(generator), epoch=self.epoch)
-        val_source = validation = None
+        loader = PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)
+        sources = [BatchSource(loader, epoch=self.epoch)]
         if val_dataset is not None:
-            val_generator = _validation_generator(val_dataset, config)
-            loaders.append(PooledLoader(val_generator, epochs=1))
-            val_source = BatchSource(loaders[1], len(val_generator))
-            validation = val_source.dataset(model)
-        tracker = EpochTracker(train_source, val_source)
+            loader = PooledLoader(_validation_generator(val_dataset, config), epochs=1)
+            sources.append(BatchSource(loader))
+        tracker = EpochTracker(*sources)
+        batches, *validation = (source.dataset(model) for source in sources)
         # From here on this is the newest run, also when killed before its first file.
         run_dir = Path(self.log_dir)
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -194,24 +182,24 @@ class Trainable:
         ]
         try:
             return model.fit(
-                train_source.dataset(model),
+                batches,
                 initial_epoch=self.epoch,
                 epochs=epochs,
-                validation_data=validation,
+                validation_data=validation[0] if validation else None,
                 callbacks=callbacks,
                 shuffle=False,
                 verbose=verbose,
             )
         except tf.errors.OpError:
-            for source in (train_source, val_source):
-                if source is not None and source.error is not None:
+            for source in sources:
+                if source.error is not None:
                     raise source.error from None
             if fault := model.failed_check():
                 raise _non_finite_loss(*fault, tracker) from None
             raise
         finally:
-            for loader in loaders:
-                loader.close()
+            for source in sources:
+                source.loader.close()
 
     def _load_newest(self, verbose: int) -> Path | None:
         """Loads the newest resumable checkpoint; returns its state file or None."""
@@ -267,7 +255,7 @@ def compile_model(model, config, optimizer, own_optimizer: bool = False) -> None
 
 
 def _check_data(config, train_dataset, val_dataset, callbacks) -> None:
-    """Raises for a data set without images, with other classes or in another order."""
+    """Raises for a data set without images, or whose classes differ from the others."""
     for dataset in (train_dataset, val_dataset):
         if dataset is None:
             continue
@@ -311,7 +299,7 @@ def _validation_generator(dataset, config) -> DataGenerator:
 
 
 def _warn_of_untrained_statistics(model) -> None:
-    """Warns of frozen BatchNorm that would normalize by nothing: no weights loaded."""
+    """Warns of frozen BatchNorm layers that have no statistics: no weights loaded."""
     for _, layer in leaf_layers(model):
         if isinstance(layer, BatchNorm) and layer.train_bn is False:
             if not np.any(layer.moving_mean) and np.all(
