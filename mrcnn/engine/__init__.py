@@ -1,12 +1,14 @@
-"""The only sub-package that reads Config and holds state: MaskRCNN.
+"""MaskRCNN: its graph, training, detection and weight files.
+
+Only this sub-package builds the network from a Config and holds state.
 
 - the files beside this one: `MaskRCNN`, its Keras graph (one trunk, two tails), and
-  looking inside of it;
-- `training`: what happens from `train()` to the last checkpoint;
+  inspection of its layers and tensors;
+- `training`: `train()`, from the data to the last checkpoint;
 - `detection`: from images to results, whole or in tiles;
-- `weights`: weight files of any layout, and what is kept beside them.
+- `weights`: weight files of any layout, and the files beside them.
 
-All names are imported from here; where one lives is for those who work on it.
+Import all names from here, not from the files inside.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def run_to(
 def find_tensor(keras_model: keras.Model, name: str):
     """Returns the symbolic tensor that a name stands for, fit for `run_to`.
 
-    The old package was asked for the names of TensorFlow operations; they are looked
+    Scripts for the old package pass names of TensorFlow operations, which are looked
     up here: "ROI/pre_nms_anchors:0", "ROI/refined_anchors:0",
     "ROI/refined_anchors_clipped:0", "ROI/rpn_non_max_suppression:0" and its spellings
     (the survivors of NMS in the first image, int32 [n]), or "ROI/" and another field of
@@ -190,7 +190,7 @@ class Inspectable:
         self._seen = None, anchors
 
     def _see(self, image_shape) -> None:
-        """Notes whose anchors `anchors` are; they are made when someone looks."""
+        """Notes the shape that `anchors` belongs to; it is computed when first read."""
         if image_shape is not None and image_shape != self._seen[0]:
             self._seen = image_shape, None
 
@@ -208,7 +208,7 @@ class Inspectable:
             anchors = pixel_anchors(self.config, shape)
             self._seen = shape, anchors
             anchors = norm_boxes(anchors, shape[:2])
-            anchors.setflags(write=False)  # who changed them changed the cache
+            anchors.setflags(write=False)  # a change would change the cache too
             self._anchor_cache[shape] = anchors
         self._see(shape)
         return self._anchor_cache[shape]
@@ -259,7 +259,7 @@ class Inspectable:
 
 
 def _as_outer(keras_model: keras.Model, name: str, tensor):
-    """Returns what `run_graph` was given for an output as tensors of the model."""
+    """Returns an output that was passed to `run_graph` as tensors of the model."""
     if isinstance(tensor, str):
         return find_tensor(keras_model, tensor)
     if tensor is None:

@@ -63,7 +63,7 @@ def tile_boxes(height: int, width: int, side: int, overlap: int) -> np.ndarray:
 
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:
-    """First pixels of the tiles along one side of the image."""
+    """Returns the first pixels of the tiles along one side of the image."""
     if length <= side:
         return [0]
     count = math.ceil((length - overlap) / (side - overlap))

@@ -1,4 +1,4 @@
-"""The Keras model that trains: five named losses, their weighted sum, L2."""
+"""The Keras model for training: five named losses, their weighted sum, L2, checks."""
 
 from __future__ import annotations
 
