@@ -82,14 +82,8 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
             return inputs, outputs
         key = np.random.SeedSequence([self.seed, epoch, index], spawn_key=ROIS_KEY)
         rng = np.random.default_rng(key)
-        ground_truth = list(
-            zip(
-                batch["input_gt_class_ids"],
-                batch["input_gt_boxes"],
-                batch["input_gt_masks"],
-                strict=True,
-            )
-        )
+        names = ("input_gt_class_ids", "input_gt_boxes", "input_gt_masks")
+        ground_truth = list(zip(*(batch[name] for name in names), strict=True))
         shape = batch["input_image"].shape[1:]
         rpn_rois = np.stack(
             [

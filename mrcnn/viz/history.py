@@ -24,10 +24,14 @@ def append_epoch(log_dir: str | Path, epoch: int, numbers: Mapping[str, float]) 
     Args:
         log_dir: folder of the run.
         epoch: number of epochs done, from 1 on.
-        numbers: by their names in Keras' logs; what isn't finite is written as null.
+        numbers: by their names in Keras' logs; what isn't finite is written as null,
+            what isn't a number is left out.
     """
     row = {"epoch": int(epoch)}
-    row |= {n: float(v) if math.isfinite(v) else None for n, v in numbers.items()}
+    for name, value in numbers.items():
+        # Custom callbacks may put anything into the logs.
+        if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub":
+            row[name] = float(value) if math.isfinite(value) else None
     path = Path(log_dir) / HISTORY_FILE
     # A run that was killed while writing leaves a line without its end.
     is_torn = path.exists() and not path.read_bytes().endswith(b"\n")

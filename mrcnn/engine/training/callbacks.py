@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from mrcnn.engine.weights.checkpoints import (
@@ -129,12 +128,7 @@ class HistoryWriter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the numbers of the epoch."""
-        # Custom callbacks may put anything into the logs.
-        numbers = {
-            name: float(value)
-            for name, value in (logs or {}).items()
-            if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"
-        }
+        numbers = dict(logs or {})
         numbers["learning_rate"] = float(self.model.optimizer.learning_rate)
         numbers["seconds"] = round(time.monotonic() - self.start, 3)
         append_epoch(self.run_dir, epoch + 1, numbers)

@@ -54,15 +54,8 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return rate
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "total_steps": self.total_steps,
-            "kind": self.kind,
-            "drops": self.drops,
-            "warmup_steps": self.warmup_steps,
-            "warmup_factor": self.warmup_factor,
-        }
+        """Returns the constructor's arguments, which are all the attributes."""
+        return dict(vars(self))
 
 
 def is_number(value) -> bool:
