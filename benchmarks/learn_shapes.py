@@ -44,7 +44,7 @@ def matmul_rate(side=1024, repeats=8):
 
 def train(seed, minutes, folder):
     """The path of the trained weights, the minutes it took and the steps done."""
-    from mrcnn.model import TimeBudget
+    from samples.shapes.time_budget import TimeBudget
 
     config = shapes.ShapesConfig()
     config.SEED = seed

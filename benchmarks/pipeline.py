@@ -197,7 +197,7 @@ def measured_waiting(generator, steps, workers):
     model.compile(optimizer=keras.optimizers.SGD(1e-4), jit_compile=False)
     waited = worked = 0.0
     with PooledLoader(generator, workers) as loader:
-        batches = iter(BatchSource(loader, len(generator)).dataset(model))
+        batches = iter(BatchSource(loader).dataset(model))
         for step in range(WARM_STEPS + steps):
             start = time.perf_counter()
             batch = next(batches)

@@ -1,4 +1,4 @@
-"""Door: ParallelModel of old scripts. A batch runs on one device here."""
+"""ParallelModel of old scripts: the model itself, on one device."""
 
 from mrcnn.classic.parallel import ParallelModel
 

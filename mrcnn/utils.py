@@ -1,10 +1,11 @@
-"""Door: Dataset, boxes, masks, anchors, average precision; loads no TensorFlow."""
+"""Dataset and functions on boxes, masks, anchors; average precision.
+
+Importing this imports no TensorFlow.
+"""
 
 from __future__ import annotations
 
-from mrcnn.classic.downloads import download_trained_weights
-from mrcnn.classic.images import mold_mask
-from mrcnn.classic.tensors import batch_slice, box_refinement_graph
+from mrcnn.classic.functions import batch_slice, download_trained_weights, mold_mask
 from mrcnn.data import COCO_MODEL_URL, Dataset
 from mrcnn.evaluation.matches import (
     compute_ap,
@@ -21,6 +22,7 @@ from mrcnn.geometry.boxes import (
     compute_overlaps,
     trim_zeros,
 )
+from mrcnn.geometry.boxes import box_refinement_tensor as box_refinement_graph
 from mrcnn.geometry.coordinates import denorm_boxes, norm_boxes
 from mrcnn.geometry.images import resize, resize_image
 from mrcnn.geometry.masks import compute_overlaps_masks, extract_bboxes, resize_mask

@@ -1,7 +1,12 @@
-"""Names of the old package that need a Config or an old shape; only doors import them.
+"""Names and habits of the old package that the new one has no use for.
 
-Each is a thin form of what a room does: `tensors` (`*_graph` functions on tensors),
-`layers` and `graphs` (layers and sub-graphs), `losses`, `targets`, `generators`
-(batches as rows of arrays), `images`, `downloads`, `parallel`. No algorithm lives
-here. `tensors`, `images`, `downloads` and `parallel` import no TensorFlow.
+Only the public modules and `mrcnn.pretrained` import from here:
+
+- `keras_2`: MaskRCNN whose Keras models take what scripts for Keras 2 call on them;
+- `layers`, `graph_functions`: layers and `*_graph` functions that take a Config;
+- `targets`, `batches`: targets and batches as rows of arrays;
+- `functions`: further functions on images and tensors, without TensorFlow;
+- `parallel`: ParallelModel.
+
+No algorithm is in this sub-package: each name calls the new function.
 """

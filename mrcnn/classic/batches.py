@@ -20,19 +20,19 @@ Batch = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 
 
 class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
-    """`data.generator.DataGenerator` as a Keras data set of (inputs, outputs).
+    """`mrcnn.data.DataGenerator` as a Keras data set of (inputs, outputs).
 
     `keras_model.fit(DataGenerator(dataset, config))` trains on it; `MaskRCNN.train`
-    makes its own. What these hold is told by `data_generator`.
+    makes its own. See `data_generator` for what the batches hold.
 
     Args:
         dataset: a prepared Dataset.
         config: a Config.
         shuffle: whether each pass has an order of its own.
-        augmentation: see `mrcnn.data.augmentation.augment.augment`.
+        augmentation: see `mrcnn.data.augment`.
         random_rois: RoIs an image that join the inputs.
         detection_targets: whether targets of these RoIs join inputs and outputs.
-        **kwargs: arguments of `data.generator.DataGenerator`; the seed is config.SEED
+        **kwargs: arguments of `mrcnn.data.DataGenerator`; the seed is config.SEED
             unless it is among them.
     """
 
@@ -82,14 +82,8 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
             return inputs, outputs
         key = np.random.SeedSequence([self.seed, epoch, index], spawn_key=ROIS_KEY)
         rng = np.random.default_rng(key)
-        ground_truth = list(
-            zip(
-                batch["input_gt_class_ids"],
-                batch["input_gt_boxes"],
-                batch["input_gt_masks"],
-                strict=True,
-            )
-        )
+        names = ("input_gt_class_ids", "input_gt_boxes", "input_gt_masks")
+        ground_truth = list(zip(*(batch[name] for name in names), strict=True))
         shape = batch["input_image"].shape[1:]
         rpn_rois = np.stack(
             [
@@ -130,7 +124,7 @@ def data_generator(
         config: a Config.
         shuffle: whether each pass has an order of its own.
         augment: deprecated; mirrors every second image left to right.
-        augmentation: see `mrcnn.data.augmentation.augment.augment`.
+        augmentation: see `mrcnn.data.augment`.
         random_rois: N, RoIs an image that join the inputs.
         batch_size: B, images a batch.
         detection_targets: with random_rois, whether targets of a sample of them join
@@ -139,7 +133,7 @@ def data_generator(
 
     Returns:
         An iterator of (inputs, outputs), tuples of arrays. Inputs, see
-        `data.generator.DataGenerator.make_batch`:
+        `mrcnn.data.DataGenerator.make_batch`:
             images float32 [B, H, W, channels], less MEAN_PIXEL;
             image_meta float32 [B, 12 + C];
             rpn_match int32 [B, A, 1];

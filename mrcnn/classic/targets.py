@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.engine import target_values
 from mrcnn.targets.anchor_targets import anchor_targets
 from mrcnn.targets.class_targets import class_targets
 from mrcnn.targets.random_rois import random_rois
@@ -83,12 +84,7 @@ def build_detection_targets(
             gt_boxes,
             gt_masks,
             num_classes=config.NUM_CLASSES,
-            num_rois=config.TRAIN_ROIS_PER_IMAGE,
-            positive_ratio=config.ROI_POSITIVE_RATIO,
-            positive_iou=config.ROI_POSITIVE_IOU,
-            mask_shape=config.MASK_SHAPE,
-            use_mini_mask=config.USE_MINI_MASK,
-            bbox_std_dev=config.BBOX_STD_DEV,
+            **target_values(config),
             rng=np.random.default_rng(rng),
         )
     )

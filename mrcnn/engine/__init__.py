@@ -1,12 +1,14 @@
-"""The only sub-package that reads Config and holds state: MaskRCNN.
+"""MaskRCNN: its graph, training, detection and weight files.
+
+Only this sub-package builds the network from a Config and holds state.
 
 - the files beside this one: `MaskRCNN`, its Keras graph (one trunk, two tails), and
-  looking inside of it;
-- `training`: what happens from `train()` to the last checkpoint;
+  inspection of its layers and tensors;
+- `training`: `train()`, from the data to the last checkpoint;
 - `detection`: from images to results, whole or in tiles;
-- `weights`: weight files of any layout, and what is kept beside them.
+- `weights`: weight files of any layout, and the files beside them.
 
-All names are imported from here; where one lives is for those who work on it.
+Import all names from here, not from the files inside.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "detection.molding": ["as_image"],
         "detection.tile_merging": ["edge_width"],
         "detection.tiling": ["detect_tiled", "tile_boxes"],
+        "graph": ["detection_values", "proposal_values", "target_values"],
         "inspection": ["log", "run_to"],
         "mask_rcnn": ["MaskRCNN"],
-        "training.callbacks": ["TimeBudget"],
+        "network": ["Network"],
         "training.evaluation_callback": ["EvaluationCallback"],
         "training.run_training": ["NonFiniteLossError"],
+        "training.training_model": ["TrainingModel"],
         "weights.bundled": [
             "BUNDLED",
             "bundled_file",

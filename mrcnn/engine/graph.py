@@ -3,7 +3,7 @@
 `trunk` (backbone, FPN, RPN, proposals) is the same in both modes. `training_tail`
 samples RoIs, runs the heads on them and ends in five scalar losses;
 `inference_tail` runs the heads on the proposals and ends in detections and masks.
-This is the one room that reads a Config and hands its values to the layers.
+Only this module reads a Config and gives its values to the layers.
 """
 
 from __future__ import annotations
@@ -73,13 +73,20 @@ class Trunk(NamedTuple):
     rois: keras.KerasTensor
 
 
-def build_model(mode: str, config) -> Network:
+def build_model(
+    mode: str,
+    config,
+    network_class: type[Network] = Network,
+    training_model_class: type[TrainingModel] = TrainingModel,
+) -> Network:
     """Returns the Keras model "mask_rcnn" of one mode.
 
     Args:
         mode: "training" (outputs the five losses by name) or "inference" (outputs
             the seven tensors of INFERENCE_OUTPUTS, in that order).
         config: a Config; its values are checked here.
+        network_class: class of the model for inference.
+        training_model_class: class of the model for training.
 
     Raises:
         ValueError: mode is another word, or the config has impossible values.
@@ -93,11 +100,11 @@ def build_model(mode: str, config) -> Network:
         base = trunk(mode, config)
         if mode == "training":
             inputs, losses = training_tail(base, config)
-            model = TrainingModel(inputs=inputs, outputs=losses, name="mask_rcnn")
+            model = training_model_class(inputs, losses, name="mask_rcnn")
             apply_loss_terms(model, config)
             return model
         outputs = inference_tail(base, config)
-        return Network(
+        return network_class(
             [base.image, base.image_meta],
             [outputs[name] for name in INFERENCE_OUTPUTS],
             name="mask_rcnn",
@@ -128,9 +135,7 @@ def trunk(mode: str, config) -> Trunk:
     stages = build_backbone(
         config.BACKBONE,
         image,
-        train_bn=config.TRAIN_BN,
-        norm=config.NORM,
-        norm_groups=config.NORM_GROUPS,
+        **_norm_values(config),
         width=config.BACKBONE_WIDTH,
         stem_pool=config.STEM_POOL,
     )
@@ -151,16 +156,14 @@ def trunk(mode: str, config) -> Trunk:
         anchor_stride=config.RPN_ANCHOR_STRIDE,
         name="anchors",
     )([image, *feature_maps])
-    is_training = mode == "training"
+    counts = {
+        "training": config.POST_NMS_ROIS_TRAINING,
+        "inference": config.POST_NMS_ROIS_INFERENCE,
+    }
     rois = ProposalLayer(
-        proposal_count=(
-            config.POST_NMS_ROIS_TRAINING
-            if is_training
-            else config.POST_NMS_ROIS_INFERENCE
-        ),
+        proposal_count=counts[mode],
         nms_threshold=config.RPN_NMS_THRESHOLD,
-        pre_nms_limit=config.PRE_NMS_LIMIT,
-        bbox_std_dev=_floats(config.RPN_BBOX_STD_DEV),
+        **proposal_values(config),
         name="ROI",
     )([rpn_class, rpn_bbox, anchors])
     return Trunk(
@@ -191,12 +194,7 @@ def training_tail(base: Trunk, config) -> tuple[list, dict]:
         proposals = NormalizeBoxes(name="given_rois")([rois_px, base.image])
 
     rois, target_class_ids, target_bbox, target_masks = DetectionTargetLayer(
-        num_rois=config.TRAIN_ROIS_PER_IMAGE,
-        positive_ratio=config.ROI_POSITIVE_RATIO,
-        positive_iou=config.ROI_POSITIVE_IOU,
-        mask_shape=tuple(config.MASK_SHAPE),
-        use_mini_mask=config.USE_MINI_MASK,
-        bbox_std_dev=_floats(config.BBOX_STD_DEV),
+        **target_values(config),
         seed=config.SEED,
         name="proposal_targets",
     )([proposals, gt_class_ids, gt_boxes, gt_masks])
@@ -229,11 +227,7 @@ def inference_tail(base: Trunk, config) -> dict[str, keras.KerasTensor]:
     """
     _, probs, deltas = _box_head(base, base.rois, config)
     detections = DetectionLayer(
-        min_confidence=config.DETECTION_MIN_CONFIDENCE,
-        nms_threshold=config.DETECTION_NMS_THRESHOLD,
-        max_instances=config.DETECTION_MAX_INSTANCES,
-        bbox_std_dev=_floats(config.BBOX_STD_DEV),
-        class_rule=config.DETECTION_CLASS_RULE,
+        **detection_values(config),
         name="mrcnn_detection",
     )([base.rois, probs, deltas, base.image_meta])
     boxes = TrimRois(name="detected_boxes")(detections)
@@ -263,9 +257,7 @@ def _box_head(base: Trunk, rois, config):
         pool([rois, base.image_meta, *base.feature_maps[:4]]),
         num_classes=config.NUM_CLASSES,
         fc_size=config.FPN_CLASSIF_FC_LAYERS_SIZE,
-        norm=config.NORM,
-        norm_groups=config.NORM_GROUPS,
-        train_bn=config.TRAIN_BN,
+        **_norm_values(config),
     )
 
 
@@ -276,10 +268,47 @@ def _mask_head(base: Trunk, rois, config, batch_ix=None):
         pool(inputs) if batch_ix is None else pool(inputs, batch_ix=batch_ix),
         num_classes=config.NUM_CLASSES,
         channels=config.MASK_HEAD_CHANNELS,
-        norm=config.NORM,
-        norm_groups=config.NORM_GROUPS,
-        train_bn=config.TRAIN_BN,
+        **_norm_values(config),
     )
+
+
+def proposal_values(config) -> dict:
+    """Returns the arguments of ProposalLayer that a Config names."""
+    return {
+        "pre_nms_limit": config.PRE_NMS_LIMIT,
+        "bbox_std_dev": _floats(config.RPN_BBOX_STD_DEV),
+    }
+
+
+def target_values(config) -> dict:
+    """Returns the arguments of DetectionTargetLayer that a Config names."""
+    return {
+        "num_rois": config.TRAIN_ROIS_PER_IMAGE,
+        "positive_ratio": config.ROI_POSITIVE_RATIO,
+        "positive_iou": config.ROI_POSITIVE_IOU,
+        "mask_shape": tuple(config.MASK_SHAPE),
+        "use_mini_mask": config.USE_MINI_MASK,
+        "bbox_std_dev": _floats(config.BBOX_STD_DEV),
+    }
+
+
+def detection_values(config) -> dict:
+    """Returns the arguments of DetectionLayer that a Config names."""
+    return {
+        "min_confidence": config.DETECTION_MIN_CONFIDENCE,
+        "nms_threshold": config.DETECTION_NMS_THRESHOLD,
+        "max_instances": config.DETECTION_MAX_INSTANCES,
+        "bbox_std_dev": _floats(config.BBOX_STD_DEV),
+        "class_rule": config.DETECTION_CLASS_RULE,
+    }
+
+
+def _norm_values(config) -> dict:
+    return {
+        "norm": config.NORM,
+        "norm_groups": config.NORM_GROUPS,
+        "train_bn": config.TRAIN_BN,
+    }
 
 
 def _floats(values) -> tuple[float, ...]:

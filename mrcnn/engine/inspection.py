@@ -1,4 +1,4 @@
-"""Looking inside a model: find a tensor by name, run to it, print arrays."""
+"""Looks inside a model: anchors, layers, tensors by name, their values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import keras
 import numpy as np
 
 from mrcnn.data import feature_shapes
+from mrcnn.engine import layer_groups
 from mrcnn.geometry.anchors import generate_pyramid_anchors
+from mrcnn.geometry.coordinates import norm_boxes
 from mrcnn.nn.proposals import ProposalLayer, Proposals, ProposalSteps
 
 # Layers of the old graph that have another name or place in ours.
@@ -98,7 +100,7 @@ def run_to(
 def find_tensor(keras_model: keras.Model, name: str):
     """Returns the symbolic tensor that a name stands for, fit for `run_to`.
 
-    The old package was asked for the names of TensorFlow operations; they are looked
+    Scripts for the old package pass names of TensorFlow operations, which are looked
     up here: "ROI/pre_nms_anchors:0", "ROI/refined_anchors:0",
     "ROI/refined_anchors_clipped:0", "ROI/rpn_non_max_suppression:0" and its spellings
     (the survivors of NMS in the first image, int32 [n]), or "ROI/" and another field of
@@ -144,8 +146,120 @@ def find_tensor(keras_model: keras.Model, name: str):
     return found[0] if len(found) == 1 else found
 
 
+class Inspectable:
+    """The part of MaskRCNN that looks inside; MaskRCNN sets config and keras_model."""
+
+    config: object
+    keras_model: keras.Model
+
+    def __init__(self):
+        """Starts with no anchors made."""
+        self._anchor_cache: dict[tuple[int, ...], np.ndarray] = {}  # norm, by shape
+        self._seen: tuple[tuple[int, ...] | None, np.ndarray | None] = (None, None)
+
+    def set_trainable(
+        self, layer_regex: str, keras_model=None, indent: int = 0, verbose: int = 1
+    ) -> list[str]:
+        """Makes the layers whose full name matches trainable, all others not.
+
+        Args:
+            layer_regex: "heads", "3+", "4+", "5+", "all" or a regular expression.
+            keras_model: another model than this one's.
+            indent: spaces before what is printed.
+            verbose: 1 prints the names.
+
+        Returns:
+            The names of the layers that train from the next `train` on.
+        """
+        names = layer_groups.set_trainable(keras_model or self.keras_model, layer_regex)
+        if verbose:
+            log(f"{' ' * indent}Trainable layers: {', '.join(names)}")
+        return names
+
+    @property
+    def anchors(self) -> np.ndarray | None:
+        """Returns the anchors of the last molded image, float64 [A, 4], px, or None."""
+        shape, anchors = self._seen
+        if anchors is None and shape is not None:
+            anchors = pixel_anchors(self.config, shape)
+            self._seen = shape, anchors
+        return anchors
+
+    @anchors.setter
+    def anchors(self, anchors) -> None:
+        self._seen = None, anchors
+
+    def _see(self, image_shape) -> None:
+        """Notes the shape that `anchors` belongs to; it is computed when first read."""
+        if image_shape is not None and image_shape != self._seen[0]:
+            self._seen = image_shape, None
+
+    def get_anchors(self, image_shape) -> np.ndarray:
+        """Returns the anchors of an image, float32 [A, 4], norm.
+
+        They are those of the layer inside the graph, for notebooks; `self.anchors` are
+        the same in px from then on.
+
+        Args:
+            image_shape: (H, W, ...) of a molded image.
+        """
+        shape = tuple(int(n) for n in image_shape)
+        if shape not in self._anchor_cache:
+            anchors = pixel_anchors(self.config, shape)
+            self._seen = shape, anchors
+            anchors = norm_boxes(anchors, shape[:2])
+            anchors.setflags(write=False)  # a change would change the cache too
+            self._anchor_cache[shape] = anchors
+        self._see(shape)
+        return self._anchor_cache[shape]
+
+    def run_graph(self, images, outputs, image_metas=None):
+        """Returns the values that tensors inside the model take on images.
+
+        Args:
+            images: a list of images as in `detect`; molded ones when image_metas are
+                given.
+            outputs: pairs (name, tensor), tensor = `get_layer(name).output` of
+                `keras_model`, the name of a layer, or what `ancestor` returns.
+            image_metas: float32 [B, 12 + C] that go with molded images.
+
+        Returns:
+            An OrderedDict of arrays by name; each is printed as well.
+        """
+        if image_metas is None:
+            images, image_metas, _ = self.mold_inputs(images)
+        inputs = [np.asarray(images, np.float32), np.asarray(image_metas, np.float32)]
+        self._see(inputs[0].shape[1:])
+        values = run_to(self.keras_model, outputs, inputs)
+        for name, value in values.items():
+            log_all(name, value)
+        return values
+
+    def ancestor(self, tensor, name: str, checked=None):
+        """Returns a tensor inside the model by its old name, to give to `run_graph`.
+
+        Args:
+            tensor: accepted for old scripts, which searched from here.
+            name: "ROI/refined_anchors:0" and other steps, or the name of a layer; see
+                `find_tensor`.
+            checked: accepted for old scripts.
+
+        Raises:
+            ValueError: there is no such tensor; the message lists those there are.
+        """
+        return find_tensor(self.keras_model, name)
+
+    def find_trainable_layer(self, layer) -> keras.layers.Layer:
+        """Returns the layer that holds the weights, inside any wrappers around it."""
+        return layer_groups.unwrapped(layer)
+
+    def get_trainable_layers(self) -> list[keras.layers.Layer]:
+        """Returns the layers that have weights, nested ones included."""
+        return layer_groups.weighted_layers(self.keras_model)
+
+
 def _as_outer(keras_model: keras.Model, name: str, tensor):
-    """Returns what `run_graph` was given for an output as tensors of the model."""
+    """Returns an output that was passed to `run_graph` as tensors of the model."""
     if isinstance(tensor, str):
         return find_tensor(keras_model, tensor)
     if tensor is None:

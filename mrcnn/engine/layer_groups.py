@@ -1,4 +1,4 @@
-"""Walks over the layers of a model, nested models included."""
+"""The layers of a model, nested models included: which there are, which train."""
 
 from __future__ import annotations
 
@@ -70,28 +70,27 @@ def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
             f"set_trainable(layers={layer_regex!r}): not a regular expression "
             f"({error}); pass one or a word of {sorted(LAYER_GROUPS)}."
         ) from error
-    chosen, names = [], []
-    for parents, layer in leaf_layers(model):
-        if not parameters(layer):
-            continue
-        names.append(layer.name)
-        if any(pattern.fullmatch(name) for name in (*parents, layer.name)):
-            chosen.append(layer.name)
+    weighted = [(p, layer) for p, layer in leaf_layers(model) if parameters(layer)]
+    chosen = [
+        layer.name
+        for parents, layer in weighted
+        if any(pattern.fullmatch(name) for name in (*parents, layer.name))
+    ]
     if not chosen:
+        names = [layer.name for _, layer in weighted]
         near = difflib.get_close_matches(layer_regex, names, n=3)
         raise ValueError(
             f"set_trainable(layers={layer_regex!r}): no layer with weights matches; "
             f"pass a word of {sorted(LAYER_GROUPS)} or a regular expression for full "
             f"layer names{f', perhaps one of {near}' if near else ''}."
         )
-    for _, layer in leaf_layers(model):
-        if parameters(layer):
-            layer.trainable = layer.name in chosen
+    for _, layer in weighted:
+        layer.trainable = layer.name in chosen
     return chosen
 
 
 def is_seed(weight: keras.Variable) -> bool:
-    """Tells whether a variable is the state of a random generator."""
+    """Returns whether a variable is the state of a random generator."""
     return weight.path.endswith("seed_generator_state")
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
 
-from mrcnn.engine import inspection
 from mrcnn.engine.detection.molding import mold_images
 from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_detections
+from mrcnn.engine.detection.tiling import detect_in_tiles
 from mrcnn.engine.graph import build_model
-from mrcnn.engine.inspectable import Inspectable
-from mrcnn.engine.training.run_training import (
-    compile_model,
-    make_optimizer,
-    run_training,
-)
+from mrcnn.engine.inspection import Inspectable, log
+from mrcnn.engine.network import Network
+from mrcnn.engine.training.run_training import Trainable
+from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, imagenet, weight_loading
 from mrcnn.engine.weights.model_weights import WeightsReport
 
 
-class MaskRCNN(Inspectable):
+class MaskRCNN(Trainable, Inspectable):
     """Mask R-CNN (He et al., arXiv:1703.06870) for one configuration.
 
     Attributes:
@@ -36,7 +34,12 @@ class MaskRCNN(Inspectable):
         epoch: number of epochs the loaded weights have been trained for in this run.
         anchors: float64 [A, 4], px, of the last molded image that was detected, or that
             `get_anchors` was called for; None before.
+        network_class: class of `keras_model` for inference, for subclasses to change.
+        training_model_class: class of `keras_model` for training, likewise.
     """
+
+    network_class: type[Network] = Network
+    training_model_class: type[TrainingModel] = TrainingModel
 
     def __init__(self, mode: str, config, model_dir: str | os.PathLike):
         """Builds the model.
@@ -61,7 +64,7 @@ class MaskRCNN(Inspectable):
 
     def build(self, mode: str, config) -> keras.Model:
         """Returns the Keras model of a mode; see `engine.graph.build_model`."""
-        return build_model(mode, config)
+        return build_model(mode, config, self.network_class, self.training_model_class)
 
     # Files
 
@@ -88,8 +91,7 @@ class MaskRCNN(Inspectable):
         Raises:
             FileNotFoundError: there is none in `model_dir`.
         """
-        found = checkpoints.find_last(self.model_dir, self.config.NAME)
-        return checkpoints.CheckpointPath(found)
+        return str(checkpoints.find_last(self.model_dir, self.config.NAME))
 
     def load_weights(
         self,
@@ -133,123 +135,61 @@ class MaskRCNN(Inspectable):
         imagenet.check_config(self.config)
         return str(imagenet.imagenet_file(self.config.BACKBONE))
 
-    # Training
-
-    def compile(self, learning_rate, momentum: float) -> None:
-        """Makes `keras_model` ready for `fit`, as `train` does.
-
-        SGD with this momentum, or AdamW where Config's OPTIMIZER says so; gradients
-        clipped to GRADIENT_CLIP_NORM. `train` calls it unless it is given an optimizer,
-        so a subclass may override it.
-
-        Args:
-            learning_rate: a number or a Keras LearningRateSchedule.
-            momentum: 0..1, of SGD.
-        """
-        self._need("training", "compile")
-        optimizer = make_optimizer(self.config, learning_rate, momentum)
-        compile_model(self.keras_model, self.config, optimizer)
-
-    def train(
-        self,
-        train_dataset,
-        val_dataset,
-        learning_rate,
-        epochs: int,
-        layers: str,
-        augmentation=None,
-        custom_callbacks=None,
-        no_augmentation_sources=None,
-        *,
-        resume: bool = False,
-        optimizer: keras.optimizers.Optimizer | None = None,
-        workers: int = 1,
-        use_multiprocessing: bool = False,
-        verbose: int = 1,
-    ) -> keras.callbacks.History:
-        """Trains up to a total number of epochs and returns the History.
-
-        May be called several times, each call with its own layers and rate: heads to
-        epoch 20, then all to epoch 40.
-
-        Args:
-            train_dataset: a prepared Dataset.
-            val_dataset: a prepared Dataset, or None for no validation.
-            learning_rate: a number, which Config's LEARNING_RATE_* shape; None for
-                LEARNING_RATE; or a Keras LearningRateSchedule.
-            epochs: the total, counted from the first epoch of the run.
-            layers: "heads", "3+" (ResNet stage 3 and up), "4+", "5+", "all" or a
-                regular expression for full layer names.
-            augmentation: an imgaug augmenter, an albumentations transform, or a
-                callable (image, mask, rng) -> (image, mask); see
-                `mrcnn.data.augment`.
-            custom_callbacks: Keras callbacks; at the end of an epoch they find its
-                checkpoint written.
-            no_augmentation_sources: sources whose images are not augmented.
-            resume: continue the newest run in `model_dir` after its last complete
-                epoch, with optimizer, learning rate and data order; a new run where
-                there is none.
-            optimizer: any Keras optimizer, which goes without `learning_rate`; None
-                is the one Config's OPTIMIZER names, with its clipping and schedule.
-            workers: threads or processes that load training batches; 0 loads each one
-                when it is wanted. Validation has one thread of its own.
-            use_multiprocessing: whether the workers are processes.
-            verbose: 0 silent, 1 progress bar, 2 a line an epoch.
-
-        Returns:
-            The History: the five losses and `loss`, plain and `val_`; and
-            `weighted_` ones when LOSS_WEIGHTS differ from 1.
-
-        Raises:
-            ValueError: mode isn't training, or data set and Config don't fit.
-            NonFiniteLossError: the loss became infinite or NaN; names the images.
-            Exception: whatever a worker raised, with the image's id and path added.
-        """
-        self._need("training", "train")
-        return run_training(
-            self,
-            train_dataset,
-            val_dataset,
-            learning_rate,
-            epochs,
-            layers,
-            augmentation=augmentation,
-            custom_callbacks=custom_callbacks,
-            no_augmentation_sources=no_augmentation_sources,
-            resume=resume,
-            optimizer=optimizer,
-            workers=workers,
-            use_multiprocessing=use_multiprocessing,
-            verbose=verbose,
-        )
-
     # Inference
 
-    def detect(self, images, verbose: int = 0, masks: str | None = "full"):
+    def detect(
+        self,
+        images,
+        verbose: int = 0,
+        masks: str | None = "full",
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        on_tiles: Callable[[int, int], None] | None = None,
+    ) -> list[dict]:
         """Returns the objects found in each image.
+
+        With `tile` each image is detected in square parts that overlap, each of which
+        goes through the model as an image of its own; an object that several parts
+        show is counted once. So images of any size fit, at their full resolution:
+
+            found = model.detect([slide], masks="crop", tile=512)[0]
 
         Args:
             images: a list of images (or [B, H, W, channels]), any sizes: arrays with
-                values in 0..255, or paths of image files.
+                values in 0..255, or paths of image files. With `tile`, one image may
+                be passed without a list.
             verbose: 1 prints the number of images and of detections.
             masks: "full": bool [H0, W0, n]; "crop": a list of bool [y2-y1, x2-x1];
                 "rle": a list of COCO run-length dicts, fit for json; None: no masks.
+            tile: side of a tile, px of the image, such that objects come out as large
+                as those the model was trained on; None for the whole image at once.
+            overlap: px that neighboring tiles share at least, best more than the size
+                of an object; None for a quarter of `tile`.
+            on_tiles: called with (tiles done, tiles in all) of the present image.
 
         Returns:
             A list of dicts: rois int32 [n, (y1, x1, y2, x2)], orig; class_ids int32
-            [n]; scores float32 [n], falling; masks. An empty list gives [].
+            [n]; scores float32 [n], falling; masks. With `tile` also full_tiles int32
+            [k, (y1, x1, y2, x2)], orig: tiles with as many detections as the model
+            gives at most, where more may have been. An empty list gives [].
 
         Raises:
             ValueError: mode isn't inference, an image of another shape, an unknown
-                form of masks.
+                form of masks, an overlap of more than half a tile.
         """
         self._need("inference", "detect")
-        detector = self._detector()
-        results = detector.detect(images, self.config, masks)
-        self._see(detector.last_shape)
+        if tile is not None:
+            results = detect_in_tiles(self, images, masks, tile, overlap, on_tiles)
+        elif overlap is not None or on_tiles is not None:
+            raise ValueError("detect(overlap, on_tiles): for tiles; pass tile=512 too.")
+        else:
+            detector = self._detector()
+            results = detector.detect(images, self.config, masks)
+            self._see(detector.last_shape)
         if verbose:
             count = sum(len(result["rois"]) for result in results)
-            inspection.log(f"{len(results)} images, {count} detections")
+            log(f"{len(results)} images, {count} detections")
         return results
 
     def detect_molded(self, molded_images, image_metas, verbose: int = 0):
@@ -265,8 +205,8 @@ class MaskRCNN(Inspectable):
         """
         self._need("inference", "detect_molded")
         if verbose:
-            inspection.log("molded_images", molded_images)
-            inspection.log("image_metas", image_metas)
+            log("molded_images", molded_images)
+            log("image_metas", image_metas)
         detector = self._detector()
         results = detector.detect_molded(molded_images, image_metas)
         self._see(detector.last_shape)

@@ -1,9 +1,8 @@
-"""The Keras model behind MaskRCNN: Keras 3, with the habits of old scripts kept."""
+"""The Keras model behind MaskRCNN: reads and writes weights in the old layout."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ class Network(keras.Model):
     """A functional model that reads and writes weights as the old package did.
 
     `load_weights` matches by layer name and reports; `save_weights("x.h5")` writes the
-    old layout; `predict` knows that anchors are no input any more. All else is Keras.
+    old layout. All else is Keras.
     """
 
     def save_weights(
@@ -99,60 +98,3 @@ class Network(keras.Model):
         if getattr(self, "optimizer", None) is not None:
             optimizer_state.restore(self, filepath, stacklevel=3)
         return report
-
-    def __call__(self, *args, **kwargs):
-        """Returns the outputs as tensors; the inputs as in `predict`."""
-        if args:
-            args = (self._without_anchors(args[0]), *args[1:])
-        return super().__call__(*args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """Returns the outputs on whole arrays, in the order of the model's outputs.
-
-        Args:
-            x: [images, metas], or a dict by input name. Anchors, which the models of
-                the old package took as a third input, are left out with a warning.
-            *args: of `keras.Model.predict`.
-            **kwargs: of `keras.Model.predict`.
-        """
-        return super().predict(self._without_anchors(x), *args, **kwargs)
-
-    def predict_on_batch(self, x):
-        """Returns the outputs on one batch; `x` as in `predict`."""
-        return super().predict_on_batch(self._without_anchors(x))
-
-    def _without_anchors(self, x):
-        names = [tensor.name for tensor in self.inputs]
-        if names != ["input_image", "input_image_meta"]:
-            return x
-        if isinstance(x, dict) and "input_anchors" in x:
-            kept = {name: value for name, value in x.items() if name != "input_anchors"}
-        elif isinstance(x, list | tuple) and len(x) == 3:
-            shape = getattr(x[2], "shape", ())
-            if len(shape) != 3 or shape[2] != 4:
-                raise ValueError(
-                    f"predict(x): the model takes [images, metas]; received a third "
-                    f"input of shape {tuple(shape)}. Pass two."
-                )
-            kept = list(x[:2])
-        else:
-            return x
-        warnings.warn(
-            "predict(x): the anchors given as an input are not used; the model makes "
-            "them from its Config (RPN_ANCHOR_*). Pass [images, metas].",
-            stacklevel=3,
-        )
-        return kept
-
-    def _make_predict_function(self) -> None:
-        """Prepares `predict`; old scripts call it before they start threads."""
-        self.make_predict_function()
-
-    @property
-    def metrics_tensors(self) -> list:
-        """Returns a list for old scripts to set; Keras 3 has `metrics`."""
-        return self.__dict__.setdefault("_old_metrics_tensors", [])
-
-    @metrics_tensors.setter
-    def metrics_tensors(self, value) -> None:
-        self.__dict__["_old_metrics_tensors"] = value

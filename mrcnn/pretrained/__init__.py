@@ -19,8 +19,8 @@ from mrcnn import data, engine
 from mrcnn.config import Config
 
 if TYPE_CHECKING:
+    from mrcnn.classic.keras_2 import MaskRCNN
     from mrcnn.data import LabelImageDataset
-    from mrcnn.engine import MaskRCNN
 
 
 class Pretrained(NamedTuple):
@@ -68,10 +68,12 @@ def nucleus(
             crops of IMAGE_MAX_DIM px a side, as it was trained itself.
         model_dir: folder of the runs; nothing is written before a training.
     """
+    from mrcnn.classic.keras_2 import MaskRCNN
+
     config = nucleus_config()
     if mode == "training":
         engine.set_for_training(config)
-    model = engine.MaskRCNN(mode=mode, config=config, model_dir=model_dir)
+    model = MaskRCNN(mode=mode, config=config, model_dir=model_dir)
     model.load_weights(path("nucleus"))
     return Pretrained(config, model)
 

@@ -1,8 +1,8 @@
-"""The numbers of a training run, epoch by epoch, in one file that anybody can read.
+"""The history of a run: the numbers of each epoch, in a text file.
 
-One line of JSON an epoch, as {"epoch": 3, "loss": 1.25, "val_loss": 1.5}: a killed run
-leaves the lines before, an epoch may have numbers that others have not, and reading
-needs neither TensorFlow nor TensorBoard.
+Each epoch adds one line of JSON, as {"epoch": 3, "loss": 1.25, "val_loss": 1.5}. A run
+that is killed leaves the lines before; an epoch may have numbers that others have not;
+neither TensorFlow nor TensorBoard is needed to read it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,23 @@ def append_epoch(log_dir: str | Path, epoch: int, numbers: Mapping[str, float]) 
     Args:
         log_dir: folder of the run.
         epoch: number of epochs done, from 1 on.
-        numbers: by their names in Keras' logs; what isn't finite is written as null.
+        numbers: by their names in Keras' logs; what isn't finite is written as null,
+            what isn't a number is left out.
     """
-    row: dict[str, float | int | None] = {"epoch": int(epoch)}
+    row = {"epoch": int(epoch)}
     for name, value in numbers.items():
-        row[name] = float(value) if math.isfinite(float(value)) else None
+        # Custom callbacks may put anything into the logs.
+        if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub":
+            row[name] = float(value) if math.isfinite(value) else None
     path = Path(log_dir) / HISTORY_FILE
-    # What a run that was killed while writing left without its end stays by itself.
+    # A run that was killed while writing leaves a line without its end.
     is_torn = path.exists() and not path.read_bytes().endswith(b"\n")
     with path.open("a", encoding="utf-8") as file:
         file.write(("\n" if is_torn else "") + json.dumps(row) + "\n")
 
 
 def read_history(log_dir: str | Path) -> dict[str, np.ndarray]:
-    """The numbers of a run by name, an entry an epoch.
+    """Returns the numbers of a run by name, one for each epoch.
 
     Args:
         log_dir: folder of a run (`model.log_dir`), or its history file. Of an epoch
@@ -75,22 +78,16 @@ def read_history(log_dir: str | Path) -> dict[str, np.ndarray]:
                 f"read_history({str(path)!r}), line {number}: not the numbers of an "
                 f"epoch ({error}); remove the line."
             ) from error
-        rows.pop(epoch, None)
         # What was trained after this epoch before was trained anew as well.
         rows = {old: values for old, values in rows.items() if old < epoch}
         rows[epoch] = row
-    epochs = sorted(rows)
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    history = {"epoch": np.array(epochs, int)}
-    for name in names:
-        if name != "epoch":
-            values = [rows[epoch].get(name) for epoch in epochs]
-            history[name] = np.array(
-                [math.nan if value is None else float(value) for value in values]
-            )
+    history = {"epoch": np.array(list(rows), int)}
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    for name in [name for name in names if name != "epoch"]:
+        history[name] = np.array([row.get(name) for row in rows.values()], float)
     return history
 
 
 def _is_torn(line):
-    """Whether a line is the beginning of one that was never written to its end."""
+    """Returns whether a line was not written to its end."""
     return line.startswith("{") and not line.rstrip().endswith("}")

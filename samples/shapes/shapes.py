@@ -211,7 +211,7 @@ def print_ap(model, dataset):
 
 def demo(args):
     """Train by the clock, detect in six unseen images, draw truth beside detections."""
-    from mrcnn.model import TimeBudget
+    from time_budget import TimeBudget
 
     config = ShapesConfig()
     config.SEED = args.seed

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from mrcnn.data.pooled_loader import PooledLoader
+from mrcnn.engine import MaskRCNN
 from mrcnn.engine.training import run_training
 from mrcnn.engine.training.training_model import TrainingModel
-from mrcnn.model import MaskRCNN
 from tests.engine import tiny
 
 
@@ -30,17 +29,7 @@ def training_graph(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def detector(tmp_path_factory):
-    """A MaskRCNN with weights, drawn at random, that detect in every picture."""
-    config = tiny.make_config(tiny.TinyConfig, DETECTION_MIN_CONFIDENCE=0.0)
-    model = MaskRCNN("inference", config, tmp_path_factory.mktemp("detector"))
-    rng = np.random.default_rng(0)
-    # Seldom background, and with these kernels both other classes.
-    biases = {"mrcnn_class_logits": [-2, 3, 0], "mrcnn_mask": [-1, 0, 1]}
-    for name, values in biases.items():
-        kernel, bias = model.keras_model.get_layer(name).weights
-        kernel.assign(rng.normal(0, 2, kernel.shape))
-        bias.assign(values)
-    return model
+    return tiny.make_detector(tmp_path_factory.mktemp("detector"))
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mrcnn.data.generator import DataGenerator
+from mrcnn.engine import MaskRCNN
 from mrcnn.engine.graph import INFERENCE_OUTPUTS, build_model
 from mrcnn.engine.training.training_model import LOSS_NAMES
-from mrcnn.model import MaskRCNN
 from tests.conftest import ROOT
 from tests.engine.tiny import (
     EmptyDataset,

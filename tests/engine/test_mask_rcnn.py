@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mrcnn.config_checks import LOSS_NAMES
+from mrcnn.engine import MaskRCNN
 from mrcnn.engine.weights.model_weights import save_weights
-from mrcnn.model import DataGenerator, MaskRCNN
+from mrcnn.model import DataGenerator
 from tests.engine.tiny import (
     Spy,
     StubConfig,
@@ -113,16 +114,6 @@ def test_a_training_with_nothing_left_to_do_leaves_an_empty_history(tmp_path):
     trainer = make_trainer(tmp_path)
     trainer.epoch = 4
     assert train(trainer, epochs=4) is trainer.keras_model.history
-
-
-def test_find_last_is_a_path_and_its_second_part_too(tmp_path):
-    trainer = make_trainer(tmp_path)
-    path = tmp_path / "tiny20310405T1200" / "mask_rcnn_tiny_0007.h5"
-    save_weights(trainer.keras_model, path)
-    assert trainer.find_last() == str(path)
-    with pytest.warns(FutureWarning, match="one path"):
-        trainer.load_weights(trainer.find_last()[1], by_name=True)
-    assert trainer.epoch == 7
 
 
 def test_loading_a_checkpoint_continues_its_run(tmp_path):

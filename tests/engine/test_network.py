@@ -9,7 +9,6 @@ from mrcnn.engine.network import Network
 from mrcnn.engine.training.training_model import TrainingModel
 from tests.engine.tiny import (
     assert_same_weights,
-    make_config,
     make_trainer,
     weights_of,
 )
@@ -19,11 +18,6 @@ def molded(detector, count=2):
     rng = np.random.default_rng(3)
     images = [rng.integers(0, 256, [50, 64, 3]).astype(np.uint8) for _ in range(count)]
     return detector.mold_inputs(images)[:2]
-
-
-def anchors_of(detector, images):
-    anchors = detector.get_anchors(images.shape[1:])
-    return np.broadcast_to(anchors, (len(images), *anchors.shape))
 
 
 def test_both_modes_are_one_class_of_model(detector, training_graph):
@@ -195,60 +189,6 @@ def test_the_seven_outputs_come_by_position(detector):
     np.testing.assert_allclose(mrcnn_class.sum(axis=-1), 1, rtol=1e-5)
     in_detect, _ = detector._detector().run(images, metas)
     np.testing.assert_allclose(detections, in_detect, atol=1e-5)
-
-
-def test_anchors_of_old_scripts_are_left_out_with_a_warning(detector, eager):
-    images, metas = molded(detector)
-    model, anchors = detector.keras_model, anchors_of(detector, images)
-    expected = model.predict([images, metas], verbose=0)
-    by_name = {
-        "input_image": images,
-        "input_image_meta": metas,
-        "input_anchors": anchors,
-    }
-    for inputs in ([images, metas, anchors], (images, metas, anchors), by_name):
-        with pytest.warns(UserWarning, match="anchors.*RPN_ANCHOR"):
-            outputs = model.predict(inputs, verbose=0)
-        with pytest.warns(UserWarning, match="anchors"):
-            on_batch = model.predict_on_batch(inputs)
-        for given, again, wanted in zip(outputs, on_batch, expected, strict=True):
-            np.testing.assert_array_equal(given, wanted)
-            np.testing.assert_allclose(again, wanted, atol=1e-5)
-
-
-def test_anchors_are_left_out_of_a_direct_call_too(detector):
-    images, metas = molded(detector)
-    model, anchors = detector.keras_model, anchors_of(detector, images)
-    expected = model([images, metas])
-    with pytest.warns(UserWarning, match="anchors.*RPN_ANCHOR") as caught:
-        outputs = model([images, metas, anchors])
-    assert caught[0].filename == __file__
-    for given, wanted in zip(outputs, expected, strict=True):
-        np.testing.assert_array_equal(given, wanted)
-
-
-def test_a_third_input_that_is_no_anchors_is_an_error(detector):
-    images, metas = molded(detector)
-    with pytest.raises(ValueError, match=r"\(2, 15\)"):
-        detector.keras_model.predict([images, metas, metas], verbose=0)
-
-
-def test_the_predict_function_can_be_made_before_threads_start(tmp_path):
-    model = make_trainer(tmp_path).build("inference", make_config())
-    assert model.predict_function is None
-    assert model._make_predict_function() is None
-    assert callable(model.predict_function)
-
-
-def test_metrics_tensors_can_be_set_and_added_to(tmp_path):
-    model = make_trainer(tmp_path).keras_model
-    model.metrics_tensors.append("a")
-    assert model.metrics_tensors == ["a"]
-    model.metrics_tensors = []
-    assert model.metrics_tensors == []
-    assert make_trainer(tmp_path).keras_model.metrics_tensors is not (
-        model.metrics_tensors
-    )
 
 
 # After a training

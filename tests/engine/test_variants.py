@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config import PaperConfig
-from mrcnn.model import MaskRCNN
+from mrcnn.engine import MaskRCNN
 from mrcnn.nn.norms import BatchNorm
 from tests.engine.tiny import (
     CLASSES,

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
-from mrcnn.model import MaskRCNN
+from mrcnn.engine import MaskRCNN
 
 HEIGHT, WIDTH = 48, 64  # not square
 CLASSES = ("box", "bar")
@@ -196,8 +196,22 @@ def make_config(base=StubConfig, **values):
     return config
 
 
-def make_trainer(folder, base=StubConfig, **values):
-    return MaskRCNN("training", make_config(base, **values), folder)
+def make_trainer(folder, base=StubConfig, model_class=MaskRCNN, **values):
+    return model_class("training", make_config(base, **values), folder)
+
+
+def make_detector(folder, model_class=MaskRCNN):
+    """Returns a MaskRCNN with weights, drawn at random, that detect in every image."""
+    config = make_config(TinyConfig, DETECTION_MIN_CONFIDENCE=0.0)
+    model = model_class("inference", config, folder)
+    rng = np.random.default_rng(0)
+    # Seldom background, and with these kernels both other classes.
+    biases = {"mrcnn_class_logits": [-2, 3, 0], "mrcnn_mask": [-1, 0, 1]}
+    for name, values in biases.items():
+        kernel, bias = model.keras_model.get_layer(name).weights
+        kernel.assign(rng.normal(0, 2, kernel.shape))
+        bias.assign(values)
+    return model
 
 
 def train(trainer, dataset=None, val=None, *, epochs=1, layers="all", **kwargs):

@@ -106,7 +106,9 @@ def straw(monkeypatch):
     """mrcnn.model with a MaskRCNN of straw; returns the list of those made."""
     module = types.ModuleType("mrcnn.model")
     module.MaskRCNN = StrawModel
-    module.TimeBudget = lambda minutes: types.SimpleNamespace(minutes=minutes)
     monkeypatch.setitem(sys.modules, "mrcnn.model", module)
+    clock = types.ModuleType("time_budget")  # beside shapes.py
+    clock.TimeBudget = lambda minutes: types.SimpleNamespace(minutes=minutes)
+    monkeypatch.setitem(sys.modules, "time_budget", clock)
     monkeypatch.setattr(StrawModel, "made", [])
     return StrawModel.made

@@ -1,4 +1,4 @@
-"""From the images a user has to what the network takes."""
+"""Turns images into the input of the network."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ class MoldedImage(NamedTuple):
     image: np.ndarray
     meta: np.ndarray
     window: np.ndarray
+
+
+def is_one_image(images) -> bool:
+    """Returns whether the images given are a single array or path, not a list."""
+    is_array = isinstance(images, np.ndarray) and images.ndim < 4
+    return is_array or isinstance(images, str | os.PathLike)
 
 
 def as_image(image, channels: int) -> np.ndarray:
@@ -142,9 +148,9 @@ def mold_images(images: Iterable, config) -> tuple[np.ndarray, np.ndarray, np.nd
 def check_values(image: np.ndarray, config, name: str) -> None:
     """Warns of values that the network was not trained on.
 
-    They are taken as they are: what an image in 0..1, one of 16 bits or one that is
-    molded already was meant to be is not guessed. MEAN_PIXEL tells the scale; with one
-    that is not for 0..255, values may be anything.
+    They are used as they are; nothing guesses the scale of an image in 0..1, of one of
+    16 bits or of one that is molded already. MEAN_PIXEL says which values are expected:
+    where it is not for 0..255, they may be anything.
 
     Args:
         image: number type [H, W, channels].

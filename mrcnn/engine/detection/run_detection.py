@@ -1,8 +1,7 @@
-"""From molded images to detections: the graph, unmolding."""
+"""Runs the model on molded images and turns its output into results."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 
@@ -14,11 +13,13 @@ from mrcnn.engine.detection.molding import (
     MoldedImage,
     as_image,
     check_values,
+    is_one_image,
     mold_image,
 )
 from mrcnn.evaluation.coco_format import masks_to_rles
-from mrcnn.geometry.box_masks import paste_crop, unmold_mask
+from mrcnn.geometry.box_masks import paste_crop
 from mrcnn.geometry.coordinates import norm_to_orig
+from mrcnn.geometry.crops import Crop, stack_crops
 
 MASK_FORMS = ("full", "crop", "rle", None)
 
@@ -58,26 +59,41 @@ def unmold_detections(
     keep = np.flatnonzero((heights > 0) & (widths > 0))
     boxes = boxes[keep]
     result = {"rois": boxes, "class_ids": class_ids[keep], "scores": scores[keep]}
-    shape = tuple(int(n) for n in original_shape[:2])
-    small = [] if form is None else [masks[i] for i in keep]
-    result["masks"] = _unmold_masks(small, boxes, shape, form)
+    crops = []
+    if form is not None:
+        rows = zip(boxes.tolist(), keep, strict=True)
+        crops = [Crop(tuple(box), paste_crop(masks[i], box)) for box, i in rows]
+    result["masks"] = masks_in_form(crops, original_shape, form)
     return result
 
 
-def _unmold_masks(small: list, boxes: np.ndarray, shape: tuple, form: str | None):
+def check_form(form: str | None) -> None:
+    """Raises for a form of masks that `MaskRCNN.detect` doesn't know.
+
+    Raises:
+        ValueError: names the forms.
+    """
+    if form not in MASK_FORMS:
+        raise ValueError(
+            f"detect(masks={form!r}): no such form; pass one of {MASK_FORMS}."
+        )
+
+
+def masks_in_form(crops: list[Crop], shape, form: str | None):
+    """Returns the masks of an image's objects as `MaskRCNN.detect` does.
+
+    Args:
+        crops: the objects; what lies outside of the image is left out.
+        shape: (H0, W0, ...) of the image.
+        form: "full", "crop", "rle" or None; see `MaskRCNN.detect`.
+    """
     if form is None:
         return None
     if form == "full":
-        full = np.zeros((*shape, len(boxes)), bool)
-        for i, (mask, box) in enumerate(zip(small, boxes, strict=True)):
-            full[..., i] = unmold_mask(mask, box, shape)
-        return full
+        return stack_crops(crops, shape)
     if form == "crop":
-        return [paste_crop(mask, box) for mask, box in zip(small, boxes, strict=True)]
-    return [
-        masks_to_rles(unmold_mask(mask, box, shape)[..., None])[0]
-        for mask, box in zip(small, boxes, strict=True)
-    ]
+        return [crop.mask for crop in crops]
+    return [masks_to_rles(stack_crops([crop], shape))[0] for crop in crops]
 
 
 def own_masks(masks, class_ids) -> np.ndarray:
@@ -169,12 +185,8 @@ class Detector:
 
     def detect(self, images, config, form: str | None) -> list[dict]:
         """Returns one result dict per image; see `MaskRCNN.detect`."""
-        if form not in MASK_FORMS:
-            raise ValueError(
-                f"detect(masks={form!r}): no such form; pass one of {MASK_FORMS}."
-            )
-        is_one_array = isinstance(images, np.ndarray) and images.ndim < 4
-        if is_one_array or isinstance(images, str | os.PathLike):
+        check_form(form)
+        if is_one_image(images):
             raise ValueError(
                 "detect(images): one image; pass a list of images, detect([image])."
             )

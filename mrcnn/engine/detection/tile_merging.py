@@ -1,7 +1,7 @@
-"""Detections of overlapping tiles, merged across seams.
+"""Merges the detections of overlapping tiles: each object is counted once.
 
-Neighbors see an object near their border twice. Detections of two tiles are taken for
-one object by these rules, in this order:
+Neighboring tiles both see an object near their border. Detections of two tiles are
+taken for one object by these rules, in this order:
 
 1. Both lie clear of the borders inside the image: IoU of the masks.
 2. One is cut by the border of its tile, the other is whole: IoU of the cut one with
@@ -12,15 +12,15 @@ one object by these rules, in this order:
 Views of one class come first, but those of two may show one object too: a tile that
 sees less of it may take it for something else.
 
-Of what is one object the whole view counts that is farthest from the border of its
-tile; the cut ones are dropped. Where no tile saw it whole, because it is larger than
+Of the views of one object, the whole one that is farthest from the border of its tile
+is kept; the cut ones are dropped. Where no tile saw it whole, because it is larger than
 the overlap, the parts are joined. Two detections of one tile stay two objects.
 
 What one tile alone has found, though another sees the place better (farther from its
 border), counts if it is whole and most of it is free of all that other tiles have found
 there, taken together: a tile may miss an object, whatever its place. What is cut in all
-its views and could be seen whole by another tile is left out: borders make such things
-up.
+its views and could be seen whole by another tile is left out: at borders the network
+finds things that are none.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mrcnn.geometry.crops import Crop, aligned, covered, crop_boxes, shared_area
+
 # IoU of two masks, where both could be seen, from which they show one object.
 SAME_IOU = 0.5
 # Part of a cut detection that lies on a whole one, from which it is a part of it.
 CONTAINED = 0.7
 # Part of what one tile alone has found that lies on objects of other tiles, from which
-# it is they, seen worse: one or, for a clump that was not taken apart, several.
+# it is dropped: it shows one of them or, as a clump, several of them, only worse.
 COVERED = 0.3
 # A box that ends this close to the border of its tile is cut by it: part of the side
 # of the tile, and px at least. Boxes are not exact.
@@ -48,21 +50,19 @@ class View(NamedTuple):
 
     Attributes:
         tile: which tile.
-        box: (y1, x1, y2, x2), px of the whole image.
-        mask: bool [y2 - y1, x2 - x1].
+        crop: its box, px of the whole image, and the mask in it.
         class_id: of the detection.
         score: probability.
-        room: px between the box and the nearest border of the tile inside the image;
+        margin: px between the box and the nearest border of the tile inside the image;
             infinity where the tile has none.
         is_cut: the border of the tile may have cut it.
     """
 
     tile: int
-    box: tuple[int, int, int, int]
-    mask: np.ndarray
+    crop: Crop
     class_id: int
     score: float
-    room: float
+    margin: float
     is_cut: bool
 
 
@@ -83,28 +83,25 @@ def merge_tiles(
         rois, class_ids, scores and masks; see `detect_tiled`.
     """
     views = list(_views(results, tiles, image_shape))
-    groups = _Groups(views)
-    for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
-        groups.join(i, j)
     objects, doubtful = [], []
-    for rows in groups.rows():
+    for rows in _groups(views, tiles):
         view = _one_object([views[i] for i in rows])
-        # Two tiles with a border in common may see the same that it has made up.
+        # Two tiles with a border in common may find the same thing that is none.
         is_doubtful = len(rows) == 1 or view.is_cut
         if is_doubtful and _is_seen_better(view, tiles, image_shape):
             doubtful.append(view)
         else:
             objects.append(view)
     # The best placed ones first: they may lie on each other.
-    doubtful.sort(key=lambda view: -view.room)
+    doubtful.sort(key=lambda view: -view.margin)
     objects = _without_covered(objects, [v for v in doubtful if not v.is_cut])
     objects = _without_parts(objects)
     objects.sort(key=lambda view: -view.score)
     return {
-        "rois": np.array([v.box for v in objects], np.int32).reshape(-1, 4),
+        "rois": crop_boxes([v.crop for v in objects]),
         "class_ids": np.array([v.class_id for v in objects], np.int32),
         "scores": np.array([v.score for v in objects], np.float32),
-        "masks": [v.mask for v in objects],
+        "masks": [v.crop.mask for v in objects],
     }
 
 
@@ -124,9 +121,9 @@ def _views(results, tiles, image_shape) -> Iterator[View]:
             mask = np.asarray(mask) != 0
             if not mask.any():
                 continue
-            box = (top + y1, left + x1, bottom + y1, right + x1)
-            room = float(_rooms(box, tile[np.newaxis], image_shape)[0])
-            yield View(number, box, mask, class_id, score, room, room < edge)
+            crop = Crop((top + y1, left + x1, bottom + y1, right + x1), mask)
+            margin = float(_margins(crop.box, tile[np.newaxis], image_shape)[0])
+            yield View(number, crop, class_id, score, margin, margin < edge)
 
 
 def edge_width(side: int) -> int:
@@ -142,8 +139,8 @@ def _edge(tile) -> int:
     return edge_width(max(tile[2] - tile[0], tile[3] - tile[1]))
 
 
-def _rooms(box, tiles, image_shape) -> np.ndarray:
-    """Px from a box to the nearest border of each tile, below 0 for one outside.
+def _margins(box, tiles, image_shape) -> np.ndarray:
+    """Returns the px from a box to the nearest border of each tile, < 0 if outside.
 
     The border of the image counts as infinitely far: it cuts nothing that another tile
     could see whole.
@@ -155,10 +152,10 @@ def _rooms(box, tiles, image_shape) -> np.ndarray:
 
 
 def _is_seen_better(view: View, tiles, image_shape) -> bool:
-    """Whether another tile sees the place of a view clearly farther from its border."""
-    rooms = _rooms(view.box, tiles, image_shape)
+    """Returns whether a view is clearly farther from the border of another tile."""
+    margins = _margins(view.crop.box, tiles, image_shape)
     # Of a joined view no tile is known, but tiles are of one size.
-    return bool(rooms.max() > view.room + _edge(tiles[view.tile]))
+    return bool(margins.max() > view.margin + _edge(tiles[view.tile]))
 
 
 def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:
@@ -174,103 +171,95 @@ def _links(views: list[View], tiles) -> Iterator[tuple[float, int, int]]:
 
 
 def _agreement(one: View, other: View, tiles) -> float:
-    """How surely two views of different tiles show one object; 0 for different ones.
+    """Returns how surely two views of different tiles show one object; 0 if not.
 
     Views of one class are surer than any others.
     """
-    same_class = one.class_id == other.class_id
-    shared = _shared(one, other)
+    shared = shared_area(one.crop, other.crop)
     if shared == 0:
         return 0.0
-    if not one.is_cut and not other.is_cut:
-        sure = shared / (_area(one) + _area(other) - shared)
+    same_class = one.class_id == other.class_id
+    areas = [
+        # Of what is whole, and of two cut ones, the part that the other tile could see.
+        _area_in(tiles[b.tile], a.crop) if b.is_cut else a.crop.area
+        for a, b in ((one, other), (other, one))
+    ]
+    sure = shared / (sum(areas) - shared)
+    if one.is_cut == other.is_cut:
         return same_class + sure if sure >= SAME_IOU else 0.0
-    if one.is_cut and other.is_cut:
-        common = _intersection(tiles[one.tile], tiles[other.tile])
-        sure = shared / (_area(one, common) + _area(other, common) - shared)
-        return same_class + sure if sure >= SAME_IOU else 0.0
-    cut, whole = (one, other) if one.is_cut else (other, one)
-    sure = shared / (_area(cut) + _area(whole, tiles[cut.tile]) - shared)
-    if sure < SAME_IOU and shared < CONTAINED * _area(cut):
+    area = (one if one.is_cut else other).crop.area
+    if sure < SAME_IOU and shared < CONTAINED * area:
         return 0.0
-    return same_class + max(sure, SAME_IOU * shared / _area(cut))
+    return same_class + max(sure, SAME_IOU * shared / area)
 
 
-class _Groups:
-    """Views that show one object, joined pair by pair; two of one tile never are."""
+def _area_in(tile, crop: Crop) -> int:
+    """Returns the number of pixels of an object that lie in a tile."""
+    y1, x1, y2, x2 = (int(side) for side in tile)
+    everything = np.broadcast_to(True, (y2 - y1, x2 - x1))
+    return shared_area(crop, Crop((y1, x1, y2, x2), everything))
 
-    def __init__(self, views: list[View]):
-        self.group = list(range(len(views)))
-        self.members = [[i] for i in range(len(views))]
-        self.tiles = [{view.tile} for view in views]
 
-    def join(self, i: int, j: int) -> None:
-        """Joins the groups of two views, unless one tile has seen both."""
-        a, b = self.group[i], self.group[j]
-        if a == b or self.tiles[a] & self.tiles[b]:
-            return
-        for k in self.members[b]:
-            self.group[k] = a
-        self.members[a] += self.members[b]
-        self.tiles[a] |= self.tiles[b]
-        self.members[b], self.tiles[b] = [], set()
+def _groups(views: list[View], tiles) -> list[list[int]]:
+    """Returns which views show one object, joined pair by pair, the surest first.
 
-    def rows(self) -> Iterator[list[int]]:
-        """Yields the views of each group."""
-        return (rows for rows in self.members if rows)
+    Two views of one tile are never joined.
+    """
+    groups = [[i] for i in range(len(views))]
+    group_of = list(groups)
+    for _, i, j in sorted(_links(views, tiles), key=lambda link: (-link[0], *link[1:])):
+        one, other = group_of[i], group_of[j]
+        seen_by = [views[k].tile for k in one + other]
+        if len(set(seen_by)) < len(seen_by):
+            continue
+        for k in other:
+            group_of[k] = one
+        one += other
+        other.clear()
+    return [group for group in groups if group]
 
 
 def _one_object(views: list[View]) -> View:
-    """What the views of one object say together."""
+    """Returns the view that stands for an object: the best whole one, or all joined."""
     whole = [view for view in views if not view.is_cut]
     if whole:
-        return max(whole, key=lambda view: (view.room, view.score))
+        return max(whole, key=lambda view: (view.margin, view.score))
     if len(views) == 1:
         return views[0]
-    boxes = np.array([view.box for view in views])
-    y1, x1 = boxes[:, :2].min(axis=0).tolist()
-    y2, x2 = boxes[:, 2:].max(axis=0).tolist()
-    mask = np.zeros((y2 - y1, x2 - x1), bool)
+    # The boxes of the model are kept, which need not be tight around their masks.
+    boxes = crop_boxes([view.crop for view in views])
+    (y1, x1), (y2, x2) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    joined = Crop(
+        (int(y1), int(x1), int(y2), int(x2)), np.zeros([y2 - y1, x2 - x1], bool)
+    )
     for view in views:
-        top, left, bottom, right = view.box
-        mask[top - y1 : bottom - y1, left - x1 : right - x1] |= view.mask
+        joined.mask[:] |= aligned(joined, view.crop)
     best = max(views, key=lambda view: view.score)
-    return best._replace(tile=-1, box=(y1, x1, y2, x2), mask=mask)
+    return best._replace(tile=-1, crop=joined)
 
 
 def _without_covered(objects: list[View], doubtful: list[View]) -> list[View]:
-    """Adds the doubtful ones, in their order, unless they lie on what there is then."""
+    """Returns the objects and, in turn, each doubtful one that is free of those."""
     views = [*objects, *doubtful]
     places, counts = _Places(views), np.arange(len(views)) < len(objects)
     for i in range(len(objects), len(views)):
         near = places.meeting(views[i])
         near = [views[j] for j in near[counts[near]].tolist()]
-        others = [view for view in near if view.tile != views[i].tile]
-        counts[i] = _covered(views[i], others) < COVERED
+        others = [view.crop for view in near if view.tile != views[i].tile]
+        counts[i] = covered(views[i].crop, others) < COVERED
     return [views[i] for i in np.flatnonzero(counts).tolist()]
 
 
-def _covered(view: View, others: list[View]) -> float:
-    """The part of a view that lies on the others, taken together: 0..1."""
-    top, left = view.box[:2]
-    free = view.mask.copy()
-    for other in others:
-        box = y1, x1, y2, x2 = _intersection(view.box, other.box)
-        free[y1 - top : y2 - top, x1 - left : x2 - left] &= ~_inside(other, box)
-    area = _area(view)
-    return (area - np.count_nonzero(free)) / area
-
-
 def _without_parts(objects: list[View]) -> list[View]:
-    """Leaves out what is cut and lies on an object that another tile saw better."""
+    """Returns the objects that are no cut part of one that another tile saw better."""
     places, kept = _Places(objects), []
-    areas = np.array([_area(view) for view in objects])
+    areas = np.array([view.crop.area for view in objects])
     for i, view in enumerate(objects):
         near = places.meeting(view) if view.is_cut else np.zeros(0, int)
         is_part = any(
             objects[j].tile != view.tile
             and objects[j].class_id == view.class_id
-            and _shared(view, objects[j]) >= CONTAINED * areas[i]
+            and shared_area(view.crop, objects[j].crop) >= CONTAINED * areas[i]
             for j in near[areas[near] > areas[i]]
         )
         if not is_part:
@@ -282,42 +271,16 @@ class _Places:
     """Boxes of views, ordered from top to bottom so that few are looked at for each."""
 
     def __init__(self, views: list[View]):
-        boxes = np.array([view.box for view in views], int).reshape(-1, 4)
+        boxes = crop_boxes([view.crop for view in views])
         self.order = np.argsort(boxes[:, 0], kind="stable")
         self.boxes = boxes[self.order]
         self.tallest = max((boxes[:, 2] - boxes[:, 0]).tolist(), default=0)
 
     def meeting(self, view: View) -> np.ndarray:
-        """Which boxes have a pixel in common with that of a view, in their order."""
-        y1, _, y2, _ = view.box
+        """Returns which boxes share a pixel with that of a view, in their order."""
+        y1, x1, y2, x2 = view.crop.box
         start, stop = self.boxes[:, 0].searchsorted((y1 - self.tallest, y2))
         boxes = self.boxes[start:stop]
-        low = np.maximum(boxes[:, :2], view.box[:2])
-        high = np.minimum(boxes[:, 2:], view.box[2:])
+        low = np.maximum(boxes[:, :2], (y1, x1))
+        high = np.minimum(boxes[:, 2:], (y2, x2))
         return np.sort(self.order[start:stop][(low < high).all(axis=1)])
-
-
-def _intersection(box, other) -> tuple[int, int, int, int]:
-    y1, x1 = np.maximum(box[:2], other[:2]).tolist()
-    y2, x2 = np.minimum(box[2:], other[2:]).tolist()
-    return y1, x1, max(y1, y2), max(x1, x2)
-
-
-def _inside(view: View, box) -> np.ndarray:
-    """The pixels of a mask in a box that lies within its own."""
-    y1, x1, y2, x2 = box
-    top, left = view.box[:2]
-    return view.mask[y1 - top : y2 - top, x1 - left : x2 - left]
-
-
-def _area(view: View, box=None) -> int:
-    """Pixels of a mask, in a box or in all."""
-    if box is None:
-        return int(np.count_nonzero(view.mask))
-    return int(np.count_nonzero(_inside(view, _intersection(view.box, box))))
-
-
-def _shared(one: View, other: View) -> int:
-    """Pixels that two masks share."""
-    box = _intersection(one.box, other.box)
-    return int(np.count_nonzero(_inside(one, box) & _inside(other, box)))

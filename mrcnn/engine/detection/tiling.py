@@ -1,6 +1,6 @@
-"""Detection in images far larger than the network's: tiles that overlap, then merged.
+"""Detects in images far larger than the network's input: in tiles that overlap.
 
-What makes one object of its views in several tiles is told in `tile_merging`.
+The rules that make one object of its views in several tiles are in `tile_merging`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config_checks import most_detections
+from mrcnn.engine.detection.molding import as_image, is_one_image
+from mrcnn.engine.detection.run_detection import check_form, masks_in_form
 from mrcnn.engine.detection.tile_merging import merge_tiles
+from mrcnn.geometry.crops import Crop
 
 # Overlap of tiles, part of their side, unless it is given.
 DEFAULT_OVERLAP = 1 / 4
@@ -60,11 +63,32 @@ def tile_boxes(height: int, width: int, side: int, overlap: int) -> np.ndarray:
 
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:
-    """First pixels of the tiles along one side of the image."""
+    """Returns the first pixels of the tiles along one side of the image."""
     if length <= side:
         return [0]
     count = math.ceil((length - overlap) / (side - overlap))
     return np.rint(np.linspace(0, length - side, count)).astype(int).tolist()
+
+
+def detect_in_tiles(
+    model: Any,
+    images,
+    form: str | None,
+    side: int,
+    overlap: int | None,
+    on_tiles: Callable[[int, int], None] | None,
+) -> list[dict[str, Any]]:
+    """Returns one result dict per image; see `MaskRCNN.detect` with `tile`."""
+    check_form(form)
+    results = []
+    for image in [images] if is_one_image(images) else images:
+        image = as_image(image, model.config.IMAGE_CHANNEL_COUNT)
+        found = detect_tiled(model, image, side, overlap, on_tiles=on_tiles)
+        rows = zip(found["rois"].tolist(), found["masks"], strict=True)
+        crops = [Crop(tuple(box), mask) for box, mask in rows]
+        found["masks"] = masks_in_form(crops, image.shape, form)
+        results.append(found)
+    return results
 
 
 def detect_tiled(
@@ -77,13 +101,10 @@ def detect_tiled(
 ) -> dict[str, Any]:
     """Returns the objects of a large image, each once, from tiles that overlap.
 
-    Each tile goes through the model as an image of its own: it is resized as the
-    Config says, so choose `side` such that objects come out as large as those the
-    model was trained on. DETECTION_MAX_INSTANCES and POST_NMS_ROIS_INFERENCE hold for
-    each tile.
-
-        found = detect_tiled(model, image, side=512)
-        picture = draw_instances(image, found["rois"], found["masks"], ...)
+    `MaskRCNN.detect(images, tile=side)` calls it for each image. Each tile goes through
+    the model as an image of its own: it is resized as the Config says, so choose `side`
+    such that objects come out as large as those the model was trained on.
+    DETECTION_MAX_INSTANCES and POST_NMS_ROIS_INFERENCE hold for each tile.
 
     Args:
         model: a MaskRCNN made for inference; or whatever has `detect(images,

@@ -1,8 +1,7 @@
-"""What runs between the steps of a training: data order, checkpoints, state."""
+"""Callbacks of a training: order of the data, checkpoints, state, history."""
 
 from __future__ import annotations
 
-import math
 import time
 
 import keras
@@ -11,6 +10,7 @@ import tensorflow as tf
 from mrcnn.engine.weights.checkpoints import checkpoint_path, prune_checkpoints
 from mrcnn.engine.weights.model_weights import save_weights
 from mrcnn.engine.weights.optimizer_state import RunState, save_state
+from mrcnn.viz.history import append_epoch
 
 
 class BatchSource:
@@ -20,9 +20,9 @@ class BatchSource:
     shapes of all, and shuffles.
     """
 
-    def __init__(self, loader, steps: int, epoch: int = 0):
+    def __init__(self, loader, epoch: int = 0):
         self.loader = loader
-        self.steps = steps
+        self.steps = len(loader.generator)
         self.epoch = epoch
         self.error: BaseException | None = None
 
@@ -36,7 +36,7 @@ class BatchSource:
         return dataset.prefetch(1)
 
     def _batches(self):
-        """Yields the batches of the epoch that is on when the first one is wanted.
+        """Yields the batches of the epoch that is present when the first is asked for.
 
         TensorFlow wraps what is raised here in an error of its own; the original is
         kept in `self.error`.
@@ -52,9 +52,11 @@ class BatchSource:
 
 
 class EpochTracker(keras.callbacks.Callback):
-    """Tells the training data which epoch it is, and knows which batch is on."""
+    """Sets the epoch of the training data, and remembers the present batch."""
 
-    def __init__(self, train_source: BatchSource, val_source: BatchSource | None):
+    def __init__(
+        self, train_source: BatchSource, val_source: BatchSource | None = None
+    ):
         super().__init__()
         self.train_source = train_source
         self.val_source = val_source
@@ -104,34 +106,25 @@ class StateWriter(keras.callbacks.Callback):
         prune_checkpoints(self.run_dir, self.name, self.keep)
 
 
-class TimeBudget(keras.callbacks.Callback):
-    """Ends a training by the clock, its learning rate then fallen to 0 (half a cosine).
+class HistoryWriter(keras.callbacks.Callback):
+    """Adds a line to history.jsonl after each epoch; `plot_training` draws it.
 
-    For `custom_callbacks`, with a constant learning rate and more `epochs` than there
-    is time for. Prints a line at the end of each epoch; the last one may be cut short.
+    To the logs of Keras it adds the learning rate of the epoch's last step and the
+    seconds that the epoch took.
     """
 
-    def __init__(self, minutes: float):
-        """Takes the minutes from the first step to the last; more than 0."""
+    def __init__(self, run_dir):
+        """Takes the folder of the run."""
         super().__init__()
-        if not minutes > 0:
-            raise ValueError(f"TimeBudget(minutes={minutes}): must be more than 0.")
-        self.minutes = minutes
+        self.run_dir = run_dir
 
-    def on_train_begin(self, logs=None):
-        """Starts the clock."""
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock of the epoch."""
         self.start = time.monotonic()
-        self.base = float(self.model.optimizer.learning_rate)
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Sets the learning rate for the time that has passed, or stops."""
-        self.used = min(1.0, (time.monotonic() - self.start) / (60 * self.minutes))
-        rate = self.base * 0.5 * (1 + math.cos(math.pi * self.used))
-        self.model.optimizer.learning_rate = rate
-        self.model.stop_training = self.used >= 1
 
     def on_epoch_end(self, epoch, logs=None):
-        """Prints how far it is."""
-        minutes = self.used * self.minutes
-        steps = int(self.model.optimizer.iterations)
-        print(f"{minutes:5.1f} min, {steps} steps, loss {logs['loss']:.3f}", flush=True)
+        """Writes the numbers of the epoch."""
+        numbers = dict(logs or {})
+        numbers["learning_rate"] = float(self.model.optimizer.learning_rate)
+        numbers["seconds"] = round(time.monotonic() - self.start, 3)
+        append_epoch(self.run_dir, epoch + 1, numbers)

@@ -1,4 +1,4 @@
-"""EvaluationCallback: COCO's numbers while training, in the logs of the epochs."""
+"""EvaluationCallback: adds COCO's metrics to the logs of the epochs while training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EvaluationCallback(keras.callbacks.Callback):
 
     Numbers join the logs of their epoch as "val_segm_AP", "val_bbox_AP50" and so on, so
     History and TensorBoard have them, and callbacks that come after this one in the
-    list can go by them, with mode="max":
+    list can use them, with mode="max":
 
         evaluation = EvaluationCallback(model, val_dataset, every=5, save_best=True)
         stopping = keras.callbacks.EarlyStopping(
@@ -34,8 +34,8 @@ class EvaluationCallback(keras.callbacks.Callback):
         )
         model.train(..., custom_callbacks=[evaluation, stopping])
 
-    Epochs without an evaluation have no such number. Keras' callbacks warn of that, and
-    leave them out: a patience counts evaluations.
+    Epochs without an evaluation have no such number. Keras' callbacks warn of that and
+    leave these epochs out: `patience` counts evaluations.
 
     It holds a second model for inference, of the same size, into which the weights are
     copied for each evaluation; training goes on exactly as without it.
@@ -130,7 +130,7 @@ class EvaluationCallback(keras.callbacks.Callback):
         self._run: str | None = None
 
     def on_train_begin(self, logs=None):
-        """Forgets the best of another run; stages and `resume` go on with theirs."""
+        """Drops the best of another run; further stages and `resume` keep theirs."""
         run = str(self.mrcnn.log_dir)
         if run != self._run:
             self._run, self.best = run, self._read_best() if self.save_best else None
@@ -178,7 +178,7 @@ class EvaluationCallback(keras.callbacks.Callback):
             path.write_text(json.dumps(best) + "\n", encoding="utf-8")
 
     def _read_best(self) -> tuple[int, float] | None:
-        """The best of this run, if its weights are there."""
+        """Returns the best (epoch, number) of this run; None without its weights."""
         weights = self._best_path()
         path = weights.with_suffix(".json")
         if not (weights.is_file() and path.is_file()):

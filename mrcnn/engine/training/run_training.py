@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
-import numbers
-import re
 import warnings
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.data import DataGenerator, PooledLoader
 from mrcnn.engine.graph import apply_loss_terms
 from mrcnn.engine.inspection import log
@@ -23,11 +20,12 @@ from mrcnn.engine.training.callbacks import (
     BatchSource,
     CheckpointWriter,
     EpochTracker,
+    HistoryWriter,
     StateWriter,
 )
 from mrcnn.engine.training.evaluation_callback import EvaluationCallback
-from mrcnn.engine.training.history_writer import HistoryWriter
-from mrcnn.engine.training.schedules import make_schedule
+from mrcnn.engine.training.schedules import is_number, make_schedule
+from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, optimizer_state
 from mrcnn.engine.weights.model_weights import model_tensors
 from mrcnn.engine.weights.run_config import write_run_config
@@ -41,142 +39,181 @@ class NonFiniteLossError(ArithmeticError):
     """Loss or gradient became infinite or NaN; the weights are those before it."""
 
 
-def run_training(
-    mrcnn,
-    train_dataset,
-    val_dataset,
-    learning_rate,
-    epochs: int,
-    layers: str,
-    *,
-    augmentation=None,
-    custom_callbacks=None,
-    no_augmentation_sources=None,
-    resume: bool = False,
-    optimizer=None,
-    workers: int = 1,
-    use_multiprocessing: bool = False,
-    verbose: int = 1,
-) -> keras.callbacks.History:
-    """Trains and returns the History; see `MaskRCNN.train` for the arguments."""
-    config, model = mrcnn.config, mrcnn.keras_model
-    for dataset in (train_dataset, val_dataset):
-        if dataset is not None:
-            _check_dataset(dataset, config)
-    _check_same_classes(train_dataset, val_dataset, custom_callbacks)
-    if not config.USE_RPN_ROIS:
-        raise ValueError(
-            "train(): USE_RPN_ROIS=False takes rois from the input input_rois, which "
-            "a Dataset doesn't give; set it to True, or feed keras_model yourself."
-        )
-    state_file = _load_newest(mrcnn, verbose) if resume else None
-    if mrcnn.epoch >= epochs:
-        logger.warning(
-            "train(epochs=%d): %d epochs are done already, nothing to train; epochs "
-            "is the total, counted from the first epoch of the run.",
-            epochs,
-            mrcnn.epoch,
-        )
-        history = keras.callbacks.History()
-        history.set_model(model)
-        history.on_train_begin()
-        model.history = history
-        return history
+class Trainable:
+    """The part of MaskRCNN that trains; MaskRCNN sets the attributes."""
 
-    model_tensors(
-        model
-    )  # layers that can't be saved are refused before the first epoch
-    chosen = set_trainable(model, layers)
-    logger.info("training %d layers with weights", len(chosen))
-    _warn_of_untrained_statistics(model)
+    config: object
+    keras_model: TrainingModel
 
-    generator = DataGenerator(
+    def compile(self, learning_rate, momentum: float) -> None:
+        """Makes `keras_model` ready for `fit`, as `train` does.
+
+        SGD with this momentum, or AdamW where Config's OPTIMIZER says so; gradients
+        clipped to GRADIENT_CLIP_NORM. `train` calls it unless it is given an optimizer,
+        so a subclass may override it.
+
+        Args:
+            learning_rate: a number or a Keras LearningRateSchedule.
+            momentum: 0..1, of SGD.
+        """
+        self._need("training", "compile")
+        optimizer = make_optimizer(self.config, learning_rate, momentum)
+        compile_model(self.keras_model, self.config, optimizer)
+
+    def train(
+        self,
         train_dataset,
-        config,
-        shuffle=True,
-        augmentation=augmentation,
-        no_augmentation_sources=no_augmentation_sources,
-        seed=config.SEED,
-        steps=config.STEPS_PER_EPOCH,
-    )
-    state = optimizer_state.RunState(
-        epoch=mrcnn.epoch,
-        initial_epoch=mrcnn.epoch,
-        epochs=epochs,
-        layers=layers,
-        learning_rate=(float(learning_rate) if _is_number(learning_rate) else math.nan),
-    )
-    is_same_call, state = _continued_state(state_file, state)
-    if optimizer is None:
-        total_steps = (epochs - state.initial_epoch) * len(generator)
-        rate = shaped_rate(config, learning_rate, total_steps)
-        mrcnn.compile(rate, config.LEARNING_MOMENTUM)
-    else:
-        compile_model(model, config, optimizer, own_optimizer=True)
-    if state_file is not None:
-        optimizer_state.restore_state(model, state_file, with_optimizer=is_same_call)
+        val_dataset,
+        learning_rate,
+        epochs: int,
+        layers: str,
+        augmentation=None,
+        custom_callbacks=None,
+        no_augmentation_sources=None,
+        *,
+        resume: bool = False,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        verbose: int = 1,
+    ) -> keras.callbacks.History:
+        """Trains up to a total number of epochs and returns the History.
 
-    # Variables that the first step would have to make are why it is traced twice.
-    with model.distribute_strategy.scope():
-        optimizer_state.build(model)
+        May be called several times, each call with its own layers and rate: heads to
+        epoch 20, then all to epoch 40.
 
-    loaders = [PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)]
-    train_source = BatchSource(loaders[0], len(generator), epoch=mrcnn.epoch)
-    val_source = None
-    if val_dataset is not None:
-        val_generator = _validation_generator(val_dataset, config)
-        loaders.append(PooledLoader(val_generator, epochs=1))
-        val_source = BatchSource(loaders[1], len(val_generator))
-    tracker = EpochTracker(train_source, val_source)
-    # From here on this is the newest run, also if it's killed before its first file.
-    run_dir = Path(mrcnn.log_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    checkpoints.remove_leftovers(run_dir)
-    write_run_config(run_dir, config, getattr(train_dataset, "class_names", ()))
-    callbacks = [
-        tracker,
-        CheckpointWriter(mrcnn, run_dir, config.NAME),
-        *(custom_callbacks or ()),
-        # After them: what they add to the logs is written too.
-        *_epoch_logs(run_dir),
-        StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
-    ]
-    try:
-        return model.fit(
-            train_source.dataset(model),
-            initial_epoch=mrcnn.epoch,
-            epochs=epochs,
-            validation_data=None if val_source is None else val_source.dataset(model),
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=verbose,
+        Args:
+            train_dataset: a prepared Dataset.
+            val_dataset: a prepared Dataset, or None for no validation.
+            learning_rate: a number, which Config's LEARNING_RATE_* shape; None for
+                LEARNING_RATE; or a Keras LearningRateSchedule.
+            epochs: the total, counted from the first epoch of the run.
+            layers: "heads", "3+" (ResNet stage 3 and up), "4+", "5+", "all" or a
+                regular expression for full layer names.
+            augmentation: an imgaug augmenter, an albumentations transform, or a
+                callable (image, mask, rng) -> (image, mask); see
+                `mrcnn.data.augment`.
+            custom_callbacks: Keras callbacks; at the end of an epoch they find its
+                checkpoint written.
+            no_augmentation_sources: sources whose images are not augmented.
+            resume: continue the newest run in `model_dir` after its last complete
+                epoch, with optimizer, learning rate and data order; a new run where
+                there is none.
+            optimizer: any Keras optimizer, which goes without `learning_rate`; None
+                is the one Config's OPTIMIZER names, with its clipping and schedule.
+            workers: threads or processes that load training batches; 0 loads each one
+                when it is wanted. Validation has one thread of its own.
+            use_multiprocessing: whether the workers are processes.
+            verbose: 0 silent, 1 progress bar, 2 a line an epoch.
+
+        Returns:
+            The History: the five losses and `loss`, plain and `val_`; and
+            `weighted_` ones when LOSS_WEIGHTS differ from 1.
+
+        Raises:
+            ValueError: mode isn't training, or data set and Config don't fit.
+            NonFiniteLossError: the loss became infinite or NaN; names the images.
+            Exception: whatever a worker raised, with the image's id and path added.
+        """
+        self._need("training", "train")
+        config, model = self.config, self.keras_model
+        _check_data(config, train_dataset, val_dataset, custom_callbacks)
+        state_file = self._load_newest(verbose) if resume else None
+        if self.epoch >= epochs:
+            logger.warning(
+                "train(epochs=%d): %d epochs are done already, nothing to train; "
+                "epochs is the total, counted from the first epoch of the run.",
+                epochs,
+                self.epoch,
+            )
+            model.history = history = keras.callbacks.History()
+            history.set_model(model)
+            history.on_train_begin()
+            return history
+
+        # Layers that can't be saved are refused before the first epoch.
+        model_tensors(model)
+        chosen = set_trainable(model, layers)
+        logger.info("training %d layers with weights", len(chosen))
+        _warn_of_untrained_statistics(model)
+
+        generator = DataGenerator(
+            train_dataset,
+            config,
+            shuffle=True,
+            augmentation=augmentation,
+            no_augmentation_sources=no_augmentation_sources,
+            seed=config.SEED,
+            steps=config.STEPS_PER_EPOCH,
         )
-    except tf.errors.OpError as error:
-        for source in (train_source, val_source):
-            if source is not None and source.error is not None:
-                raise source.error from None
-        if found := re.search("the (loss|gradient) is not finite", str(error)):
-            raise _non_finite_loss(found[0], error, tracker) from None
-        raise
-    finally:
-        for loader in loaders:
-            loader.close()
+        number = float(learning_rate) if is_number(learning_rate) else math.nan
+        state = optimizer_state.RunState(self.epoch, self.epoch, epochs, layers, number)
+        is_same_call, state = _continued_state(state_file, state)
+        if optimizer is None:
+            total_steps = (epochs - state.initial_epoch) * len(generator)
+            rate = make_schedule(config, learning_rate, total_steps)
+            self.compile(rate, config.LEARNING_MOMENTUM)
+        else:
+            compile_model(model, config, optimizer, own_optimizer=True)
+        if state_file is not None:
+            optimizer_state.restore_state(model, state_file, is_same_call)
+        # Variables that the first step would have to make are why it is traced twice.
+        with model.distribute_strategy.scope():
+            optimizer_state.build(model)
 
+        loader = PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)
+        sources = [BatchSource(loader, epoch=self.epoch)]
+        if val_dataset is not None:
+            loader = PooledLoader(_validation_generator(val_dataset, config), epochs=1)
+            sources.append(BatchSource(loader))
+        tracker = EpochTracker(*sources)
+        batches, *validation = (source.dataset(model) for source in sources)
+        # From here on this is the newest run, also when killed before its first file.
+        run_dir = Path(self.log_dir)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        checkpoints.remove_leftovers(run_dir)
+        write_run_config(run_dir, config, getattr(train_dataset, "class_names", ()))
+        callbacks = [
+            tracker,
+            CheckpointWriter(self, run_dir, config.NAME),
+            *(custom_callbacks or ()),
+            # After them: what they add to the logs is written too.
+            *_epoch_logs(run_dir),
+            StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
+        ]
+        try:
+            return model.fit(
+                batches,
+                initial_epoch=self.epoch,
+                epochs=epochs,
+                validation_data=validation[0] if validation else None,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=verbose,
+            )
+        except tf.errors.OpError:
+            for source in sources:
+                if source.error is not None:
+                    raise source.error from None
+            if fault := model.failed_check():
+                raise _non_finite_loss(*fault, tracker) from None
+            raise
+        finally:
+            for source in sources:
+                source.loader.close()
 
-def shaped_rate(config, learning_rate, total_steps: int):
-    """Returns a learning rate as Config's LEARNING_RATE_* shape it.
-
-    Args:
-        config: a Config.
-        learning_rate: a number, which they shape; None for LEARNING_RATE; or a Keras
-            LearningRateSchedule, taken as it is.
-        total_steps: optimizer steps of the whole call.
-    """
-    if learning_rate is None:
-        learning_rate = config.LEARNING_RATE
-    if _is_number(learning_rate):
-        learning_rate = make_schedule(config, float(learning_rate), total_steps)
-    return learning_rate
+    def _load_newest(self, verbose: int) -> Path | None:
+        """Loads the newest resumable checkpoint; returns its state file or None."""
+        found = checkpoints.find_resumable(self.model_dir, self.config.NAME)
+        if found is None:
+            text = f"the newest run in {self.model_dir} left no complete epoch"
+        else:
+            load_file(self.keras_model, found[0])
+            self.set_log_dir(found[0])
+            text = f"continuing after epoch {self.epoch}, {found[0]}"
+        if verbose:
+            log(f"resume: {text}")
+        return found and found[1]
 
 
 def make_optimizer(config, learning_rate, momentum: float):
@@ -218,22 +255,17 @@ def compile_model(model, config, optimizer, own_optimizer: bool = False) -> None
     model.compile(optimizer=optimizer, jit_compile=False)
 
 
-def _is_number(value) -> bool:
-    """Tells numbers, those of NumPy included, from schedules."""
-    return isinstance(value, numbers.Real)
-
-
-def _check_dataset(dataset, config) -> None:
-    if not len(dataset.image_ids):
-        raise ValueError(
-            f"train({type(dataset).__name__}): the data set has no images; add some "
-            "with add_image() and call prepare()."
-        )
-    config.validate(num_dataset_classes=dataset.num_classes)
-
-
-def _check_same_classes(train_dataset, val_dataset, callbacks) -> None:
-    """Raises when a data set to measure on numbers its classes in another way."""
+def _check_data(config, train_dataset, val_dataset, callbacks) -> None:
+    """Raises for a data set without images, or whose classes differ from the others."""
+    for dataset in (train_dataset, val_dataset):
+        if dataset is None:
+            continue
+        if not len(dataset.image_ids):
+            raise ValueError(
+                f"train({type(dataset).__name__}): the data set has no images; add "
+                "some with add_image() and call prepare()."
+            )
+        config.validate(num_dataset_classes=dataset.num_classes)
     others = {"val_dataset": val_dataset}
     for callback in callbacks or ():
         if isinstance(callback, EvaluationCallback):
@@ -247,6 +279,11 @@ def _check_same_classes(train_dataset, val_dataset, callbacks) -> None:
                 "would mean one class in training and another in validation. Register "
                 "the same names in the same order in both."
             )
+    if not config.USE_RPN_ROIS:
+        raise ValueError(
+            "train(): USE_RPN_ROIS=False takes rois from the input input_rois, which "
+            "a Dataset doesn't give; set it to True, or feed keras_model yourself."
+        )
 
 
 def _validation_generator(dataset, config) -> DataGenerator:
@@ -262,23 +299,8 @@ def _validation_generator(dataset, config) -> DataGenerator:
     )
 
 
-def _load_newest(mrcnn, verbose: int):
-    """Loads the newest resumable checkpoint; returns its state file or None."""
-    found = checkpoints.find_resumable(mrcnn.model_dir, mrcnn.config.NAME)
-    if found is None:
-        if verbose:
-            log(f"resume: the newest run in {mrcnn.model_dir} left no complete epoch")
-        return None
-    checkpoint, state_file = found
-    load_file(mrcnn.keras_model, checkpoint)
-    mrcnn.set_log_dir(checkpoint)
-    if verbose:
-        log(f"resume: continuing after epoch {mrcnn.epoch}, {checkpoint}")
-    return state_file
-
-
 def _warn_of_untrained_statistics(model) -> None:
-    """Warns of frozen BatchNorm that would normalize by nothing: no weights loaded."""
+    """Warns of frozen BatchNorm layers that have no statistics: no weights loaded."""
     for _, layer in leaf_layers(model):
         if isinstance(layer, BatchNorm) and layer.train_bn is False:
             if not np.any(layer.moving_mean) and np.all(
@@ -288,7 +310,7 @@ def _warn_of_untrained_statistics(model) -> None:
                     f"train(): TRAIN_BN=False keeps the statistics of {layer.name}, "
                     "which are those of a new layer. Load weights first; or, to start "
                     'from scratch, set NORM="group" or TRAIN_BN=None.',
-                    stacklevel=4,
+                    stacklevel=3,
                 )
             return
 
@@ -305,10 +327,9 @@ def _continued_state(state_file, state):
     old = optimizer_state.read_run_state(state_file)
     if old.is_finished:
         return False, state
-    same_rate = old.learning_rate == state.learning_rate or (
-        math.isnan(old.learning_rate) and math.isnan(state.learning_rate)
-    )
-    if old.layers != state.layers or not same_rate or old.epochs != state.epochs:
+    # A schedule or an optimizer has the rate nan, which is not equal to itself.
+    calls = [(s.epochs, s.layers, str(s.learning_rate)) for s in (old, state)]
+    if calls[0] != calls[1]:
         logger.warning(
             "resume: the interrupted call was train(learning_rate=%s, epochs=%d, "
             "layers=%r); this one differs and starts with a new optimizer.",
@@ -324,27 +345,26 @@ def _epoch_logs(run_dir) -> list[keras.callbacks.Callback]:
     """Returns what keeps the numbers of the epochs: history.jsonl, and TensorBoard."""
     history = HistoryWriter(run_dir)
     if importlib.util.find_spec("tensorboard") is None:
-        logger.info("no TensorBoard logs: pip install tensorboard to have them")
+        logger.info("no TensorBoard logs; to have them: pip install tensorboard")
         return [history]
     tensorboard = keras.callbacks.TensorBoard(log_dir=str(run_dir), write_graph=False)
     return [history, tensorboard]
 
 
-def _non_finite_loss(what: str, error: tf.errors.OpError, tracker: EpochTracker):
+def _non_finite_loss(what: str, losses: dict[str, float], tracker: EpochTracker):
+    """Returns the error for a loss or gradient that is not finite."""
     source = tracker.source
     generator = source.loader.generator
-    values = []
-    for name in LOSS_NAMES:
-        if match := re.search(rf"{name}\W+([-\w.+]+)", str(error)):
-            values.append(f"{name} {match[1]}")
+    values = ", ".join(f"{name} {value:g}" for name, value in losses.items())
     images = [
         f"image id {image_id} ({generator.dataset.image_info[image_id].get('path')})"
         for image_id in generator.image_ids_of(source.epoch, tracker.batch)
     ]
     when = "the validation after epoch" if source is tracker.val_source else "epoch"
     return NonFiniteLossError(
-        f"train(): {what} in {when} {tracker.train_source.epoch + 1}, step "
-        f"{tracker.batch + 1} ({', '.join(values)}), on {'; '.join(images)}. The "
-        "weights are those before this step. Check these images and their "
-        "annotations, or lower the learning rate or GRADIENT_CLIP_NORM."
+        f"train(): the {what} is not finite in {when} "
+        f"{tracker.train_source.epoch + 1}, step {tracker.batch + 1} ({values}), on "
+        f"{'; '.join(images)}. The weights are those before this step. Check these "
+        "images and their annotations, or lower the learning rate or "
+        "GRADIENT_CLIP_NORM."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 
 import keras
 import tensorflow as tf
@@ -53,36 +54,46 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return rate
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "total_steps": self.total_steps,
-            "kind": self.kind,
-            "drops": self.drops,
-            "warmup_steps": self.warmup_steps,
-            "warmup_factor": self.warmup_factor,
-        }
+        """Returns the constructor's arguments, which are all the attributes."""
+        return dict(vars(self))
 
 
-def make_schedule(config, learning_rate: float, total_steps: int):
-    """Returns a Config's learning rate: a float when constant, else a schedule.
+def is_number(value) -> bool:
+    """Returns whether a learning rate is a number, of NumPy too, and no schedule."""
+    return isinstance(value, numbers.Real)
+
+
+def make_schedule(config, learning_rate, total_steps: int):
+    """Returns a learning rate as Config's LEARNING_RATE_* shape it.
 
     Args:
-        config: a Config with the LEARNING_RATE_* values.
-        learning_rate: rate for LEARNING_RATE_BATCH images a step, scaled linearly to
-            BATCH_SIZE (1706.02677 sec. 2.1); LEARNING_RATE_BATCH None = no scaling.
-        total_steps: optimizer steps of the whole training.
+        config: a Config.
+        learning_rate: the rate for LEARNING_RATE_BATCH images a step, scaled linearly
+            to BATCH_SIZE (1706.02677 sec. 2.1); LEARNING_RATE_BATCH None = no scaling.
+            None for LEARNING_RATE; a Keras LearningRateSchedule is returned as it is.
+        total_steps: optimizer steps of the whole call of `train`.
+
+    Returns:
+        A float when the rate is constant, else a Keras LearningRateSchedule.
     """
+    if learning_rate is None:
+        learning_rate = config.LEARNING_RATE
+    if not is_number(learning_rate):
+        return learning_rate
+    learning_rate = float(learning_rate)
     if config.LEARNING_RATE_BATCH:
         learning_rate *= config.BATCH_SIZE / config.LEARNING_RATE_BATCH
-    if config.LEARNING_RATE_SCHEDULE == "constant":
-        if not config.LEARNING_RATE_WARMUP_STEPS:
-            return learning_rate
+    kind, warmup_steps = (
+        config.LEARNING_RATE_SCHEDULE,
+        config.LEARNING_RATE_WARMUP_STEPS,
+    )
+    if kind == "constant" and not warmup_steps:
+        return learning_rate
     return WarmupSchedule(
         learning_rate,
         total_steps,
-        kind=config.LEARNING_RATE_SCHEDULE,
+        kind=kind,
         drops=config.LEARNING_RATE_DROPS,
-        warmup_steps=config.LEARNING_RATE_WARMUP_STEPS,
+        warmup_steps=warmup_steps,
         warmup_factor=config.LEARNING_RATE_WARMUP_FACTOR,
     )

@@ -1,17 +1,14 @@
-"""The Keras model that trains: five named losses, their weighted sum, L2."""
+"""The Keras model for training: five named losses, their weighted sum, L2, checks."""
 
 from __future__ import annotations
 
-import warnings
+import math
 
 import keras
 import tensorflow as tf
 
 from mrcnn.config_checks import LOSS_NAMES
 from mrcnn.engine.network import Network
-
-# How `fit` of Keras 2 was told to load batches.
-KERAS_2_LOADING = ("max_queue_size", "workers", "use_multiprocessing")
 
 
 def decayed_weights(model: keras.Model) -> list:
@@ -27,14 +24,16 @@ def _batch_size(x) -> tf.Tensor:
     return tf.shape(keras.tree.flatten(x)[0])[0]
 
 
-def _finite_or_error(what: str, value: tf.Tensor, losses: dict):
-    """Returns a context whose operations wait until `value` was found to be finite."""
-    named_losses = [part for name in LOSS_NAMES for part in (name, losses[name])]
-    check = tf.debugging.Assert(
-        tf.math.is_finite(value), [f"the {what} is not finite:", *named_losses]
+def _check_values(what: str) -> tf.Variable:
+    """Returns a variable for a value that has to be finite and the five losses."""
+    return tf.Variable(
+        tf.zeros([1 + len(LOSS_NAMES)]),
+        trainable=False,
+        name=f"checked_{what}",
+        # Each replica has its own; nan in one of them is nan in the mean.
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.MEAN,
     )
-    # Executed eagerly it has raised, or returned None.
-    return tf.control_dependencies([] if check is None else [check])
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -62,15 +61,17 @@ class TrainingModel(Network):
             weight_decay_by_size: True adds wd * sum(w^2) / size(w) for each tensor;
                 False adds wd / 2 * sum(w^2), whose gradient is the papers' wd * w.
         """
-        weights = dict(loss_weights or {})
-        self._loss_factors = {
-            name: float(weights.get(name, 1.0)) for name in LOSS_NAMES
-        }
+        weights = loss_weights or {}
+        self._loss_factors = {n: float(weights.get(n, 1.0)) for n in LOSS_NAMES}
         self._weight_decay = float(weight_decay)
         self._weight_decay_by_size = bool(weight_decay_by_size)
         if not hasattr(self, "_means"):
             names = [*LOSS_NAMES, *(f"weighted_{name}" for name in LOSS_NAMES)]
             self._means = {name: keras.metrics.Mean(name=name) for name in names}
+            self._checks = {what: _check_values(what) for what in ("loss", "gradient")}
+        with self.distribute_strategy.scope():
+            for values in self._checks.values():
+                values.assign(tf.zeros_like(values))
 
     @property
     def metrics(self):
@@ -79,6 +80,34 @@ class TrainingModel(Network):
             hidden = {id(self._means[f"weighted_{name}"]) for name in LOSS_NAMES}
             return [m for m in super().metrics if id(m) not in hidden]
         return super().metrics
+
+    def _checked(self, what: str, value: tf.Tensor, losses: dict):
+        """Returns a context whose operations wait until `value` was found to be finite.
+
+        The values are kept for `failed_check`: an error of TensorFlow has them in its
+        text only.
+        """
+        values = tf.stack([value, *(losses[name] for name in LOSS_NAMES)])
+        kept = self._checks[what].assign(values)
+        with tf.control_dependencies([kept]):
+            named = [part for name in LOSS_NAMES for part in (name, losses[name])]
+            message = [f"the {what} is not finite:", *named]
+            check = tf.debugging.Assert(tf.math.is_finite(value), message)
+        # Executed eagerly it has raised, or returned None.
+        return tf.control_dependencies([] if check is None else [check])
+
+    def failed_check(self) -> tuple[str, dict[str, float]] | None:
+        """Returns which check of the latest step failed, and the five losses then.
+
+        Returns:
+            ("loss" or "gradient", losses by name); None when both were finite.
+        """
+        with self.distribute_strategy.scope():
+            for what, variable in self._checks.items():
+                value, *losses = variable.numpy().tolist()
+                if not math.isfinite(value):
+                    return what, dict(zip(LOSS_NAMES, losses, strict=True))
+        return None
 
     def _regularization(self) -> tf.Tensor:
         if not self._weight_decay:
@@ -98,7 +127,7 @@ class TrainingModel(Network):
         factors = self._loss_factors
         total = tf.add_n([factors[name] * y_pred[name] for name in LOSS_NAMES])
         total += self._regularization()
-        with _finite_or_error("loss", total, y_pred):
+        with self._checked("loss", total, y_pred):
             one = tf.identity(1.0)
         # A factor, so that the gradients too wait for the check.
         total *= one
@@ -116,32 +145,6 @@ class TrainingModel(Network):
             "name; weigh them with Config's LOSS_WEIGHTS. For a further one, override "
             "MaskRCNN.build() and wrap compute_loss of the model it returns."
         )
-
-    def fit(self, *args, **kwargs) -> keras.callbacks.History:
-        """Trains as `keras.Model.fit` does, without the arguments that Keras 3 dropped.
-
-        Args:
-            *args: of `keras.Model.fit`.
-            **kwargs: of `keras.Model.fit`; max_queue_size, workers and
-                use_multiprocessing of Keras 2 are left out with a warning.
-        """
-        dropped = [name for name in KERAS_2_LOADING if name in kwargs]
-        if dropped:
-            warnings.warn(
-                f"fit({', '.join(dropped)}): Keras 3 has no such arguments, the "
-                "batches are loaded as their generator loads them; MaskRCNN.train() "
-                "has workers and use_multiprocessing.",
-                stacklevel=2,
-            )
-        kept = {key: value for key, value in kwargs.items() if key not in dropped}
-        return super().fit(*args, **kept)
-
-    def fit_generator(
-        self, generator, steps_per_epoch=None, epochs=1, **kwargs
-    ) -> keras.callbacks.History:
-        """Trains as `fit` does, under the name that Keras had for generators."""
-        kwargs.update(steps_per_epoch=steps_per_epoch, epochs=epochs)
-        return self.fit(generator, **kwargs)
 
     def train_step(self, data):
         """Returns the metrics after one step, which is that of Keras with a check.
@@ -163,7 +166,7 @@ class TrainingModel(Network):
         # With loss scaling (float16) infinite gradients are the optimizer's business.
         if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             norm = tf.linalg.global_norm(gradients)
-            with _finite_or_error("gradient", norm, y_pred):
+            with self._checked("gradient", norm, y_pred):
                 gradients = [None if g is None else tf.identity(g) for g in gradients]
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return self.compute_metrics(x, None, y_pred)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import warnings
 from pathlib import Path
 
 # A name, and the stamp of a run or the epoch of a checkpoint.
@@ -78,26 +77,6 @@ def list_runs(model_dir, name: str | None = None) -> list[Path]:
         # Runs of two configurations may have begun in one minute.
         key=lambda path: (stamps[path], path.stat().st_mtime_ns),
     )
-
-
-class CheckpointPath(str):
-    """The path of a checkpoint. Its [1] is the path too, with a warning.
-
-    Before mid-2018 the old package returned (folder, path), and scripts wrote
-    `find_last()[1]`; of a plain str that is a letter, found to be no file much later.
-    """
-
-    def __getitem__(self, index):
-        """Returns a letter or a part, as a str does; for 1 the whole path."""
-        if isinstance(index, int) and index == 1:
-            warnings.warn(
-                "find_last()[1]: find_last() returns one path now, not a pair; leave "
-                "out the [1].",
-                FutureWarning,
-                stacklevel=2,
-            )
-            return str(self)
-        return super().__getitem__(index)
 
 
 def find_last(model_dir, name: str | None = None) -> Path:

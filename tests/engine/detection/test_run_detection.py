@@ -10,6 +10,7 @@ from pycocotools import mask as coco_mask
 
 from mrcnn.engine.detection.molding import as_image, check_values
 from mrcnn.engine.detection.run_detection import unmold_detections
+from mrcnn.engine.detection.tiling import detect_tiled
 from tests.engine.tiny import make_config
 
 SIZES = [(48, 64), (100, 40), (64, 64), (30, 200), (7, 5)]
@@ -349,3 +350,69 @@ def test_molding_says_where_the_pixels_are(detector):
     np.testing.assert_array_equal(
         metas[0, :12], [0, 24, 64, 3, 64, 64, 3, 20, 0, 44, 64, 1]
     )
+
+
+# In tiles
+
+LARGE = (130, 100)
+
+
+def test_detect_in_tiles_is_the_merged_detections_of_the_tiles(detector):
+    image, seen = images_of([LARGE])[0], []
+    expected = detect_tiled(detector, image, 64, 16)
+    (found,) = detector.detect(
+        [image], masks="crop", tile=64, overlap=16, on_tiles=lambda *n: seen.append(n)
+    )
+    assert len(found["rois"]) > 1 and found.keys() == expected.keys()
+    for key in ("rois", "class_ids", "scores", "full_tiles"):
+        np.testing.assert_array_equal(found[key], expected[key])
+    for mask, wanted in zip(found["masks"], expected["masks"], strict=True):
+        np.testing.assert_array_equal(mask, wanted)
+    assert seen[-1] == (6, 6)
+
+
+def test_tiles_give_the_four_forms_of_masks(detector):
+    image = images_of([LARGE])[0]
+    forms = {
+        form: detector.detect([image], masks=form, tile=64)[0]
+        for form in ("full", "crop", "rle", None)
+    }
+    full = forms["full"]["masks"]
+    assert full.dtype == bool and full.shape == (*LARGE, len(forms["full"]["rois"]))
+    assert forms[None]["masks"] is None
+    rows = zip(
+        forms["full"]["rois"],
+        forms["crop"]["masks"],
+        forms["rle"]["masks"],
+        strict=True,
+    )
+    for n, ((y1, x1, y2, x2), crop, rle) in enumerate(rows):
+        mask = full[..., n]
+        np.testing.assert_array_equal(crop, mask[y1:y2, x1:x2])
+        assert crop.sum() == mask.sum()
+        np.testing.assert_array_equal(coco_mask.decode(rle), mask)
+
+
+def test_with_tiles_one_image_or_its_path_needs_no_list(detector, tmp_path, capsys):
+    image = images_of([LARGE])[0]
+    Image.fromarray(image).save(tmp_path / "large.png")
+    expected = detector.detect([image, image], tile=64)
+    assert len(expected) == 2
+    assert_same_results(detector.detect(image, tile=64), expected[:1])
+    found = detector.detect(tmp_path / "large.png", tile=64, verbose=1)
+    assert_same_results(found, expected[:1])
+    assert f"1 images, {len(found[0]['rois'])} detections" in capsys.readouterr().out
+    assert detector.detect([], tile=64) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tile": 64, "overlap": 33}, "half of a side"),
+        ({"tile": 64, "masks": "polygon"}, "masks='polygon'"),
+        ({"overlap": 16}, "pass tile=512"),
+    ],
+)
+def test_impossible_tiles_are_an_error(detector, options, text):
+    with pytest.raises(ValueError, match=text):
+        detector.detect(images_of([LARGE]), **options)

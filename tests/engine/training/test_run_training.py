@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from mrcnn.engine import MaskRCNN
 from mrcnn.engine.training.training_model import LOSS_NAMES, decayed_weights
-from mrcnn.model import MaskRCNN
 from tests.engine.tiny import (
     EmptyDataset,
     Spy,

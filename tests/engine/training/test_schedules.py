@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config import PaperConfig
-from mrcnn.engine.training.run_training import make_optimizer, shaped_rate
+from mrcnn.engine.training.run_training import make_optimizer
 from mrcnn.engine.training.schedules import WarmupSchedule, make_schedule
 from tests.engine.tiny import TinyConfig, make_config
 
@@ -98,7 +98,7 @@ def test_paper_config_warms_up_and_drops_twice():
 
 def default_optimizer(config, learning_rate, total_steps):
     """What `train` makes when it is given no optimizer."""
-    rate = shaped_rate(config, learning_rate, total_steps)
+    rate = make_schedule(config, learning_rate, total_steps)
     return make_optimizer(config, rate, config.LEARNING_MOMENTUM)
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
@@ -10,19 +8,12 @@ import tensorflow as tf
 from mrcnn.engine.graph import build_model
 from mrcnn.engine.layer_groups import set_trainable
 from mrcnn.engine.training.training_model import LOSS_NAMES, decayed_weights
-from mrcnn.model import data_generator
 from tests.engine.tiny import (
     StubConfig,
-    TinyDataset,
-    changed,
     make_config,
     make_trainer,
     train,
-    weights_of,
 )
-
-# Keras says that it can't shuffle what an iterator gives.
-quiet_shuffle = pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 
 LOSSES = dict(zip(LOSS_NAMES, (1.0, 2.0, 4.0, 8.0, 16.0), strict=True))
 
@@ -33,8 +24,11 @@ def model():
 
 
 def total(model, losses=LOSSES):
-    y_pred = {name: tf.constant(value) for name, value in losses.items()}
-    return float(model.compute_loss(y_pred=y_pred))
+    return float(model.compute_loss(y_pred=constants(losses)))
+
+
+def constants(losses):
+    return {name: tf.constant(value) for name, value in losses.items()}
 
 
 def l2_by_hand(model, by_size):
@@ -105,6 +99,40 @@ def test_a_loss_that_is_not_finite_is_an_error_with_all_five(model, value):
         total(model, {**LOSSES, "rpn_bbox_loss": value})
 
 
+def test_the_check_that_failed_is_remembered_until_the_next_training(model):
+    assert model.failed_check() is None
+    total(model)
+    assert model.failed_check() is None
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        total(model, {**LOSSES, "rpn_bbox_loss": np.nan})
+    what, losses = model.failed_check()
+    assert what == "loss" and np.isnan(losses.pop("rpn_bbox_loss"))
+    assert losses == {n: v for n, v in LOSSES.items() if n != "rpn_bbox_loss"}
+    model.set_loss_terms()  # as each `compile` does
+    assert model.failed_check() is None
+
+
+def test_a_gradient_that_is_not_finite_is_told_from_a_loss(model):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the gradient is not"):
+        model._checked("gradient", tf.constant(np.inf), LOSSES)
+    assert model.failed_check() == ("gradient", LOSSES)
+
+
+def test_a_failed_check_is_remembered_under_a_strategy():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = build_model("training", make_config())
+    losses = {**LOSSES, "rpn_bbox_loss": np.nan}
+
+    @tf.function
+    def step():
+        return strategy.run(lambda: model.compute_loss(y_pred=constants(losses)))
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rpn_bbox_loss"):
+        step()
+    assert model.failed_check()[0] == "loss"
+
+
 def test_gradients_wait_for_the_check_of_the_loss(model):
     """So that no optimizer, however quick, moves a weight before."""
     kernel = model.get_layer("fpn_p2").kernel
@@ -165,43 +193,3 @@ def test_weights_other_than_one_are_reported_raw_and_weighted(tmp_path):
     assert sum(history[f"weighted_{n}"][0] for n in LOSS_NAMES) == pytest.approx(
         history["loss"][0], rel=1e-5
     )
-
-
-@quiet_shuffle
-@pytest.mark.parametrize("method", ["fit", "fit_generator"])
-def test_batches_of_an_old_generator_train(tmp_path, eager, method):
-    """As subclasses that copied `train` of the old package call it."""
-    trainer = make_trainer(tmp_path)
-    trainer.set_trainable("heads", verbose=0)
-    trainer.compile(0.01, 0.9)
-    batches = data_generator(TinyDataset(), trainer.config, batch_size=2)
-    validation = data_generator(TinyDataset(4, first=20), trainer.config, batch_size=2)
-    before = weights_of(trainer.keras_model)
-    with pytest.warns(UserWarning, match="workers, use_multiprocessing.*Keras 3"):
-        history = getattr(trainer.keras_model, method)(
-            batches,
-            initial_epoch=3,
-            epochs=4,
-            steps_per_epoch=2,
-            validation_data=validation,
-            validation_steps=1,
-            max_queue_size=100,
-            workers=0,
-            use_multiprocessing=False,
-            verbose=0,
-        )
-    assert history.epoch == [3]
-    assert set(LOSS_NAMES) | {"loss", "val_mrcnn_mask_loss"} <= set(history.history)
-    paths = changed(before, weights_of(trainer.keras_model))
-    assert paths and not any("stub" in path for path in paths)
-
-
-@quiet_shuffle
-def test_fit_says_nothing_when_asked_as_keras_3_is(tmp_path, eager):
-    trainer = make_trainer(tmp_path)
-    trainer.compile(0.01, 0.9)
-    batches = data_generator(TinyDataset(2), trainer.config, batch_size=1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="fit")
-        history = trainer.keras_model.fit(batches, steps_per_epoch=1, verbose=0)
-    assert np.isfinite(history.history["loss"][0])

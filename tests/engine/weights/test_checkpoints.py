@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import warnings
-from pathlib import Path
 
 import pytest
 
@@ -137,19 +135,3 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     touch(tmp_path, ".mask_rcnn_a_0003.h5.77.tmp", "mask_rcnn_a_0002.h5", ".notes.tmp")
     checkpoints.remove_leftovers(tmp_path)
     assert names_in(tmp_path) == [".notes.tmp", "mask_rcnn_a_0002.h5"]
-
-
-def test_the_path_of_a_checkpoint_is_its_own_second_part():
-    """Scripts of before mid-2018 write `find_last()[1]`."""
-    path = checkpoints.CheckpointPath("/logs/coco20310405T1200/mask_rcnn_coco_0004.h5")
-    with pytest.warns(FutureWarning, match="one path"):
-        second = path[1]
-    assert second == path and type(second) is str
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # all else is silent
-        assert path == str(path) and isinstance(path, str)
-        assert (path[0], path[-1], path[1:5]) == ("/", "5", "logs")
-        assert Path(path).name == "mask_rcnn_coco_0004.h5"
-        assert os.path.split(path)[1] == "mask_rcnn_coco_0004.h5"
-        assert path.replace("4.h5", "5.h5").endswith("0005.h5")
-        assert "".join(path) == path

@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 from mrcnn import utils
-from mrcnn.classic.tensors import batch_slice
+from mrcnn.classic import functions
+from mrcnn.classic.functions import batch_slice
+from mrcnn.config import Config
 from mrcnn.model import (
     apply_box_deltas_graph,
     batch_pack_graph,
@@ -16,10 +18,12 @@ from mrcnn.model import (
     compose_image_meta,
     denorm_boxes_graph,
     log2_graph,
+    mold_image,
     norm_boxes_graph,
     overlaps_graph,
     parse_image_meta_graph,
     trim_zeros_graph,
+    unmold_image,
 )
 
 BOXES = np.array([[0, 0, 10, 20], [5, 5, 15, 10], [30, 40, 48, 64]], np.float32)
@@ -147,3 +151,33 @@ def test_batch_slice_refuses_a_batch_of_another_size():
 def test_batch_slice_refuses_names_that_do_not_fit():
     with pytest.raises(ValueError, match="returned 1 tensors"):
         batch_slice(tf.zeros([1, 3]), tf.identity, 1, names=["a", "b"])
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_download_trained_weights_fetches_the_old_release(
+    monkeypatch, tmp_path, verbose
+):
+    calls = []
+
+    def fake(url, path=None, **options):
+        calls.append((url, path, options))
+        return path
+
+    monkeypatch.setattr(functions, "download", fake)
+    path = str(tmp_path / "mask_rcnn_coco.h5")
+    assert utils.download_trained_weights(path, verbose=verbose) == path
+    assert calls == [(utils.COCO_MODEL_URL, path, {"verbose": verbose})]
+
+
+def test_mold_image_subtracts_the_mean_and_unmold_image_adds_it():
+    config = Config()
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    molded = mold_image(image, config)
+    assert molded.dtype == np.float32
+    np.testing.assert_allclose(molded, image - config.MEAN_PIXEL, atol=1e-4)
+    np.testing.assert_array_equal(unmold_image(molded, config), image)
+
+
+def test_mold_mask_says_what_to_call_instead():
+    with pytest.raises(NotImplementedError, match="minimize_mask"):
+        utils.mold_mask(np.zeros((4, 4, 1)), Config())

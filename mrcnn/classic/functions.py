@@ -1,62 +1,63 @@
-"""The old `*_graph` functions: tensors in, tensors out, and batch_slice."""
+"""Old functions on images and tensors that take other arguments than the new ones.
+
+Importing this imports no TensorFlow.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from mrcnn.geometry.boxes import (
-    apply_box_deltas_tensor,
-    box_refinement_tensor,
-    clip_boxes_tensor,
-    compute_overlaps_tensor,
-    trim_zeros_tensor,
-)
-from mrcnn.geometry.coordinates import denorm_boxes_tensor, norm_boxes_tensor
-from mrcnn.geometry.image_meta import parse_image_meta_tensor
+import numpy as np
+
+from mrcnn.data import COCO_MODEL_URL, download
+from mrcnn.geometry.boxes import trim_zeros_tensor
+from mrcnn.geometry.images import add_mean, subtract_mean
 
 
-def apply_box_deltas_graph(boxes, deltas):
-    """Returns boxes moved by deltas, see `geometry.boxes.apply_box_deltas`.
+def download_trained_weights(
+    coco_model_path: str | os.PathLike, verbose: int = 1
+) -> Path:
+    """Returns the path of the COCO weights after fetching them there if need be.
 
     Args:
-        boxes: float32 [..., (y1, x1, y2, x2)], any frame.
-        deltas: float32 [..., (dy, dx, log dh, log dw)], multiplied by the standard
-            deviations.
+        coco_model_path: where the file is to be; a good one is not fetched again.
+        verbose: 0 shows no progress.
+
+    Raises:
+        OSError: the file could not be fetched, or another file is there; says what
+            to do.
     """
-    return apply_box_deltas_tensor(boxes, deltas)
+    return download(COCO_MODEL_URL, path=coco_model_path, verbose=verbose)
 
 
-def clip_boxes_graph(boxes, window):
-    """Returns boxes cut to a window: float32 [..., 4], one frame, window [4]."""
-    return clip_boxes_tensor(boxes, window)
+def mold_image(images: np.ndarray, config) -> np.ndarray:
+    """Returns images as float32 with MEAN_PIXEL subtracted.
 
-
-def overlaps_graph(boxes1, boxes2):
-    """Returns the IoU of all pairs: float32 [N, 4], [M, 4] -> [N, M], 0..1."""
-    return compute_overlaps_tensor(boxes1, boxes2)
-
-
-def box_refinement_graph(box, gt_box):
-    """Returns the deltas from boxes to gt boxes: float32 [N, 4], [N, 4] -> [N, 4]."""
-    return box_refinement_tensor(box, gt_box)
-
-
-def norm_boxes_graph(boxes, shape):
-    """Returns float32 boxes [..., 4] in norm, of px boxes on an image (H, W)."""
-    return norm_boxes_tensor(boxes, shape)
-
-
-def denorm_boxes_graph(boxes, shape):
-    """Returns int32 boxes [..., 4] in px, of norm boxes on an image (H, W)."""
-    return denorm_boxes_tensor(boxes, shape)
-
-
-def parse_image_meta_graph(meta) -> dict:
-    """Returns the parts of image_meta [B, 12 + C] by name, in its own dtype.
-
-    See `geometry.image_meta.parse_image_meta`.
+    Args:
+        images: number type [..., H, W, channels], 0..255.
+        config: a Config.
     """
-    return parse_image_meta_tensor(meta)
+    return subtract_mean(images, config.MEAN_PIXEL)
+
+
+def unmold_image(normalized_images: np.ndarray, config) -> np.ndarray:
+    """Returns uint8 images with MEAN_PIXEL added again.
+
+    Args:
+        normalized_images: float32 [..., H, W, channels], as `mold_image` gives them.
+        config: a Config.
+    """
+    return add_mean(normalized_images, config.MEAN_PIXEL)
+
+
+def mold_mask(mask: np.ndarray, config):
+    """Raises NotImplementedError: the old function was empty and returned None."""
+    raise NotImplementedError(
+        f"mold_mask(mask={np.shape(mask)}, config): the old package left it empty; "
+        "call minimize_mask(bbox, mask, config.MINI_MASK_SHAPE)."
+    )
 
 
 def log2_graph(x):
@@ -124,20 +125,14 @@ def batch_slice(
     if not isinstance(inputs, list | tuple):
         inputs = [inputs]
     inputs = [tf.convert_to_tensor(x) for x in inputs]
-    checks = []
     for ix, x in enumerate(inputs):
-        if x.shape[0] is None:
-            message = f"batch_slice(inputs[{ix}], batch_size={batch_size}):"
-            checks.append(
-                tf.debugging.assert_equal(tf.shape(x)[0], batch_size, message)
-            )
-        elif x.shape[0] != batch_size:
+        if x.shape[0] not in (None, batch_size):
             raise ValueError(
                 f"batch_slice(inputs, batch_size={batch_size}): inputs[{ix}] holds "
                 f"{x.shape[0]} images; pass the number of images in the batch."
             )
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        inputs = [tf.identity(x) for x in inputs]
+        shape = [batch_size, *x.shape[1:]]
+        inputs[ix] = tf.ensure_shape(x, shape, name=f"batch_slice_inputs_{ix}")
 
     rows = []
     for i in range(batch_size):
