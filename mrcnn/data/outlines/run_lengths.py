@@ -1,18 +1,19 @@
-"""COCO's run lengths read with NumPy: their box, and the pixels inside of it.
+"""Decodes the run lengths of COCO: the box of an object, and its mask there.
 
-pycocotools decodes a whole image at a time. A data set that keeps its masks as run
-lengths mostly wants one object's few pixels, so here the runs are cut to the columns of
-the object before any pixel is made.
+pycocotools decodes a whole image at a time, and crashes on some damaged counts. Here
+the counts are checked first, and only the columns of the object are decoded.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# The compressed form (maskApi.c of cocoapi): characters from 48 on, five bits each,
-# the lowest first; bit 5 says that the number goes on, bit 4 of its last character
-# that it is negative. From the third number on it is the difference to the one two
-# before.
+from mrcnn.geometry.crops import Box
+
+# The compressed form (maskApi.c of cocoapi): a number is some characters from 48 on, of
+# five bits each, the lowest first. Bit 5 means that more characters follow; bit 4 of
+# the last one, that the number is negative. From the third number on each is the
+# difference to the one two before.
 _FIRST_CHARACTER = 48
 _VALUE_BITS = 5
 _MORE = 0x20
@@ -26,7 +27,7 @@ def read_counts(counts) -> np.ndarray:
         counts: compressed (str or bytes), or the lengths themselves.
 
     Raises:
-        ValueError: it ends within a number, has other characters, or a run is
+        ValueError: the counts end within a number, have other characters, or a run is
             negative.
     """
     if isinstance(counts, str | bytes):
@@ -47,7 +48,7 @@ def read_counts(counts) -> np.ndarray:
     return runs
 
 
-def runs_box(runs: np.ndarray, height: int) -> tuple[int, int, int, int]:
+def runs_box(runs: np.ndarray, height: int) -> Box:
     """Returns the tight box (y1, x1, y2, x2) of a mask, zeros without a pixel.
 
     Args:

@@ -27,7 +27,8 @@ from mrcnn.data.outlines.annotation import (
     Shape,
 )
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
-from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH, paste
+from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH
+from mrcnn.geometry.crops import paste
 
 __all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
 
