@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.formats.labelme import LabelMeDataset, is_labelme
+from mrcnn.geometry.crops import stack_crops
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
@@ -135,14 +136,9 @@ def test_crops_of_all_kinds_are_the_masks(tmp_path):
     write(tmp_path, shapes)
     dataset = load(tmp_path)
     masks, class_ids = dataset.load_mask(0)
-    crops = dataset.load_object_crops(0)
-    assert len(class_ids) == len(crops.masks) == 4
-    for i, ((y1, x1, y2, x2), crop) in enumerate(
-        zip(crops.boxes, crops.masks, strict=True)
-    ):
-        pasted = np.zeros([12, 10], dtype=bool)
-        pasted[y1:y2, x1:x2] = crop
-        np.testing.assert_array_equal(masks[..., i], pasted)
+    crops = dataset.objects(0).crops
+    assert len(class_ids) == len(crops) == 4
+    np.testing.assert_array_equal(masks, stack_crops(crops, (12, 10)))
 
 
 def test_json_without_shapes_is_an_image_without_objects(tmp_path):
