@@ -16,10 +16,11 @@ from mrcnn.data.image_gt import load_image_gt
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
 from mrcnn.data.outlines.shapes import MaskSizeError
+from mrcnn.geometry.box_masks import minimize_mask
 from mrcnn.geometry.crops import Crop
 from mrcnn.geometry.image_meta import parse_image_meta
 from mrcnn.geometry.images import resize_image
-from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from mrcnn.geometry.masks import extract_bboxes, resize_mask
 from tests.data.tiny import TinyDataset
 
 HEIGHT, WIDTH = 150, 210  # not square

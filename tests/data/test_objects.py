@@ -13,8 +13,9 @@ from mrcnn.data.objects import (
     seen_objects,
 )
 from mrcnn.data.outlines.shapes import MaskSizeError
+from mrcnn.geometry.box_masks import minimize_mask
 from mrcnn.geometry.crops import Crop, stack_crops
-from mrcnn.geometry.masks import extract_bboxes, minimize_mask, resize_mask
+from mrcnn.geometry.masks import extract_bboxes, resize_mask
 from mrcnn.geometry.resize_plan import plan_resize
 
 MODES = [

@@ -44,12 +44,12 @@ def test_of_shared_data_only_what_is_there(
 
 
 @pytest.mark.parametrize("name", ["labelme_nuts", "voc_mini"])
-def test_the_subsets_of_shared_data_share_no_image(shared, name):
+def test_the_subsets_of_shared_data_share_no_picture(shared, name):
     train, val = (open_dataset(shared / "data" / name, s) for s in ("train", "val"))
     assert not train.validate(against=val).of_kind("leaked image")
 
 
-def test_annotations_without_images_name_each_missing_file(shared):
+def test_annotations_without_pictures_name_each_missing_file(shared):
     with pytest.warns(UserWarning, match="the pictures are not there"):
         dataset = open_dataset(shared / "data" / "eval_coco100")
     report = dataset.validate()

@@ -27,8 +27,7 @@ from mrcnn.data.outlines.annotation import (
     Shape,
 )
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
-from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH
-from mrcnn.geometry.crops import paste
+from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH, paste
 
 __all__ = ["ViaDataset", "polygon_mask", "read_via", "via_shape"]
 
