@@ -167,9 +167,9 @@ class AnnotatedDataset(Dataset):
         return Objects(crops, np.array(class_ids, np.int32), size, annotations)
 
     def draw_annotations(self, image_id: int) -> Iterator[DrawnAnnotation]:
-        """Returns an iterator over all annotations, which draws each when it is asked.
+        """Returns an iterator that draws the annotations of an image one by one.
 
-        An annotation that cannot be drawn does not stop it.
+        An annotation that cannot be drawn comes with its error, and does not stop it.
 
         Raises:
             ValueError: the data set is not prepared.

@@ -120,6 +120,16 @@ def load_image_gt(
     return image, image_meta, objects.class_ids, objects.boxes, mask
 
 
+def resize_settings(config) -> dict:
+    """Returns the arguments of `resize_image` and `plan_resize` that a Config sets."""
+    return {
+        "min_dim": config.IMAGE_MIN_DIM,
+        "max_dim": config.IMAGE_MAX_DIM,
+        "min_scale": config.IMAGE_MIN_SCALE,
+        "mode": config.IMAGE_RESIZE_MODE,
+    }
+
+
 def _resize(
     image: np.ndarray, config, rng, where: str, again: bool = False
 ) -> ResizedImage:
@@ -132,14 +142,8 @@ def _resize(
         where: for the text of an error.
         again: True after IMAGE_MIN_SCALE has been applied.
     """
-    resized = resize_image(
-        image,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=None if again else config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-        rng=rng,
-    )
+    settings = resize_settings(config) | ({"min_scale": None} if again else {})
+    resized = resize_image(image, **settings, rng=rng)
     check_model_sides(resized.image.shape, where)
     return resized
 
@@ -197,10 +201,9 @@ def with_text(error: Exception, text: str) -> Exception:
     """
     said = error.args[0] if isinstance(error, KeyError) and error.args else error
     message = f"{said} ({text})"
-    try:
+    new = None
+    with contextlib.suppress(Exception):  # a constructor may want, and do, anything
         new = type(error)(message)
-    except Exception:  # a constructor may want, and do, anything
-        new = None
     if type(new) is not type(error) or text not in str(new):
         if hasattr(error, "add_note"):
             new = error

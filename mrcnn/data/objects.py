@@ -121,7 +121,5 @@ def mini_masks(objects: Objects, mini_shape: Sequence[int]) -> np.ndarray:
         mini_shape: (height, width) of the mini masks.
     """
     shape = (int(mini_shape[0]), int(mini_shape[1]))
-    masks = np.zeros([*shape, len(objects.crops)], dtype=bool)
-    for i, crop in enumerate(objects.crops):
-        masks[..., i] = minimize_crop(crop.mask, shape)
-    return masks
+    masks = [minimize_crop(crop.mask, shape) for crop in objects.crops]
+    return np.stack(masks, axis=-1) if masks else np.zeros([*shape, 0], bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mrcnn.data.image_gt import resize_settings
 from mrcnn.data.objects import Objects, resize_objects
 from mrcnn.geometry.resize_plan import plan_resize
 
@@ -24,12 +25,5 @@ def model_objects(objects: Objects, shape: Sequence[int], config) -> Objects:
         Objects, px, in the same order; one that no sampled pixel meets has no pixel.
         Their size is (height, width) of the model image.
     """
-    plan = plan_resize(
-        shape,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-        rng=0,
-    )
+    plan = plan_resize(shape, **resize_settings(config), rng=0)
     return resize_objects(objects, shape, plan.scale, plan.padding)

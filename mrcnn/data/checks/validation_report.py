@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-ERROR, WARNING = "error", "warning"
 # Lines of one kind that a table shows; of the others it says how many there are.
 MAX_ROWS = 5
 
@@ -68,7 +67,7 @@ class Problem(NamedTuple):
     @property
     def severity(self) -> str:
         """The word error or warning."""
-        return ERROR if self.kind in ERROR_KINDS else WARNING
+        return "error" if self.kind in ERROR_KINDS else "warning"
 
     def __str__(self) -> str:
         """Returns where and what, in one line."""
@@ -97,12 +96,12 @@ class ValidationReport:
     @property
     def errors(self) -> list[Problem]:
         """Problems that stop a training, or teach or measure what is false."""
-        return [p for p in self.problems if p.severity == ERROR]
+        return [p for p in self.problems if p.kind in ERROR_KINDS]
 
     @property
     def warnings(self) -> list[Problem]:
         """Problems that nothing breaks on, but a person should look at."""
-        return [p for p in self.problems if p.severity == WARNING]
+        return [p for p in self.problems if p.kind in WARNING_KINDS]
 
     def __iter__(self) -> Iterator[Problem]:
         """Yields all problems, errors first."""
@@ -156,9 +155,7 @@ class ValidationReport:
         )
         return "\n".join([head, *self._rows(KINDS, max_rows)])
 
-    def __str__(self) -> str:
-        """Returns the table, cut where a kind has many lines."""
-        return self.table()
+    __str__ = table
 
     def _rows(self, kinds: Iterable[str], max_rows: int | None) -> Iterator[str]:
         """Yields the lines of some kinds."""

@@ -18,6 +18,7 @@ _FIRST_CHARACTER = 48
 _VALUE_BITS = 5
 _MORE = 0x20
 _NEGATIVE = 0x10
+MAX_CHARACTERS = 12  # of a number, 60 bits: more pixels than any image has
 
 
 def read_counts(counts) -> np.ndarray:
@@ -92,22 +93,19 @@ def _decompress(counts: str | bytes) -> np.ndarray:
     if not codes.size:
         return codes
     is_last = codes & _MORE == 0
-    if codes.min() < 0 or codes.max() >= 2 * _MORE or not is_last[-1]:
+    ends = np.flatnonzero(is_last) + 1
+    lengths = np.diff(ends, prepend=0)
+    is_read = codes.min() >= 0 and codes.max() < 2 * _MORE and is_last[-1]
+    if not is_read or lengths.max() > MAX_CHARACTERS:
         raise ValueError(
             f"read_counts(counts={counts[:20]!r}...): no compressed run lengths of "
-            "COCO, or only a part of them."
+            "COCO, only a part of them, or a number of more than 60 bits."
         )
-    ends = np.flatnonzero(is_last) + 1
-    starts = np.concatenate([[0], ends[:-1]])
-    digit = np.arange(len(codes)) - np.repeat(starts, ends - starts)
-    if digit.max() > 11:  # 12 digits of 5 bits: more pixels than any image has
-        raise ValueError(
-            f"read_counts(counts={counts[:20]!r}...): holds a number of more than "
-            "60 bits; the counts are damaged."
-        )
+    starts = ends - lengths
+    digit = np.arange(len(codes)) - np.repeat(starts, lengths)
     numbers = np.add.reduceat((codes & (_MORE - 1)) << (_VALUE_BITS * digit), starts)
     is_negative = codes[ends - 1] & _NEGATIVE != 0
-    numbers[is_negative] -= np.int64(1) << (_VALUE_BITS * (ends - starts)[is_negative])
+    numbers[is_negative] -= np.int64(1) << (_VALUE_BITS * lengths[is_negative])
     # Differences to the one two before; the first run stands for itself.
     for start in (1, 2):
         numbers[start::2] = np.cumsum(numbers[start::2])

@@ -262,21 +262,18 @@ class Polyline(Shape):
         points = self.points - (y1, x1)
         # One point: a segment from it to itself.
         ends = points[1:] if len(points) > 1 else points
-        for start, end in zip(points, ends, strict=False):
-            self._draw_segment(mask, start, end)
-        return mask
-
-    def _draw_segment(self, mask, start, end) -> None:
-        """Sets the pixels near a segment, in the box around it alone."""
         radius = self.line_width / 2
-        ends = (*np.minimum(start, end), *np.maximum(start, end))
-        y1, x1, y2, x2 = _bounds_of(ends, *mask.shape, radius)
-        rows, columns = np.ogrid[y1:y2, x1:x2]
-        y, x = rows + 0.5 - start[0], columns + 0.5 - start[1]
-        dy, dx = end - start
-        along = np.clip((y * dy + x * dx) / max(dy * dy + dx * dx, 1e-12), 0, 1)
-        near = (y - along * dy) ** 2 + (x - along * dx) ** 2 <= radius**2
-        mask[y1:y2, x1:x2] |= near
+        for start, end in zip(points, ends, strict=False):
+            # The pixels near the segment, looked for in the box around it.
+            around = (*np.minimum(start, end), *np.maximum(start, end))
+            top, left, bottom, right = _bounds_of(around, *mask.shape, radius)
+            rows, columns = np.ogrid[top:bottom, left:right]
+            y, x = rows + 0.5 - start[0], columns + 0.5 - start[1]
+            dy, dx = end - start
+            along = np.clip((y * dy + x * dx) / max(dy * dy + dx * dx, 1e-12), 0, 1)
+            near = (y - along * dy) ** 2 + (x - along * dx) ** 2 <= radius**2
+            mask[top:bottom, left:right] |= near
+        return mask
 
 
 def check_mask_size(size: Sequence[int], height: int, width: int, where: str) -> None:
