@@ -47,8 +47,8 @@ class AnnotatedDataset(Dataset):
     """A data set that keeps annotations as such: polygons, run lengths, files.
 
     Give `add_image` its annotations, or override `load_annotations` to read them when
-    asked. Laws: the crops of `objects` put into zeros are the masks of `load_mask`, bit
-    for bit, and both hold the same objects in the same order.
+    they are needed. Laws: the crops of `objects` put into zeros are the masks of
+    `load_mask`, bit for bit, and both have the same objects in the same order.
 
         class Cats(AnnotatedDataset):
             def load_cats(self, folder):
@@ -114,8 +114,8 @@ class AnnotatedDataset(Dataset):
             except Image.UnidentifiedImageError:
                 # What only scikit-image reads has no header that Pillow knows.
                 height, width = self.load_image(image_id).shape[:2]
-            info["height"], info["width"] = height, width
-            info["size_from_file"] = True  # the annotated size is not known
+            # The size that was annotated stays unknown.
+            info |= {"height": height, "width": width, "size_from_file": True}
         return int(info["height"]), int(info["width"])
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:

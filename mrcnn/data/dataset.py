@@ -134,13 +134,12 @@ class Dataset:
     def map_source_class_id(self, source_class_id: str) -> int:
         """Returns the inside class id of "source.id", for example "coco.17"."""
         check_prepared(self, f"map_source_class_id({source_class_id!r})")
-        try:
-            return self.class_from_source_map[source_class_id]
-        except KeyError:
+        if source_class_id not in self.class_from_source_map:
             raise KeyError(
                 f"map_source_class_id({source_class_id!r}): no such class; known are "
                 f"{', '.join(list(self.class_from_source_map)[1:]) or 'none'}."
-            ) from None
+            )
+        return self.class_from_source_map[source_class_id]
 
     def get_source_class_id(self, class_id: int, source: str):
         """Returns the id that `source` itself uses for an inside class id."""

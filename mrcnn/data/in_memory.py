@@ -83,10 +83,9 @@ class InMemoryDataset(Dataset):
 
     def _kept(self, image_id: int) -> _Kept:
         """Returns what is kept of an image, after loading it the first time."""
-        kept = self._memory.get(image_id)
-        if kept is None:
-            kept = self._memory[image_id] = self._load(image_id)
-        return kept
+        if image_id not in self._memory:
+            self._memory[image_id] = self._load(image_id)
+        return self._memory[image_id]
 
     def _load(self, image_id: int) -> _Kept:
         """Loads an image and its objects from the original, and shrinks them."""

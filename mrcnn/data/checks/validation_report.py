@@ -163,10 +163,9 @@ class ValidationReport:
             problems = self.of_kind(kind)
             if not problems:
                 continue
-            severity = problems[0].severity
-            yield f"{severity}: {kind} ({len(problems)}). {KINDS[kind]}"
+            yield f"{problems[0].severity}: {kind} ({len(problems)}). {KINDS[kind]}"
             for problem in problems[:max_rows]:
                 yield f"    {problem}"
             if max_rows is not None and len(problems) > max_rows:
-                rest = len(problems) - max_rows
-                yield f"    and {rest} more: report.of_kind({kind!r})"
+                more = len(problems) - max_rows
+                yield f"    and {more} more: report.of_kind({kind!r})"

@@ -37,7 +37,7 @@ class Annotation:
     """One object of an image, or a crowd of them.
 
     Attributes:
-        shape: which pixels are its own; drawn when asked.
+        shape: which pixels are its own; drawn when they are needed.
         class_id: of its source, as given to `Dataset.add_class`.
         is_crowd: True when it is a group of objects that were not annotated one by one.
         extra: whatever else the source says of it, for example {"difficult": 1}.
