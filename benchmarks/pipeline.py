@@ -163,9 +163,9 @@ def parts(generator, count, repeats):
     places = [
         (generator, "make_batch", "the rest"),
         (generator.dataset, "load_image", "read the file"),
-        (generator.dataset, "load_object_crops", "draw the objects"),
+        (generator.dataset, "objects", "draw the objects"),
         (image_gt, "resize_image", "resize the image"),
-        (image_gt, "resize_crops", "resize the objects"),
+        (image_gt, "resize_objects", "resize the objects"),
         (image_gt, "mini_masks", "mini masks"),
         (generators, "anchor_targets", "RPN targets"),
         (generators, "subtract_mean", "subtract the mean"),

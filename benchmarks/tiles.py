@@ -291,9 +291,7 @@ def dark_pictures(dataset, largest):
         if not LEAST_SIDE <= min(height, width) <= max(height, width) <= largest:
             continue
         if is_dark(image):
-            boxes, masks, _ = dataset.load_object_crops(i)
-            rows = zip(boxes.tolist(), masks, strict=True)
-            crops = [Crop(y, x, mask) for (y, x, *_), mask in rows]
+            crops = [Crop(*box[:2], mask) for box, mask in dataset.objects(i).crops]
             name = str(dataset.image_info[i]["id"])[:8]
             yield f"{name} ({width} x {height})", image, crops
 

@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checks.anchor_report": ["anchor_report"],
         "checks.validation_report": ["ValidationReport"],
         "dataset": ["Dataset"],
+        "feature_maps": ["feature_shapes"],
         "files.atomic": ["atomic_file"],
         "files.downloads": [
             "COCO_MODEL_URL",
@@ -52,9 +53,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "formats.via.via_dataset": ["ViaDataset", "polygon_mask"],
         "formats.via.via_files": ["read_via"],
         "formats.voc.voc_dataset": ["VOC_CLASSES", "VocDataset"],
-        "generator": ["DataGenerator", "feature_shapes"],
+        "generator": ["DataGenerator"],
         "image_gt": ["load_image_gt"],
         "in_memory": ["InMemoryDataset"],
+        "objects": ["Objects"],
         "outlines.annotation": [
             "Annotation",
             "Ellipse",

@@ -1,17 +1,18 @@
-"""AnnotatedDataset: images with outlines that are drawn when a mask is asked for."""
+"""AnnotatedDataset: a data set that draws its masks from annotations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.data.load_checks import check_prepared
+from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.shapes import Crop, paste
+from mrcnn.geometry.crops import Crop, stack_crops
 
 
 class AnnotationCounts(NamedTuple):
@@ -26,12 +27,28 @@ class AnnotationCounts(NamedTuple):
     crowds: np.ndarray
 
 
+class DrawnAnnotation(NamedTuple):
+    """An annotation, and its pixels.
+
+    Attributes:
+        annotation: Annotation.
+        class_id: inside id; None: its class is not one of the data set's.
+        crop: Crop, orig; None when there is no class or an error.
+        error: why it could not be drawn, or None.
+    """
+
+    annotation: Annotation
+    class_id: int | None
+    crop: Crop | None
+    error: Exception | None
+
+
 class AnnotatedDataset(Dataset):
     """A data set that keeps annotations as such: polygons, run lengths, files.
 
     Give `add_image` its annotations, or override `load_annotations` to read them when
-    asked. Laws: `load_object_crops` put into zeros is `load_mask`, bit for bit, and
-    both hold the same objects in the same order.
+    they are needed. Laws: the crops of `objects` put into zeros are the masks of
+    `load_mask`, bit for bit, and both have the same objects in the same order.
 
         class Cats(AnnotatedDataset):
             def load_cats(self, folder):
@@ -60,8 +77,8 @@ class AnnotatedDataset(Dataset):
             source: name of the data set that the image comes from.
             image_id: the user's own id of the image.
             path: its file; None when `load_image` is overridden.
-            width: px; None when the file is to be asked.
-            height: px; None when the file is to be asked.
+            width: px; None: read from the file.
+            height: px; None: read from the file.
             annotations: what `load_annotations` will return, a list of Annotation.
             **kwargs: anything else to keep in `image_info`.
         """
@@ -78,27 +95,27 @@ class AnnotatedDataset(Dataset):
     def image_size(self, image_id: int) -> tuple[int, int]:
         """Returns (height, width) of an image in px, as annotated.
 
-        What `add_image` was not told is read from the header of the file, once.
+        If `add_image` was not given both, they are read once from the file's header.
 
         Raises:
             ValueError: no size is known, and the image has no path.
-            OSError: there is no such file, or it is no picture.
+            OSError: there is no such file, or it is no image.
         """
         info = self.image_info[image_id]
         if info.get("height") is None or info.get("width") is None:
             if info["path"] is None:
                 raise ValueError(
                     f"image_size(image_id={image_id}): image {info['id']!r} has no "
-                    "path; tell add_image its width and height."
+                    "path; give width and height to add_image()."
                 )
             try:
-                with Image.open(info["path"]) as picture:
-                    width, height = picture.size
+                with Image.open(info["path"]) as image:
+                    width, height = image.size
             except Image.UnidentifiedImageError:
                 # What only scikit-image reads has no header that Pillow knows.
                 height, width = self.load_image(image_id).shape[:2]
-            info["height"], info["width"] = height, width
-            info["size_from_file"] = True  # nobody said what was annotated
+            # The size that was annotated stays unknown.
+            info |= {"height": height, "width": width, "size_from_file": True}
         return int(info["height"]), int(info["width"])
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,30 +132,63 @@ class AnnotatedDataset(Dataset):
             ValueError, OSError: an annotation is damaged or does not fit its image;
                 names both.
         """
-        info = self.image_info[image_id]
-        crops, class_ids = self._crops(image_id)
-        if not crops and info["path"] is None and info.get("height") is None:
+        objects = self.drawn_objects(image_id)
+        if objects.size is None:
             return super().load_mask(image_id)
-        # Objects first while drawing: every mask is then one block of memory.
-        masks = np.zeros([len(crops), *self.image_size(image_id)], dtype=bool)
-        for mask, crop in zip(masks, crops, strict=True):
-            paste(mask, crop)
-        return masks.transpose(1, 2, 0), class_ids
+        return stack_crops(objects.crops, objects.size), objects.class_ids
 
-    def load_object_crops(self, image_id: int) -> ObjectCrops:
-        """Returns the same objects as `load_mask`, each inside its tight box alone.
-
-        A subclass that overrides `load_mask` is asked for its masks.
+    def drawn_objects(self, image_id: int) -> Objects:
+        """Returns the objects of an image, drawn from its annotations.
 
         Returns:
-            ObjectCrops(boxes int32 [N, (y1, x1, y2, x2)], orig, zeros without a pixel;
-            masks, a list of bool [y2 - y1, x2 - x1]; class_ids int32 [N]).
+            Objects, orig. Their size is None for an image without objects that has
+            neither a path nor a size.
+
+        Raises:
+            ValueError, OSError: as `load_mask`.
         """
-        if self.overrides_load_mask:
-            return super().load_object_crops(image_id)
-        crops, class_ids = self._crops(image_id)
-        boxes = np.array([crop.box for crop in crops], np.int32).reshape(-1, 4)
-        return ObjectCrops(boxes, [crop.mask for crop in crops], class_ids)
+        info = self.image_info[image_id]
+        crops, class_ids, annotations = [], [], []
+        for i, drawn in enumerate(self.draw_annotations(image_id)):
+            annotation, class_id, crop, error = drawn
+            if isinstance(error, OSError | ValueError):
+                raise type(error)(
+                    f"load_mask(image_id={image_id}): object {i} of image "
+                    f"{info['id']!r}, {info['path']}: {error}"
+                ) from error
+            if error is not None:
+                raise error
+            if class_id is not None:
+                crops.append(crop)
+                class_ids.append(-class_id if annotation.is_crowd else class_id)
+                annotations.append(annotation)
+        is_foreign = not crops and info["path"] is None and info.get("height") is None
+        size = None if is_foreign else self.image_size(image_id)
+        return Objects(crops, np.array(class_ids, np.int32), size, annotations)
+
+    def draw_annotations(self, image_id: int) -> Iterator[DrawnAnnotation]:
+        """Returns an iterator that draws the annotations of an image one by one.
+
+        An annotation that cannot be drawn comes with its error, and does not stop it.
+
+        Raises:
+            ValueError: the data set is not prepared.
+            Exception: what `load_annotations` or, when iterating, `image_size` raised.
+        """
+        pairs = self.inside_annotations(image_id)
+        files: dict = {}
+
+        def draw(annotation, class_id):
+            crop = error = None
+            if class_id is not None:
+                height, width = self.image_size(image_id)
+                try:
+                    crop = annotation.shape.crop(height, width, files)
+                except Exception as caught:  # a user's own shape may raise anything
+                    error = caught
+            return DrawnAnnotation(annotation, class_id, crop, error)
+
+        return (draw(*pair) for pair in pairs)
 
     def count_annotations(
         self, image_ids: Iterable[int] | None = None
@@ -151,53 +201,21 @@ class AnnotatedDataset(Dataset):
         objects = np.zeros([len(self.class_info)], np.int64)
         crowds = np.zeros_like(objects)
         for image_id in self.image_ids if image_ids is None else image_ids:
-            for annotation, class_id in self.known_annotations(image_id):
-                (crowds if annotation.is_crowd else objects)[class_id] += 1
+            for annotation, class_id in self.inside_annotations(image_id):
+                if class_id is not None:
+                    (crowds if annotation.is_crowd else objects)[class_id] += 1
         return AnnotationCounts(objects, crowds)
 
-    @property
-    def overrides_load_mask(self) -> bool:
-        """True when masks come from a subclass, which may not use annotations."""
-        return type(self).load_mask is not AnnotatedDataset.load_mask
+    def inside_annotations(self, image_id: int) -> list[tuple[Annotation, int | None]]:
+        """Returns `load_annotations`, each with the inside id of its class.
 
-    @property
-    def draws_annotations(self) -> bool:
-        """True when the objects are the annotations, drawn, and no others.
-
-        A subclass that overrides `load_mask` or `load_object_crops` may have objects of
-        another size or place than its annotations.
+        None stands for a class that the data set does not have. The others are the
+        objects of `load_mask` in their order, unless a subclass overrides it.
         """
-        draws_crops = type(self).load_object_crops is AnnotatedDataset.load_object_crops
-        return draws_crops and not self.overrides_load_mask
-
-    def known_annotations(self, image_id: int) -> list[tuple[Annotation, int]]:
-        """Returns the annotations of known classes, each with its inside class id.
-
-        They are the objects of `load_mask` in their order, unless a subclass overrides
-        it.
-        """
+        check_prepared(self, f"load_annotations(image_id={image_id})")
         source = self.image_info[image_id]["source"]
-        if not hasattr(self, "class_from_source_map"):
-            self.map_source_class_id(f"{source}.")  # says that prepare() is missing
-        pairs = (
-            (a, self.class_from_source_map.get(f"{source}.{a.class_id}"))
-            for a in self.load_annotations(image_id)
-        )
-        return [(a, class_id) for a, class_id in pairs if class_id is not None]
-
-    def _crops(self, image_id: int) -> tuple[list[Crop], np.ndarray]:
-        """Returns the crops of an image's objects, and their class ids int32 [N]."""
-        crops, class_ids = [], []
-        files: dict = {}
-        for i, (annotation, class_id) in enumerate(self.known_annotations(image_id)):
-            height, width = self.image_size(image_id)
-            try:
-                crops.append(annotation.shape.crop(height, width, files))
-            except (OSError, ValueError) as error:
-                info = self.image_info[image_id]
-                raise type(error)(
-                    f"load_mask(image_id={image_id}): object {i} of image "
-                    f"{info['id']!r}, {info['path']}: {error}"
-                ) from error
-            class_ids.append(-class_id if annotation.is_crowd else class_id)
-        return crops, np.array(class_ids, dtype=np.int32)
+        inside_ids = self.class_from_source_map
+        return [
+            (annotation, inside_ids.get(f"{source}.{annotation.class_id}"))
+            for annotation in self.load_annotations(image_id)
+        ]

@@ -1,4 +1,4 @@
-"""Dataset: which classes and images there are; subclasses say how to load them."""
+"""Dataset: the list of images and classes; subclasses say how to load them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.data.files.image_files import read_image
-from mrcnn.data.object_crops import ObjectCrops, crop_masks
+from mrcnn.data.load_checks import check_prepared
+from mrcnn.data.objects import Objects, mask_objects
 
 if TYPE_CHECKING:
     from mrcnn.data.checks.validation_report import ValidationReport
@@ -19,7 +20,7 @@ class Dataset:
     """A list of images with the masks and classes of their objects.
 
     Subclass it, register classes and images, and override `load_mask` (and
-    `load_image` where the picture is not in a file, `image_reference` where there is a
+    `load_image` where the image is not in a file, `image_reference` where there is a
     better link than the path). Call `prepare()` before use:
 
         class Cats(Dataset):
@@ -57,7 +58,7 @@ class Dataset:
             source: name of the data set that the class comes from, without a dot.
             class_id: id within the source. 0 is allowed: `prepare()` numbers all
                 classes anew, from 1, in the order of these calls.
-            class_name: shown on pictures.
+            class_name: shown where detections are drawn.
         """
         if "." in source:
             raise ValueError(
@@ -83,9 +84,9 @@ class Dataset:
             source: name of the data set that the image comes from.
             image_id: the user's own id of the image.
             path: its file; None when `load_image` is overridden.
-            **kwargs: whatever `load_mask` will need, kept in `image_info`. `width` and
-                `height` (px) also tell `load_image` whether the annotations belong to
-                the picture as stored or as turned by its EXIF note.
+            **kwargs: whatever `load_mask` will need, kept in `image_info`. From `width`
+                and `height` (px) `load_image` also decides whether the annotations
+                belong to the image as stored or as turned by its EXIF note.
         """
         self.image_info.append(
             {"id": image_id, "source": source, "path": path, **kwargs}
@@ -100,8 +101,16 @@ class Dataset:
 
         Args:
             class_map: kept for old scripts, without effect.
+
+        Raises:
+            TypeError: a subclass uses the name `objects` for something else.
         """
         _warn_class_map(class_map)
+        if not callable(self.objects):
+            raise TypeError(
+                f"prepare(): {type(self).__name__}.objects hides the method "
+                "Dataset.objects; give this attribute another name."
+            )
         self.num_classes = len(self.class_info)
         self.class_ids = np.arange(self.num_classes)
         # "tench, Tinca tinca" (ImageNet style) is shown as "tench".
@@ -109,42 +118,28 @@ class Dataset:
         self.num_images = len(self.image_info)
         self._image_ids = np.arange(self.num_images)
 
-        self.class_from_source_map = {
-            f"{info['source']}.{info['id']}": i
-            for i, info in enumerate(self.class_info)
-        }
-        self.image_from_source_map = {
-            f"{info['source']}.{info['id']}": i
-            for i, info in enumerate(self.image_info)
-        }
-        # Sources of images too: a data set of pictures without any class is legal.
+        self.class_from_source_map = _numbers_of(self.class_info)
+        self.image_from_source_map = _numbers_of(self.image_info)
+        # Sources of images too: a data set of images without any class is legal.
         self.sources = list(
             dict.fromkeys(i["source"] for i in [*self.class_info, *self.image_info])
         )
+        owners = [info["source"] for info in self.class_info]
         # The background belongs to every source.
         self.source_class_ids = {
-            source: [
-                i
-                for i, info in enumerate(self.class_info)
-                if i == 0 or info["source"] == source
-            ]
+            source: [0, *(i for i, owner in enumerate(owners) if i and owner == source)]
             for source in self.sources
         }
 
     def map_source_class_id(self, source_class_id: str) -> int:
         """Returns the inside class id of "source.id", for example "coco.17"."""
-        try:
-            return self.class_from_source_map[source_class_id]
-        except AttributeError:
-            raise RuntimeError(
-                f"map_source_class_id({source_class_id!r}): the data set is not "
-                "prepared; call prepare() after adding classes and images."
-            ) from None
-        except KeyError:
+        check_prepared(self, f"map_source_class_id({source_class_id!r})")
+        if source_class_id not in self.class_from_source_map:
             raise KeyError(
                 f"map_source_class_id({source_class_id!r}): no such class; known are "
                 f"{', '.join(list(self.class_from_source_map)[1:]) or 'none'}."
-            ) from None
+            )
+        return self.class_from_source_map[source_class_id]
 
     def get_source_class_id(self, class_id: int, source: str):
         """Returns the id that `source` itself uses for an inside class id."""
@@ -166,15 +161,15 @@ class Dataset:
         return self.image_info[image_id]["path"]
 
     def load_image(self, image_id: int) -> np.ndarray:
-        """Returns the picture: uint8 [H, W, 3], RGB, orig frame.
+        """Returns the image: uint8 [H, W, 3], RGB, orig frame.
 
-        The EXIF orientation of a file is applied only if `add_image` was told `width`
-        and `height` and they are those of the turned picture; without them, or when
-        they fit the stored picture, it is read as stored.
+        The EXIF orientation of a file is applied only if `width` and `height` were
+        given to `add_image` and are those of the turned image; without them, or when
+        they fit the image as stored, it is read as stored.
 
         Raises:
             ValueError: the image has no path.
-            OSError: no such file, or no readable picture; names id and path.
+            OSError: no such file, or no readable image; names id and path.
         """
         info = self.image_info[image_id]
         path = info["path"]
@@ -184,10 +179,9 @@ class Dataset:
                 f"{info['source']!r} has no path; override load_image to make it."
             )
         size = (info.get("height"), info.get("width"))
+        how = {"exif": "ignore"} if None in size else {"annotated_size": size}
         try:
-            if None in size:
-                return read_image(path, exif="ignore")
-            return read_image(path, annotated_size=size)
+            return read_image(path, **how)
         except (OSError, ValueError) as error:
             raise type(error)(f"load_image(image_id={image_id}): {error}") from error
 
@@ -195,7 +189,7 @@ class Dataset:
         """Returns the masks and classes of an image's objects; here, of none.
 
         Override it. Objects of sources that a subclass does not know are left to this
-        method, which says that there are none.
+        method, which returns no object.
 
         Args:
             image_id: inside id.
@@ -213,30 +207,73 @@ class Dataset:
             )
         return np.empty([0, 0, 0], dtype=bool), np.empty([0], dtype=np.int32)
 
-    def load_object_crops(self, image_id: int) -> ObjectCrops:
-        """Returns the objects of `load_mask`, each inside its tight box alone.
+    def load_object_crops(self, image_id: int) -> Objects:
+        """Returns the objects of `load_mask`, each as its box and its mask in that box.
 
-        Override it where they can be had without making full masks. A subclass that
-        then overrides `load_mask` alone is served by its `load_mask`.
+        Override it instead of `load_mask` if full masks are not needed to get the
+        objects. To load the objects of any data set, call `objects`, which calls this
+        method where it is overridden:
+
+            def load_object_crops(self, image_id):
+                crops = [Crop((10, 20, 13, 24), mask)]  # mask: bool [3, 4]
+                return Objects(crops, np.array([1], np.int32))
 
         Args:
             image_id: inside id.
 
         Returns:
-            ObjectCrops(boxes int32 [N, (y1, x1, y2, x2)], orig, zeros without a pixel;
-            masks, a list of bool [y2 - y1, x2 - x1]; class_ids int32 [N]).
+            Objects, orig.
         """
-        return crop_masks(*self.load_mask(image_id))
+        masks, class_ids = self.load_mask(image_id)
+        return mask_objects(masks, class_ids, f"load_mask(image_id={image_id})")
 
     @property
-    def has_own_masks(self) -> bool:
-        """True when the objects are those of `load_mask`.
+    def objects_source(self) -> str:
+        """Name of the method that gives this data set's objects.
 
-        False when `load_object_crops` does without, as that of AnnotatedDataset.
+        It is the one that the most derived class has: "load_mask",
+        "load_object_crops" (before `load_mask`, in one class), or "drawn_objects" of an
+        AnnotatedDataset. A method set on the instance counts before those of classes.
         """
-        from mrcnn.data.image_gt import has_own_masks
+        for place in (self, *type(self).__mro__):
+            for name in ("drawn_objects", "load_object_crops", "load_mask"):
+                if name in vars(place) and place is not Dataset:
+                    return name
+        return "load_mask"
 
-        return has_own_masks(self)
+    def objects(self, image_id: int) -> Objects:
+        """Returns the objects of an image, each as its box and its mask in that box.
+
+        Training, evaluation, checks and export use it. The objects come from the method
+        that `objects_source` names; they are not checked yet.
+
+        Args:
+            image_id: inside id.
+
+        Returns:
+            Objects(crops, class_ids, size, annotations), orig.
+
+        Raises:
+            TypeError: `load_object_crops` returned something else.
+            Exception: what the method raised.
+        """
+        source = self.objects_source
+        if source == "load_mask":
+            return Dataset.load_object_crops(self, image_id)
+        objects = getattr(self, source)(image_id)
+        if not isinstance(objects, Objects):
+            raise TypeError(
+                f"{source}(image_id={image_id}): must return mrcnn.data.Objects(crops, "
+                f"class_ids); received {type(objects).__name__}."
+            )
+        # A subclass may have changed crops that its parent drew from annotations.
+        drawn = source == "drawn_objects"
+        return objects if drawn else objects._replace(annotations=None)
+
+    @property
+    def reads_files(self) -> bool:
+        """True when `load_image` is that of Dataset: it reads the file at the path."""
+        return getattr(self.load_image, "__func__", None) is Dataset.load_image
 
     def validate(
         self,
@@ -254,8 +291,8 @@ class Dataset:
         Args:
             config: a Config; None leaves out what depends on sizes and anchors.
             image_ids: inside ids of the images to check; None for all.
-            against: another data set that must not hold the same pictures.
-            read_images: False looks at the headers of picture files alone.
+            against: another data set that must not hold the same images.
+            read_images: False looks at the headers of image files only.
             verbose: 1 shows a progress bar.
 
         Returns:
@@ -273,8 +310,13 @@ class Dataset:
         )
 
 
+def _numbers_of(infos: Iterable[Mapping]) -> dict[str, int]:
+    """Returns the inside id of each "source.id"."""
+    return {f"{info['source']}.{info['id']}": i for i, info in enumerate(infos)}
+
+
 def _warn_class_map(class_map) -> None:
-    """Tells that a class_map changes nothing, as it never did."""
+    """Warns that a class_map has no effect."""
     if class_map is not None:
         warnings.warn(
             "Dataset(class_map=...) has no effect; give classes of several sources "

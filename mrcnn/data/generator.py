@@ -1,34 +1,37 @@
-"""DataGenerator: a batch as a pure function of (seed, epoch, index)."""
+"""DataGenerator: makes any training batch from its seed, epoch and index."""
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
+from mrcnn.data.feature_maps import feature_shapes
 from mrcnn.data.image_gt import load_image_gt, naming_image
+from mrcnn.data.load_checks import check_prepared
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
 from mrcnn.targets.box_matching import AnchorGroups, group_anchors
 
-# Keeps the draw of the order apart from the draws of the images of a pass.
+# Makes the random order of a pass independent of the random numbers for its images.
 ORDER_KEY = (0,)
-# Anchors of so many image shapes are kept (1024 x 1024: 8 MB).
+# For how many image shapes the anchors are kept (1024 x 1024: 8 MB each).
 MAX_CACHED_SHAPES = 4
 
 
 class DataGenerator:
-    """Batches of a data set, each computable alone, in any process, at any time.
+    """Makes the training batches of a data set, in any order and any process.
 
-    `make_batch(epoch, index)` depends on nothing but its arguments and the seed: no
-    state moves on, so workers, resumed runs and repeated calls agree. In one pass over
-    the data every image comes once, in an order that is new for every pass:
+    `make_batch(epoch, index)` depends only on its arguments and the seed, not on
+    earlier calls, so workers, resumed runs and repeated calls give the same batch. One
+    pass over the data has every image once, in a new order:
 
     - `steps=None`: an epoch is one pass; its last batch may be smaller.
-    - `steps=n`: an epoch is the next n full batches of an endless row of passes.
+    - `steps=n`: an epoch is the next n full batches of an endless series of passes.
 
-    Images without objects are part of it: they train what is background.
+    Images without objects are used too: they train what is background.
     """
 
     def __init__(
@@ -55,11 +58,7 @@ class DataGenerator:
             steps: batches an epoch; None is one pass.
             batch_size: images a batch; None is config.BATCH_SIZE.
         """
-        if not hasattr(dataset, "num_classes"):
-            raise ValueError(
-                "DataGenerator(dataset): the data set is not prepared; call "
-                "dataset.prepare() after adding classes and images."
-            )
+        check_prepared(dataset, "DataGenerator(dataset)")
         self.image_ids = np.array(dataset.image_ids)
         if not len(self.image_ids):
             raise ValueError(
@@ -129,12 +128,20 @@ class DataGenerator:
             ValueError: images of different sizes in one batch.
             Exception: what loading raised, with the image's id and path added.
         """
-        samples = []
-        for data_pass, image_id in self._draws(epoch, index):
+        samples, draws = [], self._draws(epoch, index)
+        for data_pass, image_id in draws:
             rng = np.random.default_rng([self.seed, data_pass, image_id])
             with naming_image(self.dataset, image_id):
                 samples.append(self._sample(image_id, rng))
-        self._check_shapes(samples, self.image_ids_of(epoch, index))
+        shapes = {sample["input_image"].shape for sample in samples}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"make_batch(): images {[image_id for _, image_id in draws]} of one "
+                f"batch have the shapes {sorted(shapes)}; IMAGE_RESIZE_MODE="
+                f"{self.config.IMAGE_RESIZE_MODE!r} with more than 1 image a batch "
+                "needs images of one size. Set IMAGES_PER_GPU = 1, or "
+                "IMAGE_RESIZE_MODE = 'square' or 'crop'."
+            )
         batch = {
             # The only row of a batch needs no copy.
             name: np.stack([sample[name] for sample in samples])
@@ -155,21 +162,12 @@ class DataGenerator:
                 f"0 to {len(self) - 1}."
             )
         count = len(self.image_ids)
-        if self.steps is None:
-            first = epoch * count + index * self.batch_size
-            last = min(first + self.batch_size, (epoch + 1) * count)
-        else:
-            first = (epoch * len(self) + index) * self.batch_size
-            last = first + self.batch_size
-        draws: list[tuple[int, int]] = []
-        for data_pass in range(first // count, (last - 1) // count + 1):
-            start = data_pass * count
-            order = self._order(data_pass)
-            draws += [
-                (data_pass, int(image_id))
-                for image_id in order[max(first - start, 0) : last - start]
-            ]
-        return draws
+        in_epoch = count if self.steps is None else len(self) * self.batch_size
+        first = epoch * in_epoch + index * self.batch_size
+        last = min(first + self.batch_size, (epoch + 1) * in_epoch)
+        order = functools.cache(self._order)
+        places = [divmod(place, count) for place in range(first, last)]
+        return [(data_pass, int(order(data_pass)[i])) for data_pass, i in places]
 
     def _order(self, data_pass: int) -> np.ndarray:
         """Returns the image ids in the order of one pass."""
@@ -195,7 +193,7 @@ class DataGenerator:
             rng=rng,
         )
         # The RPN learns from all objects, also from those beyond MAX_GT_INSTANCES.
-        anchors_px, groups = self._anchors(image.shape)
+        anchors_px, groups = self.anchors(image.shape)
         rpn = anchor_targets(
             anchors_px,
             class_ids,
@@ -208,33 +206,26 @@ class DataGenerator:
             groups=groups,
             rng=rng,
         )
-        room = config.MAX_GT_INSTANCES
-        if len(class_ids) > room:
-            kept = np.sort(rng.choice(len(class_ids), room, replace=False))
+        most = config.MAX_GT_INSTANCES
+        if len(class_ids) > most:
+            kept = np.sort(rng.choice(len(class_ids), most, replace=False))
             class_ids, boxes, masks = class_ids[kept], boxes[kept], masks[..., kept]
-        count = len(class_ids)
-        gt_class_ids = np.zeros([room], dtype=np.int32)
-        gt_class_ids[:count] = class_ids
-        gt_boxes = np.zeros([room, 4], dtype=np.int32)
-        gt_boxes[:count] = boxes
-        gt_masks = np.zeros([*masks.shape[:2], room], dtype=bool)
-        gt_masks[..., :count] = masks
+        unused = (0, most - len(class_ids))
         return {
             "input_image": image,
             "input_image_meta": np.asarray(image_meta, dtype=np.float32),
             "input_rpn_match": np.asarray(rpn.match, dtype=np.int32)[:, np.newaxis],
             "input_rpn_bbox": np.asarray(rpn.deltas, dtype=np.float32),
-            "input_gt_class_ids": gt_class_ids,
-            "input_gt_boxes": gt_boxes,
-            "input_gt_masks": gt_masks,
+            "input_gt_class_ids": np.pad(class_ids, unused),
+            "input_gt_boxes": np.pad(boxes, (unused, (0, 0))),
+            "input_gt_masks": np.pad(masks, ((0, 0), (0, 0), unused)),
         }
 
-    def anchors_px(self, image_shape: tuple[int, ...]) -> np.ndarray:
-        """Returns the anchors of an image shape: float [A, 4], px, read-only."""
-        return self._anchors(image_shape)[0]
+    def anchors(self, image_shape) -> tuple[np.ndarray, AnchorGroups]:
+        """Returns the anchors of an image shape: float [A, 4], px; and in groups.
 
-    def _anchors(self, image_shape) -> tuple[np.ndarray, AnchorGroups]:
-        """Returns the anchors of an image shape, and the same in groups."""
+        The array is kept for the next call, and cannot be written to.
+        """
         shape = tuple(int(side) for side in image_shape[:2])
         kept = self._anchors_of_shape.get(shape)
         if kept is None:
@@ -252,50 +243,3 @@ class DataGenerator:
             recent = list(self._anchors_of_shape.items())[1 - MAX_CACHED_SHAPES :]
             self._anchors_of_shape = dict([*recent, (shape, kept)])
         return kept
-
-    def _check_shapes(self, samples: list[dict], image_ids: np.ndarray) -> None:
-        """Raises if the images of a batch cannot be stacked."""
-        shapes = {sample["input_image"].shape for sample in samples}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"make_batch(): images {image_ids.tolist()} of one batch have the "
-                f"shapes {sorted(shapes)}; IMAGE_RESIZE_MODE="
-                f"{self.config.IMAGE_RESIZE_MODE!r} with more than 1 image a batch "
-                "needs images of one size. Set IMAGES_PER_GPU = 1, or "
-                "IMAGE_RESIZE_MODE = 'square' or 'crop'."
-            )
-
-
-def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Returns (height, width) of P2, P3, ... for an image: int [levels, 2].
-
-    `config.COMPUTE_BACKBONE_SHAPE(config, image_shape)` decides where it is set.
-
-    Args:
-        config: a Config.
-        image_shape: (height, width, ...) of the model image, px.
-
-    Raises:
-        ValueError: COMPUTE_BACKBONE_SHAPE returned something else.
-    """
-    if config.COMPUTE_BACKBONE_SHAPE is not None:
-        levels = len(config.BACKBONE_STRIDES)
-        shapes = config.COMPUTE_BACKBONE_SHAPE(config, image_shape)
-        try:
-            array = np.asarray(shapes, dtype=np.float64)
-        except (TypeError, ValueError):  # ragged, or no numbers
-            array = np.empty(0)
-        whole = array.astype(np.int64) if np.isfinite(array).all() else array
-        if array.shape != (levels, 2) or np.any(whole != array) or np.any(array < 1):
-            raise ValueError(
-                f"COMPUTE_BACKBONE_SHAPE(config, image_shape={tuple(image_shape)}): "
-                f"must return whole numbers [[height, width], ...] of P2, P3, ..., one "
-                f"pair for each of the {levels} BACKBONE_STRIDES; received {shapes!r}."
-            )
-        return whole
-    return np.array(
-        [
-            [math.ceil(side / stride) for side in image_shape[:2]]
-            for stride in config.BACKBONE_STRIDES
-        ]
-    )

@@ -9,27 +9,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data.augmentation.augment import augment as augment_image
-from mrcnn.data.dataset import Dataset
-from mrcnn.data.load_checks import (
-    checked_class_ids,
-    checked_crops,
-    checked_image,
-    checked_objects,
-)
-from mrcnn.data.object_crops import (
-    ObjectCrops,
-    crop_masks,
+from mrcnn.data.load_checks import checked_class_ids, checked_image, checked_objects
+from mrcnn.data.objects import (
+    Objects,
+    mask_objects,
     mini_masks,
-    paste_crops,
-    resize_crops,
+    resize_objects,
     seen_objects,
 )
+from mrcnn.geometry.crops import stack_crops
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import ResizedImage, resize_image
-from mrcnn.geometry.masks import resize_mask
 from mrcnn.geometry.resize_plan import check_model_sides
 
-# Set on an exception that names its image already.
+# Set to True on an exception whose text names its image already.
 NAMED = "_mrcnn_names_image"
 
 
@@ -48,9 +41,9 @@ def load_image_gt(
     left, take boxes from the masks, shrink the masks to their boxes if asked. An image
     that the augmentation gave another size is resized and padded (or cropped) again.
 
-    Objects stay inside their boxes wherever they can: full masks are made only for an
-    augmentation, for a caller who wants them, and by a data set that has nothing but
-    `load_mask`. Law: it makes no difference to the result, not by a bit.
+    Objects are kept as crops: full masks are made only for an augmentation, without
+    `use_mini_mask`, and by a data set that only has `load_mask`. Law: the result is the
+    same, bit for bit, as from full masks.
 
     Args:
         dataset: a prepared Dataset.
@@ -80,7 +73,8 @@ def load_image_gt(
         # 1. Load, check what the user's class has returned, and resize.
         original = checked_image(dataset.load_image(image_id), config, image_id)
         image, window, scale, *how = _resize(original, config, rng, where)
-        objects = _load_objects(dataset, image_id, original, scale, *how)
+        objects = checked_objects(dataset, image_id, original.shape)
+        objects = resize_objects(objects, original.shape, scale, *how)
 
         # 2. Augment.
         if augment:
@@ -91,8 +85,8 @@ def load_image_gt(
                 stacklevel=2,
             )
             if rng.integers(2):
-                mask = np.fliplr(paste_crops(objects, image.shape))
-                objects = crop_masks(mask, objects.class_ids)
+                mask = np.fliplr(stack_crops(objects.crops, image.shape))
+                objects = mask_objects(mask, objects.class_ids)
                 image, width = np.fliplr(image), image.shape[1]
                 y1, x1, y2, x2 = window
                 window = (y1, width - x2, y2, width - x1)
@@ -104,15 +98,15 @@ def load_image_gt(
                 image, window, scale, *how = _resize(
                     image, config, rng, f"{where}, after the augmentation", again=True
                 )
-                objects = resize_crops(objects, shape, scale, *how)
+                objects = resize_objects(objects, shape, scale, *how)
                 scale *= scaled
 
-        # 3. Keep the objects that are still seen.
+        # 3. Keep the objects that still have a pixel.
         objects = seen_objects(objects)
         if use_mini_mask:
             mask = mini_masks(objects, config.MINI_MASK_SHAPE)
         else:
-            mask = paste_crops(objects, image.shape)
+            mask = stack_crops(objects.crops, image.shape)
 
         # 4. Describe.
         image_meta = compose_image_meta(
@@ -126,42 +120,14 @@ def load_image_gt(
     return image, image_meta, objects.class_ids, objects.boxes, mask
 
 
-def has_own_masks(dataset) -> bool:
-    """True when a data set's objects are those of its `load_mask`.
-
-    False when it has a `load_object_crops` that does without: that of `Dataset` does
-    not, and one that is older than the `load_mask` of a subclass does not count.
-    """
-    for place in (dataset, *type(dataset).__mro__):
-        if "load_object_crops" in vars(place):
-            return place is Dataset
-        if "load_mask" in vars(place):
-            return True
-    return True
-
-
-def _load_objects(
-    dataset, image_id: int, image: np.ndarray, scale: float, padding, crop
-) -> ObjectCrops:
-    """Returns the objects of an image, px, after checking that they fit it.
-
-    Args:
-        dataset: a prepared Dataset.
-        image_id: inside id.
-        image: [H0, W0, channels], orig.
-        scale: as returned by `resize_image`; padding and crop as well.
-        padding: [(top, bottom), (left, right), ...].
-        crop: (y, x, height, width) or None.
-    """
-    if not has_own_masks(dataset):
-        objects = dataset.load_object_crops(image_id)
-        objects = checked_crops(objects, image, dataset, image_id)
-        return resize_crops(objects, image.shape, scale, padding, crop)
-    mask, class_ids = dataset.load_mask(image_id)
-    mask, class_ids = checked_objects(mask, class_ids, image, dataset, image_id)
-    if not len(class_ids):  # of any height and width
-        mask = np.zeros([*image.shape[:2], 0], dtype=bool)
-    return crop_masks(resize_mask(mask, scale, padding, crop), class_ids)
+def resize_settings(config) -> dict:
+    """Returns the arguments of `resize_image` and `plan_resize` that a Config sets."""
+    return {
+        "min_dim": config.IMAGE_MIN_DIM,
+        "max_dim": config.IMAGE_MAX_DIM,
+        "min_scale": config.IMAGE_MIN_SCALE,
+        "mode": config.IMAGE_RESIZE_MODE,
+    }
 
 
 def _resize(
@@ -176,37 +142,28 @@ def _resize(
         where: for the text of an error.
         again: True after IMAGE_MIN_SCALE has been applied.
     """
-    resized = resize_image(
-        image,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=None if again else config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-        rng=rng,
-    )
+    settings = resize_settings(config) | ({"min_scale": None} if again else {})
+    resized = resize_image(image, **settings, rng=rng)
     check_model_sides(resized.image.shape, where)
     return resized
 
 
 def _augment(
-    image: np.ndarray, objects: ObjectCrops, augmentation, rng, dataset
-) -> tuple[np.ndarray, ObjectCrops]:
-    """Returns image and objects, changed by an augmentation, which takes full masks."""
+    image: np.ndarray, objects: Objects, augmentation, rng, dataset
+) -> tuple[np.ndarray, Objects]:
+    """Returns image and objects changed by an augmentation, which takes full masks."""
+    mask = stack_crops(objects.crops, image.shape)
     image, mask, class_ids = augment_image(
-        image,
-        paste_crops(objects, image.shape),
-        objects.class_ids,
-        augmentation,
-        rng,
+        image, mask, objects.class_ids, augmentation, rng
     )
     where = f"augmentation={augmentation!r}"
-    return image, crop_masks(mask, checked_class_ids(class_ids, dataset, where))
+    return image, mask_objects(mask, checked_class_ids(class_ids, dataset, where))
 
 
 def active_class_ids(dataset, image_id: int) -> np.ndarray:
     """Returns 1 for every class that the image's source annotates: int32 [C].
 
-    An object of any other class may be in the picture without being annotated, so the
+    An object of any other class may be in the image without being annotated, so the
     class loss must not count it as background.
     """
     active = np.zeros([dataset.num_classes], dtype=np.int32)
@@ -225,7 +182,7 @@ def image_label(dataset, image_id: int) -> str:
 
 @contextlib.contextmanager
 def naming_image(dataset, image_id: int) -> Iterator[None]:
-    """Lets an exception out with its type, its text and the name of the image."""
+    """Adds the name of the image to the text of an exception raised inside."""
     try:
         yield
     except Exception as error:
@@ -238,16 +195,15 @@ def naming_image(dataset, image_id: int) -> Iterator[None]:
 
 
 def with_text(error: Exception, text: str) -> Exception:
-    """Returns an exception of the same type that says the same and `text`.
+    """Returns an exception of the same type whose text ends with `text`.
 
     A type whose constructor does not take one text is kept as it is, with a note.
     """
     said = error.args[0] if isinstance(error, KeyError) and error.args else error
     message = f"{said} ({text})"
-    try:
+    new = None
+    with contextlib.suppress(Exception):  # a constructor may want, and do, anything
         new = type(error)(message)
-    except Exception:  # a constructor may want, and do, anything
-        new = None
     if type(new) is not type(error) or text not in str(new):
         if hasattr(error, "add_note"):
             new = error

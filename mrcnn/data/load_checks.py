@@ -1,17 +1,38 @@
-"""Checks of what a user's Dataset returns, before anything is made of it."""
+"""Checks what a user's Dataset returns, before it is used."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.data.objects import Objects
+from mrcnn.data.outlines.shapes import MaskSizeError
+
+
+class MaskCountError(ValueError):
+    """There are more or fewer class ids than masks."""
+
+
+def check_prepared(dataset, where: str) -> None:
+    """Raises ValueError unless `prepare()` of a data set was called.
+
+    Args:
+        dataset: a Dataset.
+        where: names the function that needs it, in the error.
+    """
+    if not hasattr(dataset, "num_classes"):
+        raise ValueError(
+            f"{where}: the data set is not prepared; call dataset.prepare() after "
+            "adding classes and images."
+        )
 
 
 def checked_image(image, config, image_id: int) -> np.ndarray:
-    """Returns the image as [H, W, channels] with the channels that config tells.
+    """Returns the image as [H, W, channels], with as many channels as config says.
 
     Args:
-        image: what `load_image` gave, [H, W] or [H, W, channels].
+        image: what `load_image` returned, [H, W] or [H, W, channels].
         config: a Config.
         image_id: for the text of an error.
 
@@ -33,88 +54,67 @@ def checked_image(image, config, image_id: int) -> np.ndarray:
 
 
 def checked_objects(
-    mask, class_ids, image: np.ndarray, dataset, image_id: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what `load_mask` gave, bool [H, W, N] and int32 [N], or raises.
+    dataset, image_id: int, shape: Sequence[int] | None = None
+) -> Objects:
+    """Returns the objects of an image after checking that they fit it.
 
     Args:
-        mask: masks, bool or numbers.
-        class_ids: one a mask.
-        image: [H, W, ...], that the masks have to fit.
-        dataset: a prepared Dataset, for the number of its classes.
-        image_id: for the text of an error.
+        dataset: a prepared Dataset.
+        image_id: inside id.
+        shape: (height, width, ...) of the image, px; None takes the size that the
+            objects were drawn for.
+
+    Returns:
+        Objects, class ids as int32.
 
     Raises:
-        ValueError, TypeError: image, masks or class ids do not fit each other.
+        MaskSizeError: the objects were drawn for another size of the image.
+        ValueError, TypeError: crops or class ids do not fit image or data set.
     """
-    mask = np.asarray(mask)
-    class_ids = np.asarray(class_ids)
-    height, width = image.shape[:2]
-    where = f"load_mask(image_id={image_id})"
-    if mask.dtype == object or mask.dtype.kind not in "buif":
-        raise TypeError(
-            f"{where}: masks must be one bool array [H, W, N]; received "
-            f"{mask.dtype} {mask.shape}. Use np.stack(list_of_masks, axis=-1)."
-        )
-    if mask.ndim != 3 or (mask.shape[:2] != (height, width) and mask.shape[-1]):
-        raise ValueError(
-            f"{where}: masks must be bool [H, W, N] matching the image "
-            f"({height}, {width}); received {mask.dtype} {mask.shape}. "
-            f"{_shape_remedy(mask.shape, height, width)}"
-        )
-    if class_ids.shape != (mask.shape[-1],):
-        raise ValueError(
-            f"{where}: {mask.shape[-1]} masks came with class ids of the shape "
-            f"{class_ids.shape}; return one class id a mask."
-        )
-    class_ids = checked_class_ids(class_ids, dataset, where)
-    return mask.astype(bool, copy=False), class_ids
+    objects = dataset.objects(image_id)
+    where = f"{dataset.objects_source}(image_id={image_id})"
+    check_objects(objects, shape, where)
+    class_ids = checked_class_ids(np.asarray(objects.class_ids), dataset, where)
+    return objects._replace(class_ids=class_ids)
 
 
-def checked_crops(
-    objects: ObjectCrops, image: np.ndarray, dataset, image_id: int
-) -> ObjectCrops:
-    """Returns what `load_object_crops` gave, class ids as int32, or raises.
+def check_objects(objects: Objects, shape: Sequence[int] | None, where: str) -> None:
+    """Raises unless objects fit their image and have a class id each.
 
     Args:
-        objects: ObjectCrops, or a tuple of the same.
-        image: [H, W, ...], that the objects have to fit.
-        dataset: a prepared Dataset, for its classes and, where it knows them, the
-            sides that its annotations were made for.
-        image_id: for the text of an error.
+        objects: Objects.
+        shape: (height, width, ...) of the image, px; None: not known.
+        where: names the method that gave the objects, in an error.
 
     Raises:
-        ValueError, TypeError: image, boxes, masks or class ids do not fit each other.
+        MaskSizeError: they were drawn for another size of the image.
+        MaskCountError: there are more or fewer class ids.
+        ValueError: a crop does not fill its box, or the box leaves the image.
     """
-    height, width = image.shape[:2]
-    where = f"load_object_crops(image_id={image_id})"
-    boxes, masks, class_ids = objects
-    boxes, class_ids = np.asarray(boxes), np.asarray(class_ids)
-    count = len(masks)
-    if boxes.shape != (count, 4) or class_ids.shape != (count,):
-        raise ValueError(
-            f"{where}: {count} masks came with boxes of the shape {boxes.shape} and "
-            f"class ids of the shape {class_ids.shape}; return boxes [N, 4], N masks "
-            "and class ids [N]."
+    count = len(objects.crops)
+    height, width = (shape or objects.size or (np.inf, np.inf))[:2]
+    if count and tuple(objects.size or (height, width)) != (height, width):
+        given = (*objects.size, count)
+        raise MaskSizeError(
+            f"{where}: masks must be bool [H, W, N] matching the image ({height}, "
+            f"{width}); received {given}. {_size_remedy(given, height, width)}"
         )
-    if boxes.dtype.kind not in "iu":
-        raise TypeError(f"{where}: boxes must be int32; received {boxes.dtype}.")
-    size = dataset.image_size(image_id) if hasattr(dataset, "image_size") else None
-    if count and size is not None and tuple(size) != (height, width):
-        raise ValueError(
-            f"{where}: masks must match the image ({height}, {width}); they are drawn "
-            f"for {tuple(size)}. {_shape_remedy((*size, count), height, width)}"
+    if np.shape(objects.class_ids) != (count,):
+        raise MaskCountError(
+            f"{where}: {count} masks came with class ids of the shape "
+            f"{np.shape(objects.class_ids)}; return one class id a mask."
         )
-    for box, mask in zip(boxes.tolist(), masks, strict=True):
+    for box, mask in objects.crops:
         y1, x1, y2, x2 = box
         inside = 0 <= y1 <= y2 <= height and 0 <= x1 <= x2 <= width
-        if not inside or mask.shape != (y2 - y1, x2 - x1) or mask.dtype != bool:
+        is_whole = all(isinstance(side, int | np.integer) for side in box)
+        is_mask = mask.shape == (y2 - y1, x2 - x1) and mask.dtype == bool
+        if not (inside and is_whole and is_mask):
             raise ValueError(
-                f"{where}: every mask must be bool and fill its box, within the image "
-                f"({height}, {width}); received {mask.dtype} {mask.shape} for the box "
-                f"{box}."
+                f"{where}: every mask must be bool and fill its box, whole numbers "
+                f"within the image ({height}, {width}); received {mask.dtype} "
+                f"{mask.shape} for the box {box}."
             )
-    return ObjectCrops(boxes, list(masks), checked_class_ids(class_ids, dataset, where))
 
 
 def checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
@@ -128,14 +128,13 @@ def checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
     Raises:
         ValueError, TypeError: there is no such class, or they are no integers.
     """
-    if class_ids.size and class_ids.dtype.kind not in "uib":
-        whole = class_ids.dtype.kind == "f" and np.all(class_ids == class_ids // 1)
-        if not whole:
-            raise TypeError(
-                f"{where}: class ids must be integers; received {class_ids.dtype}. "
-                "Use self.class_names.index(name)."
-            )
-    class_ids = class_ids.astype(np.int32)
+    kind = class_ids.dtype.kind
+    is_whole = kind in "uib" or (kind == "f" and np.all(class_ids == class_ids // 1))
+    if class_ids.size and not is_whole:
+        raise TypeError(
+            f"{where}: class ids must be integers; received {class_ids.dtype}. "
+            "Use self.class_names.index(name)."
+        )
     # Negative ids are crowds of the class -id.
     wrong = (class_ids == 0) | (np.abs(class_ids) >= dataset.num_classes)
     if wrong.any():
@@ -145,16 +144,14 @@ def checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
             "classes anew: return self.map_source_class_id('source.id') or "
             "self.class_names.index(name), not the ids given to add_class()."
         )
-    return class_ids
+    return class_ids.astype(np.int32)
 
 
-def _shape_remedy(shape: tuple, height: int, width: int) -> str:
-    """Returns what to do about masks of a wrong shape."""
-    if shape == (height, width):
-        return "Return mask[..., np.newaxis] for a single object."
-    if len(shape) == 3 and shape[1:] == (height, width):
+def _size_remedy(shape: tuple, height: int, width: int) -> str:
+    """Returns what to do about masks [H, W, N] of a wrong shape."""
+    if shape[1:] == (height, width):
         return "They are [N, H, W]: return mask.transpose(1, 2, 0)."
-    if len(shape) == 3 and shape[:2] == (width, height):
+    if shape[:2] == (width, height):
         return "They are transposed: return mask.transpose(1, 0, 2)."
     return (
         "If the file was turned by its EXIF note, give width and height to "

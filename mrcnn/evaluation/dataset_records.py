@@ -1,4 +1,4 @@
-"""Records of a data set: its truth, and what a model detects in its images."""
+"""Makes records of a data set: its objects, and what a model detects."""
 
 from __future__ import annotations
 
@@ -43,77 +43,58 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
     """The truth of one image of a data set, the half of a record for `compact`.
 
     Args:
-        dataset: a prepared Dataset. Its `load_object_crops` is used where that does
-            without `load_mask`: no stack of full masks is made then. What annotations
-            say of themselves (`load_annotations(image_id)[i].extra`) is used where all
-            have it: difficult; and, unless a subclass overrides `load_mask` or
-            `load_object_crops`, box (y1, x1, y2, x2) or COCO's bbox (x, y, width,
-            height); area, px. These are what published numbers are measured with.
+        dataset: a prepared Dataset; or what only has its `load_image` and `load_mask`.
+            What annotations say of themselves (`Annotation.extra`) is used where all
+            of an image have it: difficult; and, where the objects are drawn from the
+            annotations, box (y1, x1, y2, x2) or COCO's bbox (x, y, width, height);
+            area, px. These are what published numbers are measured with.
         image_id: inside id.
         height: px, of the image.
         width: px, of the image.
 
     Raises:
-        ValueError: the objects were annotated on a picture of another size.
+        ValueError: the objects were annotated on an image of another size.
     """
     record = {"image_id": int(image_id), "height": int(height), "width": int(width)}
-    # A class that only looks like a data set may have nothing but crops.
-    has_crops = hasattr(dataset, "load_object_crops")
-    if not getattr(dataset, "has_own_masks", not has_crops):
-        objects = dataset.load_object_crops(image_id)
-        _check_size(dataset, image_id, objects, (height, width))
-        rles = [
-            crop_to_rle(crop, box, height, width)
-            for crop, box in zip(objects.masks, objects.boxes, strict=True)
-        ]
-        record |= {"gt_rles": rles, "gt_class_ids": np.asarray(objects.class_ids)}
-    else:
+    if not hasattr(dataset, "objects"):
         masks, class_ids = dataset.load_mask(image_id)
-        record |= {"gt_masks": masks, "gt_class_ids": np.asarray(class_ids)}
-    return record | _extras(dataset, image_id, record["gt_class_ids"])
-
-
-def _check_size(dataset, image_id, objects, size):
-    """Raises when annotations are those of a picture of another (height, width)."""
-    if not (len(objects.masks) and hasattr(dataset, "image_size")):
-        return
-    annotated = tuple(dataset.image_size(image_id))
-    if annotated != tuple(size):
+        return record | {"gt_masks": masks, "gt_class_ids": np.asarray(class_ids)}
+    objects = dataset.objects(image_id)
+    if objects.crops and tuple(objects.size or (height, width)) != (height, width):
         raise ValueError(
-            f"truth_record(image_id={image_id}): the picture is {tuple(size)} in "
-            f"height and width, its objects are drawn for {annotated}; "
-            "dataset.validate() tells more. If load_image resizes, override load_mask "
+            f"truth_record(image_id={image_id}): the image is {(height, width)} in "
+            f"height and width, its objects are drawn for {tuple(objects.size)}; "
+            "dataset.validate() shows more. If load_image resizes, override load_mask "
             "to do the same."
         )
+    record["gt_rles"] = [
+        crop_to_rle(crop.mask, crop.box, height, width) for crop in objects.crops
+    ]
+    record["gt_class_ids"] = np.asarray(objects.class_ids)
+    return record | _stated(dataset, image_id, objects)
 
 
-def _extras(dataset, image_id, class_ids):
+def _stated(dataset: Any, image_id: int, objects: Any) -> dict:
     """gt_difficult, gt_boxes and gt_areas that the annotations state themselves."""
-    if not hasattr(dataset, "load_annotations"):
-        return {}
-    source = dataset.image_info[image_id]["source"]
-    extras, known_ids = [], []
-    for annotation in dataset.load_annotations(image_id):
-        known = dataset.class_from_source_map.get(f"{source}.{annotation.class_id}")
-        if known is not None:
-            extras.append(annotation.extra)
-            known_ids.append(known)
-    if known_ids != np.abs(class_ids).tolist():  # load_mask gives other objects
-        return {}
+    annotations = objects.annotations
+    if annotations is None and hasattr(dataset, "inside_annotations"):
+        # A load_mask of its own may change the masks, but not which objects there are.
+        pairs = [p for p in dataset.inside_annotations(image_id) if p[1] is not None]
+        if [class_id for _, class_id in pairs] == np.abs(objects.class_ids).tolist():
+            annotations = [annotation for annotation, _ in pairs]
+    extras = [annotation.extra for annotation in annotations or ()]
     found = {}
-
-    def all_have(key):
-        return bool(extras) and all(extra.get(key) is not None for extra in extras)
-
     if any("difficult" in extra for extra in extras):
         found["gt_difficult"] = [bool(extra.get("difficult")) for extra in extras]
-    if not getattr(dataset, "draws_annotations", True):
-        return found  # in the frame of the annotations, not of the masks
-    if all_have("box"):
-        found["gt_boxes"] = [extra["box"] for extra in extras]
-    elif all_have("bbox"):
-        x, y, w, h = np.array([extra["bbox"] for extra in extras], np.float64).T
+    if not objects.annotations:
+        return found  # boxes and areas would be those of other masks
+
+    def all_of(key):
+        values = [extra.get(key) for extra in extras]
+        return None if any(value is None for value in values) else values
+
+    found |= {"gt_boxes": all_of("box"), "gt_areas": all_of("area")}
+    if found["gt_boxes"] is None and (boxes := all_of("bbox")) is not None:
+        x, y, w, h = np.array(boxes, np.float64).T
         found["gt_boxes"] = np.stack([y, x, y + h, x + w], axis=1)
-    if all_have("area"):
-        found["gt_areas"] = [extra["area"] for extra in extras]
-    return found
+    return {key: value for key, value in found.items() if value is not None}

@@ -61,11 +61,13 @@ class PlantDataset(AnnotatedDataset):
         self.add_class("plant", 2, "root")
         for i in range(count):
             path = write_picture(folder / f"{i}.png", first_seed + i)
-            self.add_image("plant", f"id{i}", str(path), annotations=self.objects())
+            self.add_image(
+                "plant", f"id{i}", str(path), annotations=self.clean_objects()
+            )
         self.prepare()
 
     @staticmethod
-    def objects() -> list[Annotation]:
+    def clean_objects() -> list[Annotation]:
         triangle = Polygons.from_xy([TRIANGLE])
         return [Annotation(Rectangle(10, 10, 40, 50), 1), Annotation(triangle, 2)]
 
@@ -178,7 +180,7 @@ def unknown_class(data: PlantDataset, i: int) -> Planted:
 def id_twice(data: PlantDataset, i: int) -> Planted:
     path = write_picture(data.folder / "other.png", 500)
     outside_id = data.image_info[i]["id"]
-    data.add_image("plant", outside_id, str(path), annotations=data.objects())
+    data.add_image("plant", outside_id, str(path), annotations=data.clean_objects())
     data.prepare()
     return Planted("duplicate id", data.num_images - 1, None, "other.png")
 
@@ -186,7 +188,7 @@ def id_twice(data: PlantDataset, i: int) -> Planted:
 def picture_twice(data: PlantDataset, i: int) -> Planted:
     copy = data.folder / "copy.bmp"  # other bytes, the same pixels
     Image.open(data.file_of(i)).save(copy)
-    data.add_image("plant", "copy", str(copy), annotations=data.objects())
+    data.add_image("plant", "copy", str(copy), annotations=data.clean_objects())
     data.prepare()
     return Planted("duplicate image", data.num_images - 1, None, "copy.bmp")
 

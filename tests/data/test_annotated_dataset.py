@@ -6,13 +6,15 @@ from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle, Rle
+from mrcnn.data.outlines.shapes import MaskSizeError, Shape
+from mrcnn.geometry.crops import Crop, stack_crops
 from mrcnn.geometry.masks import extract_bboxes
 
 HEIGHT, WIDTH = 20, 30  # not square
 
 
-def make(annotations, path=None, **size):
-    dataset = AnnotatedDataset()
+def make(annotations, path=None, kind=AnnotatedDataset, **size):
+    dataset = kind()
     dataset.add_class("a", 7, "cat")
     dataset.add_class("b", 7, "dog")
     dataset.add_class("a", "x", "bird")
@@ -40,29 +42,70 @@ def test_masks_and_inside_ids_of_known_classes():
     assert not masks[..., 2].any() and masks[..., 3].any()
 
 
-def paste(crops, height, width):
-    """Crops put into zeros."""
-    masks = np.zeros([height, width, len(crops.masks)], bool)
-    for i, ((y1, x1, y2, x2), mask) in enumerate(
-        zip(crops.boxes, crops.masks, strict=True)
-    ):
-        masks[y1:y2, x1:x2, i] = mask
-    return masks
-
-
 def assert_law(dataset, image_id):
     """Crops put into zeros are the masks, and their boxes are tight."""
     masks, class_ids = dataset.load_mask(image_id)
-    crops = dataset.load_object_crops(image_id)
-    assert crops.boxes.dtype == crops.class_ids.dtype == np.int32
-    assert crops.boxes.shape == (len(class_ids), 4)
-    np.testing.assert_array_equal(paste(crops, *masks.shape[:2]), masks)
-    np.testing.assert_array_equal(crops.class_ids, class_ids)
-    np.testing.assert_array_equal(crops.boxes, extract_bboxes(masks))
+    objects = dataset.objects(image_id)
+    assert objects.boxes.dtype == objects.class_ids.dtype == np.int32
+    assert objects.boxes.shape == (len(class_ids), 4)
+    np.testing.assert_array_equal(stack_crops(objects.crops, masks.shape), masks)
+    np.testing.assert_array_equal(objects.class_ids, class_ids)
+    np.testing.assert_array_equal(objects.boxes, extract_bboxes(masks))
+    again = dataset.load_object_crops(image_id)
+    np.testing.assert_array_equal(stack_crops(again.crops, masks.shape), masks)
 
 
 def test_crops_are_the_masks():
     assert_law(make(OBJECTS, **SIZE), 0)
+
+
+def test_objects_come_with_the_annotations_they_were_drawn_from():
+    dataset = make(OBJECTS, **SIZE)
+    objects = dataset.objects(0)
+    assert objects.annotations == [OBJECTS[i] for i in (0, 1, 3, 4)]
+    assert objects.size == (HEIGHT, WIDTH)
+
+
+class Mirrored(AnnotatedDataset):
+    """Crops of its own, made of those that its parent draws."""
+
+    def load_object_crops(self, image_id):
+        objects = self.drawn_objects(image_id)
+        crops = [Crop(box, mask[:, ::-1]) for box, mask in objects.crops]
+        return objects._replace(crops=crops)
+
+
+def test_changed_crops_are_not_those_of_the_annotations():
+    dataset = make(OBJECTS, kind=Mirrored, **SIZE)
+    assert dataset.objects_source == "load_object_crops"
+    assert dataset.objects(0).annotations is None
+
+
+def test_crops_of_another_type_are_refused():
+    dataset = make(OBJECTS, **SIZE)
+    dataset.load_object_crops = lambda image_id: ([], [], [])
+    with pytest.raises(TypeError, match=r"load_object_crops\(image_id=0\).*Objects"):
+        dataset.objects(0)
+
+
+class Unfit(Shape):
+    def crop(self, height, width, files=None):
+        raise LookupError("no such outline")
+
+
+def test_each_annotation_is_drawn_with_its_own_error():
+    outlines = [Annotation(Unfit(), 7), Annotation(Rle([3], (1, 3)), 7)]
+    dataset = make([*OBJECTS[:3], *outlines], path="folder/a.png", **SIZE)
+    drawn = list(dataset.draw_annotations(0))
+    assert [each.class_id for each in drawn] == [1, 3, None, 1, 1]
+    assert [each.crop is None for each in drawn] == [False, False, True, True, True]
+    kinds = [type(each.error) for each in drawn]
+    assert kinds == [type(None)] * 3 + [LookupError, MaskSizeError]
+    with pytest.raises(LookupError, match="no such outline"):
+        dataset.objects(0)
+    dataset.image_info[0]["annotations"][3] = outlines[1]
+    with pytest.raises(MaskSizeError, match="object 3 of image 'first', folder/a.png"):
+        dataset.objects(0)
 
 
 def test_image_without_objects_has_masks_of_its_size():
@@ -82,8 +125,8 @@ def test_size_is_read_from_the_file_once_and_kept(tmp_path):
     assert dataset.load_mask(0)[0].shape == (HEIGHT, WIDTH, 4)
 
 
-def test_size_that_nobody_tells_is_an_error():
-    with pytest.raises(ValueError, match="'first' has no path; tell add_image its wid"):
+def test_size_that_is_not_known_is_an_error():
+    with pytest.raises(ValueError, match="'first' has no path; give width and height"):
         make(OBJECTS).load_mask(0)
 
 
@@ -116,7 +159,7 @@ def test_error_names_image_and_object():
 def test_unprepared_data_set_says_so():
     dataset = AnnotatedDataset()
     dataset.add_image("a", "first", None, annotations=OBJECTS, **SIZE)
-    with pytest.raises(RuntimeError, match="call prepare"):
+    with pytest.raises(ValueError, match=r"call dataset\.prepare"):
         dataset.load_mask(0)
 
 

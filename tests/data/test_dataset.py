@@ -64,8 +64,17 @@ def test_nothing_is_there_before_prepare():
     dataset = Dataset()
     dataset.add_image("pets", "a", "a.png")
     assert len(dataset.image_ids) == 0
-    with pytest.raises(RuntimeError, match=r"prepare\(\)"):
+    with pytest.raises(ValueError, match=r"prepare\(\)"):
         dataset.map_source_class_id("pets.1")
+
+
+def test_attribute_that_hides_the_objects_is_refused():
+    dataset = Dataset()
+    dataset.objects = []
+    with pytest.raises(
+        TypeError, match=r"hides the method Dataset\.objects.*another name"
+    ):
+        dataset.prepare()
 
 
 def test_prepare_again_takes_in_what_was_added():

@@ -8,7 +8,7 @@ import pytest
 from imgaug import augmenters as iaa
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.generator import DataGenerator, feature_shapes
+from mrcnn.data.generator import DataGenerator
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from tests.data.tiny import (
     BrokenMaskDataset,
@@ -112,7 +112,7 @@ def test_image_is_made_the_same_in_a_batch_of_any_size():
 def test_batch_has_the_promised_arrays():
     generator = make()
     batch = generator.make_batch(0, 0)
-    anchors = generator.anchors_px((64, 64, 3))
+    anchors = generator.anchors((64, 64, 3))[0]
     assert {name: (a.shape, a.dtype.name) for name, a in batch.items()} == {
         "input_image": ((3, 64, 64, 3), "float32"),
         "input_image_meta": ((3, 15), "float32"),
@@ -163,7 +163,7 @@ def test_data_set_without_any_object_makes_batches():
     assert not batch["input_gt_class_ids"].any()
 
 
-def test_more_objects_than_room_are_drawn_at_random():
+def test_of_too_many_objects_some_are_drawn_at_random():
     class Two(TinyConfig):
         MAX_GT_INSTANCES = 2
 
@@ -177,7 +177,7 @@ def test_more_objects_than_room_are_drawn_at_random():
     assert pairs == {(0, 15), (0, 30), (15, 30)}
 
 
-def test_number_of_objects_equal_to_the_room():
+def test_number_of_objects_equal_to_the_most():
     class Three(TinyConfig):
         MAX_GT_INSTANCES = 3
 
@@ -246,7 +246,7 @@ def test_images_of_one_size_may_share_a_batch_in_any_mode():
 
 def test_anchors_follow_the_image_and_are_kept():
     generator = make(MixedSizes(), Pad64(), batch_size=1)
-    anchors = generator.anchors_px((64, 128, 3))
+    anchors = generator.anchors((64, 128, 3))[0]
     expected = generate_pyramid_anchors(
         (4, 8, 16, 32, 64),
         [0.5, 1, 2],
@@ -255,52 +255,11 @@ def test_anchors_follow_the_image_and_are_kept():
         1,
     )
     np.testing.assert_array_equal(anchors, expected)
-    assert generator.anchors_px((64, 128, 3)) is anchors
+    assert generator.anchors((64, 128, 3))[0] is anchors
     assert not anchors.flags.writeable
     for height in range(64, 64 * 9, 64):
-        generator.anchors_px((height, 64, 3))
+        generator.anchors((height, 64, 3))
     assert len(generator._anchors_of_shape) <= 4
-
-
-def own_shapes(config, image_shape):
-    return [[image_shape[0] // 2, image_shape[1] // config.NUM_CLASSES]] * 5
-
-
-def test_own_backbone_shapes_are_respected():
-    class AsFunction(TinyConfig):
-        COMPUTE_BACKBONE_SHAPE = own_shapes
-
-    class AsStatic(TinyConfig):
-        COMPUTE_BACKBONE_SHAPE = staticmethod(own_shapes)
-
-    on_instance = TinyConfig()
-    on_instance.COMPUTE_BACKBONE_SHAPE = own_shapes
-    for config in (AsFunction(), AsStatic(), on_instance):
-        assert feature_shapes(config, (64, 96, 3)).tolist() == [[32, 32]] * 5
-    assert feature_shapes(TinyConfig(), (65, 96, 3))[0].tolist() == [17, 24]
-
-
-@pytest.mark.parametrize(
-    "returned",
-    [
-        [[16, 16], [8, 8], [4, 4], [2, 2]],  # P6 was forgotten
-        [[16, 16, 3]] * 5,
-        [16, 8, 4, 2, 1],
-        [[16, 16], [8, 8], [4, 4], [2, 2], [1]],
-        [[16, 16], [8, 8], [4, 4], [2, 2], [0.5, 0.5]],
-        [[16, 16], [8, 8], [4, 4], [2, 2], [0, 1]],
-        [[None, None]] * 5,
-        None,
-    ],
-)
-def test_own_backbone_shapes_that_fit_no_pyramid_are_refused(returned):
-    config = TinyConfig()
-    config.COMPUTE_BACKBONE_SHAPE = lambda config, image_shape: returned
-    with pytest.raises(ValueError) as error:
-        feature_shapes(config, (64, 64, 3))
-    text = str(error.value)
-    assert "COMPUTE_BACKBONE_SHAPE(config, image_shape=(64, 64, 3))" in text
-    assert "5 BACKBONE_STRIDES" in text and repr(returned) in text
 
 
 @pytest.mark.parametrize(
@@ -343,7 +302,7 @@ def test_error_in_load_mask_names_the_image():
         generator.make_batch(0, 0)
 
 
-def test_room_imports_without_tensorflow():
+def test_data_imports_without_tensorflow():
     code = (
         "import sys, mrcnn.data.pooled_loader, mrcnn.data.augmentation.augment;"
         "import mrcnn.data.formats.via.via_dataset;"

@@ -12,10 +12,12 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.augmentation.augment import augment
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.open_dataset import open_dataset
-from mrcnn.data.image_gt import has_own_masks, load_image_gt
-from mrcnn.data.object_crops import ObjectCrops
+from mrcnn.data.image_gt import load_image_gt
+from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
+from mrcnn.data.outlines.shapes import MaskSizeError
 from mrcnn.geometry.box_masks import minimize_mask
+from mrcnn.geometry.crops import Crop
 from mrcnn.geometry.image_meta import parse_image_meta
 from mrcnn.geometry.images import resize_image
 from mrcnn.geometry.masks import extract_bboxes, resize_mask
@@ -120,7 +122,7 @@ AUGMENTATIONS = {
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_crops_and_full_masks_give_the_same_bits(config, augmentation):
     dataset = Photos()
-    assert not has_own_masks(dataset)
+    assert dataset.objects_source == "drawn_objects"
     for seed in range(3):
         counts = [
             assert_law(dataset, config, i, augmentation, seed)
@@ -144,7 +146,7 @@ def test_crops_and_full_masks_of_real_data_give_the_same_bits(
 ):
     dataset = open_dataset(shared / "data" / folder)
     config = config_of(IMAGE_MIN_DIM=320, IMAGE_MAX_DIM=448)
-    assert not has_own_masks(dataset)
+    assert dataset.objects_source == "drawn_objects"
     assert sum(assert_law(dataset, config, i) for i in image_ids) >= least
 
 
@@ -155,8 +157,8 @@ def refuse(*args, **kwargs):
 def test_training_sample_makes_no_full_mask(monkeypatch):
     dataset = Photos()
     monkeypatch.setattr(AnnotatedDataset, "load_mask", refuse)
-    for name in ("paste_crops", "crop_masks", "resize_mask"):
-        monkeypatch.setattr(f"mrcnn.data.image_gt.{name}", refuse)
+    for name in ("image_gt.stack_crops", "image_gt.mask_objects", "objects.crop_masks"):
+        monkeypatch.setattr(f"mrcnn.data.{name}", refuse)
     # load_mask is that of the class still, so it is not taken for the user's own.
     result = load_image_gt(dataset, CONFIGS["reduced"], 0, use_mini_mask=True)
     assert result[4].shape == (56, 56, 4)
@@ -173,7 +175,7 @@ class OwnMasks(Photos):
 
 class OwnCrops(OwnMasks):
     def load_object_crops(self, image_id):
-        return ObjectCrops(np.array([[0, 0, 50, 50]]), [np.ones([50, 50], bool)], [2])
+        return Objects([Crop((0, 0, 50, 50), np.ones([50, 50], bool))], [2])
 
 
 class Grandchild(OwnCrops):
@@ -192,19 +194,19 @@ class NoDataset:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "is_own", "class_ids"),
+    ("dataset", "source", "class_ids"),
     [
-        (Photos(), False, [1, 2, -1, 2]),
-        (OwnMasks(), True, [1]),
-        (OwnCrops(), False, [2]),
-        (Grandchild(), True, [1, 2, 1]),
-        (TinyDataset(), True, [1, 2]),
-        (NoDataset(OwnMasks()), True, [1]),
+        (Photos(), "drawn_objects", [1, 2, -1, 2]),
+        (OwnMasks(), "load_mask", [1]),
+        (OwnCrops(), "load_object_crops", [2]),
+        (Grandchild(), "load_mask", [1, 2, 1]),
+        (TinyDataset(), "load_mask", [1, 2]),
+        (NoDataset(OwnMasks()), "load_mask", [1]),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_youngest_method_tells_the_objects(dataset, is_own, class_ids):
-    assert has_own_masks(dataset) == is_own
+def test_the_most_derived_method_gives_the_objects(dataset, source, class_ids):
+    assert dataset.objects_source == source
     image_id = 2 if isinstance(dataset, TinyDataset) else 0
     found = load_image_gt(dataset, CONFIGS["reduced"], image_id, use_mini_mask=True)
     assert found[2].tolist() == class_ids and found[2].dtype == np.int32
@@ -213,17 +215,18 @@ def test_the_youngest_method_tells_the_objects(dataset, is_own, class_ids):
 def test_method_set_on_an_instance_counts():
     dataset = Photos()
     dataset.load_mask = lambda image_id: (np.ones([HEIGHT, WIDTH, 1], bool), [2])
-    assert has_own_masks(dataset)
+    assert dataset.objects_source == "load_mask"
     assert load_image_gt(dataset, CONFIGS["reduced"], 0)[2].tolist() == [2]
 
 
 def test_crops_of_any_data_set_are_those_of_its_masks():
     dataset = TinyDataset()
-    crops = dataset.load_object_crops(3)
     masks, class_ids = dataset.load_mask(3)
-    np.testing.assert_array_equal(crops.boxes, extract_bboxes(masks))
-    np.testing.assert_array_equal(crops.class_ids, class_ids)
-    assert all(mask.all() for mask in crops.masks) and len(crops.masks) == 3
+    for objects in (dataset.objects(3), dataset.load_object_crops(3)):
+        np.testing.assert_array_equal(objects.boxes, extract_bboxes(masks))
+        np.testing.assert_array_equal(objects.class_ids, class_ids)
+        assert [crop.mask.all() for crop in objects.crops] == [True] * 3
+        assert objects.size == masks.shape[:2] and objects.annotations is None
 
 
 @pytest.mark.filterwarnings("ignore:.*not overridden")
@@ -231,7 +234,8 @@ def test_crops_of_a_data_set_without_masks_are_none():
     dataset = Dataset()
     dataset.add_image("a", 1, None)
     dataset.prepare()
-    assert [len(part) for part in dataset.load_object_crops(0)] == [0, 0, 0]
+    objects = dataset.objects(0)
+    assert (objects.crops, len(objects.class_ids), objects.size) == ([], 0, None)
 
 
 # --- crops that do not fit -----------------------------------------------------------
@@ -240,24 +244,22 @@ MASK = np.ones([5, 6], bool)
 
 
 @pytest.mark.parametrize(
-    ("boxes", "masks", "class_ids", "error", "said"),
+    ("crops", "class_ids", "error", "said"),
     [
-        ([[0, 0, 5, 6]], [], [1], ValueError, "0 masks came with boxes"),
-        ([[0, 0, 5, 6]], [MASK], [1, 1], ValueError, "1 masks came"),
-        ([[0, 0, 6, 5]], [MASK], [1], ValueError, r"fill its box.*\[0, 0, 6, 5\]"),
-        ([[0, 0, 5, 6]], [MASK.astype(int)], [1], ValueError, "must be bool"),
-        ([[-1, 0, 4, 6]], [MASK], [1], ValueError, r"within the image \(150, 210\)"),
-        ([[148, 0, 153, 6]], [MASK], [1], ValueError, "within the image"),
-        ([[0.0, 0, 5, 6]], [MASK], [1], TypeError, "must be int32; received float"),
-        ([[0, 0, 5, 6]], [MASK], [3], ValueError, r"\[3\] are outside 1\.\.2"),
+        ([], [1], ValueError, "0 masks came with class ids"),
+        ([((0, 0, 5, 6), MASK)], [1, 1], ValueError, "1 masks came"),
+        ([((0, 0, 6, 5), MASK)], [1], ValueError, r"fill its box.*\(0, 0, 6, 5\)"),
+        ([((0, 0, 5, 6), MASK.astype(int))], [1], ValueError, "must be bool"),
+        ([((-1, 0, 4, 6), MASK)], [1], ValueError, r"within the image \(150, 210\)"),
+        ([((148, 0, 153, 6), MASK)], [1], ValueError, "within the image"),
+        ([((0.5, 0, 5.5, 6), MASK)], [1], ValueError, "whole numbers"),
+        ([((0, 0, 5, 6), MASK)], [3], ValueError, r"\[3\] are outside 1\.\.2"),
     ],
 )
-def test_crops_that_do_not_fit_are_refused_by_name(
-    boxes, masks, class_ids, error, said
-):
+def test_crops_that_do_not_fit_are_refused_by_name(crops, class_ids, error, said):
     class Wrong(Photos):
         def load_object_crops(self, image_id):
-            return ObjectCrops(np.array(boxes), masks, np.array(class_ids))
+            return Objects([Crop(*crop) for crop in crops], np.array(class_ids))
 
     with pytest.raises(error, match=said) as caught:
         load_image_gt(Wrong(), CONFIGS["reduced"], 0)
@@ -265,7 +267,7 @@ def test_crops_that_do_not_fit_are_refused_by_name(
     assert "(image id 0, path 0)" in str(caught.value)
 
 
-def test_annotations_of_another_size_than_the_picture_are_refused(tmp_path):
+def test_annotations_of_another_size_than_the_image_are_refused(tmp_path):
     path = tmp_path / "turned.png"
     Image.new("RGB", (HEIGHT, WIDTH)).save(path)  # Pillow says width first
     dataset = AnnotatedDataset()
@@ -275,7 +277,7 @@ def test_annotations_of_another_size_than_the_picture_are_refused(tmp_path):
     dataset.add_image("a", 1, str(path), annotations=annotations, **size)
     dataset.prepare()
     with pytest.raises(
-        ValueError, match=r"image \(210, 150\); they are drawn for \(150, 210\)"
+        MaskSizeError, match=r"image \(210, 150\); received \(150, 210, 1\)"
     ):
         load_image_gt(dataset, config_of(NUM_CLASSES=2), 0)
 

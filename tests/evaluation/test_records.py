@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mrcnn.data.objects import Objects
 from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.evaluation.dataset_records import truth_record
 from mrcnn.evaluation.records import (
@@ -17,6 +18,7 @@ from mrcnn.evaluation.records import (
     occurring_class_ids,
     with_classes,
 )
+from mrcnn.geometry.crops import Crop
 from tests.evaluation.cases import HEIGHT, LEFT, MIDDLE, RIGHT, WIDTH, TinyDataset
 from tests.evaluation.cases import record as make_record
 
@@ -158,12 +160,13 @@ def test_rows_are_those_of_coco_files():
 class CropDataset(TinyDataset):
     """Gives its objects inside their boxes; full masks are never asked for."""
 
-    def load_object_crops(self, image_id):
+    def objects(self, image_id):
         rows = [*self.truth[image_id], (3, EMPTY)]
-        boxes = np.array([box for _, box in rows], np.int32)
-        masks = [np.ones((y2 - y1, x2 - x1), bool) for y1, x1, y2, x2 in boxes]
-        class_ids = np.array([class_id for class_id, _ in rows])
-        return SimpleNamespace(boxes=boxes, masks=masks, class_ids=class_ids)
+        crops = [
+            Crop((y1, x1, y2, x2), np.ones((y2 - y1, x2 - x1), bool))
+            for _, (y1, x1, y2, x2) in rows
+        ]
+        return Objects(crops, np.array([class_id for class_id, _ in rows]))
 
     def load_mask(self, image_id):
         raise AssertionError("a stack of full masks")
@@ -185,19 +188,17 @@ def test_crops_give_what_masks_give(image_id):
 
 
 class NotedDataset(CropDataset):
-    """Whose annotations say more; one is of a class that the data set doesn't have."""
+    """Its objects were drawn from annotations that say more."""
 
-    image_info = ({"source": "zoo"},)
-    class_from_source_map = {"zoo.c": 1, "zoo.d": 2, "zoo.w": 3}
     extras = (
-        ("c", {"difficult": 1, "area": 99.5, "bbox": [1, 2, 30, 40]}),
-        ("bird", {"difficult": 1}),
-        ("d", {"area": 5, "bbox": [5, 6, 7, 8]}),
-        ("w", {"area": 6, "bbox": [5, 6, 7, 8]}),
+        {"difficult": 1, "area": 99.5, "bbox": [1, 2, 30, 40]},
+        {"area": 5, "bbox": [5, 6, 7, 8]},
+        {"area": 6, "bbox": [5, 6, 7, 8]},
     )
 
-    def load_annotations(self, image_id):
-        return [SimpleNamespace(class_id=c, extra=extra) for c, extra in self.extras]
+    def objects(self, image_id):
+        annotations = [SimpleNamespace(extra=extra) for extra in self.extras]
+        return super().objects(image_id)._replace(annotations=annotations)
 
 
 def test_what_annotations_say_themselves_is_taken():
@@ -205,10 +206,3 @@ def test_what_annotations_say_themselves_is_taken():
     assert found["gt_difficult"] == [True, False, False]
     assert found["gt_areas"] == [99.5, 5, 6]
     np.testing.assert_array_equal(found["gt_boxes"][0], [2, 1, 42, 31])
-
-
-def test_annotations_of_other_objects_are_not_taken():
-    class Other(NotedDataset):
-        extras = NotedDataset.extras[:-1]
-
-    assert "gt_areas" not in truth_record(Other(), 0, HEIGHT, WIDTH)

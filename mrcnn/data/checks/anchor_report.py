@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.checks.anchor_fit import (
     AnchorChoice,
     AnchorFit,
@@ -19,9 +18,9 @@ from mrcnn.data.checks.anchor_fit import (
     suggest_anchors,
 )
 from mrcnn.data.checks.model_objects import model_objects
-from mrcnn.data.generator import feature_shapes
-from mrcnn.data.image_gt import has_own_masks, naming_image
-from mrcnn.data.object_crops import crop_masks
+from mrcnn.data.feature_maps import feature_shapes
+from mrcnn.data.image_gt import naming_image
+from mrcnn.data.load_checks import check_prepared, checked_objects
 from mrcnn.geometry.anchors import anchor_sizes
 
 # px, sides of the squares between small, medium and large, as COCO divides areas.
@@ -183,11 +182,7 @@ def anchor_report(
         Exception: what loading the objects raised, with the image's id and path added;
             `dataset.validate()` lists all such images.
     """
-    if not hasattr(dataset, "num_classes"):
-        raise ValueError(
-            "anchor_report(dataset): the data set is not prepared; call prepare() "
-            "after adding classes and images."
-        )
+    check_prepared(dataset, "anchor_report(dataset)")
     ids = dataset.image_ids.tolist() if image_ids is None else list(image_ids)
     boxes, grids, left_out = _model_boxes(dataset, config, ids, verbose)
     if not len(boxes):
@@ -220,30 +215,18 @@ def _model_boxes(dataset, config, ids, verbose):
     left_out = 0
     for image_id in tqdm(ids, "anchor_report", unit="image", disable=not verbose):
         with naming_image(dataset, image_id):
-            objects, shape = _objects_and_size(dataset, image_id)
-            count = len(objects.class_ids)
-            if not count:
+            objects = checked_objects(dataset, image_id)
+            if not objects.crops:
                 continue
-            placed = model_objects(objects, shape, config)
-            found = placed.objects.boxes
+            shape = objects.size or np.shape(dataset.load_image(image_id))[:2]
+            objects = model_objects(objects, shape, config)
+            found = objects.boxes
             kept = (found[:, 2] > found[:, 0]) & (objects.class_ids > 0)
-            left_out += count - int(kept.sum())
+            left_out += len(kept) - int(kept.sum())
             boxes.append(found[kept].astype(np.float32))
-            grid = feature_shapes(config, placed.shape)
+            grid = feature_shapes(config, objects.size)
             grids.append(np.repeat(grid[np.newaxis], int(kept.sum()), axis=0))
     return np.concatenate(boxes), np.concatenate(grids), left_out
-
-
-def _objects_and_size(dataset, image_id: int):
-    """Returns the objects of an image, and (height, width) that they are drawn for."""
-    if has_own_masks(dataset):
-        masks, class_ids = dataset.load_mask(image_id)
-        return crop_masks(masks, class_ids), np.shape(masks)[:2]
-    if isinstance(dataset, AnnotatedDataset):
-        size = dataset.image_size(image_id)
-    else:
-        size = np.shape(dataset.load_image(image_id))[:2]
-    return dataset.load_object_crops(image_id), size
 
 
 def _recall(group: str, ious: np.ndarray) -> AnchorRecall:

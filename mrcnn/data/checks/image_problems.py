@@ -1,4 +1,4 @@
-"""What can be wrong with one picture of a data set."""
+"""Finds what is wrong with one image of a data set."""
 
 from __future__ import annotations
 
@@ -10,104 +10,111 @@ import numpy as np
 from PIL import Image
 
 from mrcnn.data.checks.validation_report import Problem
-from mrcnn.data.dataset import Dataset
 from mrcnn.data.files.image_files import EXIF_ORIENTATION, TURNED_ORIENTATIONS
 from mrcnn.geometry.resize_plan import check_model_sides
 
-UPRIGHT = 1  # EXIF orientation of a picture that is stored as it is seen
-
-
-class Picture(NamedTuple):
-    """What is known of a picture.
-
-    Attributes:
-        shape: (height, width), orig; None when it could not be found out.
-        digest: hash of its pixels; None when they were not read.
-        problems: list of Problem.
-    """
-
-    shape: tuple[int, int] | None
-    digest: bytes | None
-    problems: list[Problem]
-
-
-def check_picture(dataset, config, image_id: int, read_images: bool) -> Picture:
-    """Loads a picture, and returns what is wrong with it.
-
-    Args:
-        dataset: a prepared Dataset.
-        config: a Config, or None.
-        image_id: inside id.
-        read_images: False asks the header of the file only.
-    """
-    path = path_of(dataset, image_id)
-    header = read_header(path)
-    told = told_size(dataset.image_info[image_id])
-    digest = None
-    # A user's load_image may return another size than the header tells.
-    own = type(dataset).load_image is not Dataset.load_image
-    if read_images or own or header is None:
-        try:
-            image = np.asarray(dataset.load_image(image_id))
-        except Exception as error:  # a user's load_image may raise anything
-            is_missing = path is not None and _is_missing(path)
-            kind = "missing file" if is_missing else "unreadable image"
-            problem = Problem(kind, image_id, path, None, describe(error))
-            return Picture(None, None, [problem])
-        text = _shape_problem(image, config)
-        if text is not None:
-            problem = Problem("image shape", image_id, path, None, text)
-            return Picture(None, None, [problem])
-        shape = image.shape[:2]
-        if read_images:
-            digest = pixel_digest(image)
-    else:
-        shape = header.shape
-        if header.orientation in TURNED_ORIENTATIONS and told == shape[::-1]:
-            shape = told
-    problems = []
-    if header is not None:
-        text = _note_problem(header, shape, told)
-        if text:
-            problems.append(Problem("exif note", image_id, path, None, text))
-    if config is not None and config.IMAGE_RESIZE_MODE == "none":
-        try:
-            check_model_sides(shape, "IMAGE_RESIZE_MODE = 'none'")
-        except ValueError as error:
-            problems.append(Problem("image shape", image_id, path, None, str(error)))
-    return Picture(tuple(shape), digest, problems)
+UPRIGHT = 1  # EXIF orientation of an image that is stored as it is seen
 
 
 class Header(NamedTuple):
-    """What the header of a picture file says.
+    """What the header of an image file says.
 
     Attributes:
-        shape: (height, width) as stored.
+        shape: (height, width) as stored, px.
         orientation: of the EXIF note; 1 without one.
     """
 
     shape: tuple[int, int]
     orientation: int
 
+    @property
+    def is_turned(self) -> bool:
+        """True when the EXIF note exchanges height and width."""
+        return self.orientation in TURNED_ORIENTATIONS
+
+
+class CheckedImage(NamedTuple):
+    """What is known of an image.
+
+    Attributes:
+        image_id: inside id.
+        path: of its file as text; None without one.
+        header: Header of the file; None without one that Pillow can read.
+        given: (height, width) as given to `add_image`, px; None if they were not.
+        shape: (height, width), orig; None when it could not be found out.
+        digest: hash of its pixels; None when they were not read.
+        problems: list of Problem.
+    """
+
+    image_id: int
+    path: str | None
+    header: Header | None
+    given: tuple[int, int] | None
+    shape: tuple[int, int] | None
+    digest: bytes | None
+    problems: list[Problem]
+
+    def problem(self, kind: str, text: str, instance: int | None = None) -> Problem:
+        """Returns a Problem of this image, or of one of its objects."""
+        return Problem(kind, self.image_id, self.path, instance, text)
+
+
+def check_image(dataset, config, image_id: int, read_images: bool) -> CheckedImage:
+    """Loads an image, and returns what is wrong with it.
+
+    Args:
+        dataset: a prepared Dataset.
+        config: a Config, or None.
+        image_id: inside id.
+        read_images: False reads the header of the file only, where the data set reads
+            images from files.
+    """
+    path = path_of(dataset, image_id)
+    header, given = read_header(path), _given_size(dataset.image_info[image_id])
+    known = CheckedImage(image_id, path, header, given, None, None, [])
+    # A user's load_image may return another size than the header says.
+    if read_images or not dataset.reads_files or header is None:
+        try:
+            image = np.asarray(dataset.load_image(image_id))
+        except Exception as error:  # a user's load_image may raise anything
+            kind = "missing file" if _is_missing(path) else "unreadable image"
+            return known._replace(problems=[known.problem(kind, describe(error))])
+        if text := _shape_problem(image, config):
+            return known._replace(problems=[known.problem("image shape", text)])
+        shape = image.shape[:2]
+        if read_images:
+            known = known._replace(digest=_pixel_digest(image))
+    else:
+        is_turned = header.is_turned and given == header.shape[::-1]
+        shape = given if is_turned else header.shape
+    if header is not None and (text := _note_problem(header, shape, given)):
+        known.problems.append(known.problem("exif note", text))
+    if config is not None and config.IMAGE_RESIZE_MODE == "none":
+        try:
+            check_model_sides(shape, "IMAGE_RESIZE_MODE = 'none'")
+        except ValueError as error:
+            known.problems.append(known.problem("image shape", str(error)))
+    return known._replace(shape=tuple(shape))
+
 
 def read_header(path: str | None) -> Header | None:
-    """Returns the header of a picture file; None if Pillow cannot read it."""
+    """Returns the header of an image file; None if Pillow cannot read it."""
     if path is None or not Path(path).is_file():
         return None
     try:
-        with Image.open(path) as picture:
-            orientation = picture.getexif().get(EXIF_ORIENTATION, UPRIGHT)
-            return Header((picture.height, picture.width), orientation)
-    except Exception:  # plug-ins and damaged notes raise what they like;
+        with Image.open(path) as image:
+            orientation = image.getexif().get(EXIF_ORIENTATION, UPRIGHT)
+            return Header((image.height, image.width), orientation)
+    except Exception:  # plug-ins and damaged notes raise any type of error;
         return None  # load_image says what is wrong with the file
 
 
-def told_size(info: dict) -> tuple[int, int] | None:
-    """Returns (height, width) that `add_image` was told, None if it was not."""
-    if info.get("size_from_file"):
-        return None
+def _given_size(info: dict) -> tuple[int, int] | None:
+    """Returns (height, width) as given to `add_image`, None if they were not."""
     size = info.get("height"), info.get("width")
-    return None if None in size else (int(size[0]), int(size[1]))
+    if info.get("size_from_file") or None in size:
+        return None
+    return int(size[0]), int(size[1])
 
 
 def path_of(dataset, image_id: int) -> str | None:
@@ -116,8 +123,8 @@ def path_of(dataset, image_id: int) -> str | None:
     return None if path is None else str(path)
 
 
-def pixel_digest(image: np.ndarray) -> bytes:
-    """Returns a hash of a picture's shape and pixels, however its file stores them."""
+def _pixel_digest(image: np.ndarray) -> bytes:
+    """Returns a hash of an image's shape and pixels, however its file stores them."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{image.shape} {image.dtype}".encode())
     digest.update(np.ascontiguousarray(image).data)
@@ -129,32 +136,34 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _is_missing(path: str) -> bool:
+def _is_missing(path: str | None) -> bool:
     """True for a path of this machine where nothing is."""
-    is_address = path.startswith(("http://", "https://"))
-    return not is_address and not Path(path).exists()
+    if path is None or path.startswith(("http://", "https://")):
+        return False
+    return not Path(path).exists()
 
 
 def _shape_problem(image: np.ndarray, config) -> str | None:
-    """Returns what keeps an array from being a picture, None if nothing."""
+    """Returns what is wrong with the shape of an image, None if nothing."""
     channels = 3 if config is None else config.IMAGE_CHANNEL_COUNT
     received = f"load_image returned {image.dtype} {image.shape}"
-    is_picture = image.ndim == 3 or (image.ndim == 2 and channels == 1)
-    if not is_picture or 0 in image.shape:
+    is_image = image.ndim == 3 or (image.ndim == 2 and channels == 1)
+    if not is_image or 0 in image.shape:
         return f"{received}, expected [H, W, {channels}]"
     if config is not None and image.ndim == 3 and image.shape[2] != channels:
         return f"{received}, but IMAGE_CHANNEL_COUNT = {channels}"
     return None if image.dtype.kind in "uif" else f"{received}, expected uint8"
 
 
-def _note_problem(header: Header, shape, told) -> str | None:
+def _note_problem(header: Header, shape, given) -> str | None:
     """Returns what an EXIF note leaves open, None if nothing."""
     if header.orientation == UPRIGHT or tuple(shape) != header.shape:
         return None  # nothing to turn, or turned
-    turned = header.orientation in TURNED_ORIENTATIONS
-    if turned and told is not None and header.shape[0] != header.shape[1]:
-        return None  # the annotations were drawn on the picture as stored
-    why = "width and height were not told" if told is None else "its size cannot tell"
+    if header.is_turned and given is not None and header.shape[0] != header.shape[1]:
+        return None  # the annotations were drawn on the image as stored
+    why = "its width and height do not say"
+    if given is None:
+        why = "no width and height in add_image() say"
     return (
         f"has an EXIF note to turn or mirror it (orientation {header.orientation}) and "
         f"is read as stored; {why} which of both was annotated"

@@ -1,50 +1,29 @@
-"""Objects as the network meets them, without loading or resizing their image."""
+"""model_objects: where objects lie in the model image; the image is not loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from mrcnn.data.object_crops import ObjectCrops, resize_crops
+from mrcnn.data.image_gt import resize_settings
+from mrcnn.data.objects import Objects, resize_objects
 from mrcnn.geometry.resize_plan import plan_resize
 
 
-class ModelObjects(NamedTuple):
-    """The objects of an image in its model image.
-
-    Attributes:
-        objects: ObjectCrops, px, in the order they came in; one that no sampled pixel
-            meets has none.
-        shape: (height, width) of the model image, px.
-    """
-
-    objects: ObjectCrops
-    shape: tuple[int, int]
-
-
-def model_objects(objects: ObjectCrops, shape: Sequence[int], config) -> ModelObjects:
-    """Returns where objects lie once their image is resized as `config` says.
+def model_objects(objects: Objects, shape: Sequence[int], config) -> Objects:
+    """Returns the objects of an image when it is resized as `config` says.
 
     Law: boxes are those of `load_image_gt` without augmentation. Deviation: in the
     mode "crop" the whole scaled image is taken for the model image, as the piece that
     is cut out changes each time.
 
     Args:
-        objects: ObjectCrops, orig.
+        objects: Objects, orig.
         shape: (height, width, ...) of the image, orig.
         config: a Config.
+
+    Returns:
+        Objects, px, in the same order; one that no sampled pixel meets has no pixel.
+        Their size is (height, width) of the model image.
     """
-    plan = plan_resize(
-        shape,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-        rng=0,
-    )
-    (top, bottom), (left, right) = plan.padding[:2]
-    height, width = plan.shape
-    return ModelObjects(
-        resize_crops(objects, shape, plan.scale, plan.padding),
-        (top + height + bottom, left + width + right),
-    )
+    plan = plan_resize(shape, **resize_settings(config), rng=0)
+    return resize_objects(objects, shape, plan.scale, plan.padding)

@@ -1,4 +1,4 @@
-"""ValidationReport: what is wrong with a data set, as a list and as a table."""
+"""ValidationReport: what is wrong with a data set, as lists and as a table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-ERROR, WARNING = "error", "warning"
-# Lines of one kind that a table shows before it only counts.
+# Lines of one kind that a table shows; of the others it says how many there are.
 MAX_ROWS = 5
 
 # Kind -> what to do about it. Errors stop a training, or teach and measure what is
@@ -16,22 +15,22 @@ MAX_ROWS = 5
 ERROR_KINDS = {
     "missing file": "Correct the path, or remove the image from the data set.",
     "unreadable image": "Replace the file, or remove the image from the data set.",
-    "image shape": "load_image must return uint8 [H, W, channels], as config tells.",
+    "image shape": "load_image must return uint8 [H, W, channels], as config says.",
     "unreadable masks": "Correct the annotation, or what load_mask does with it.",
-    "mask size": "Draw the masks for the picture as load_image returns it.",
-    "exif rotation": "Give width and height of the annotated picture to add_image().",
+    "mask size": "Draw the masks for the image as load_image returns it.",
+    "exif rotation": "Give width and height of the annotated image to add_image().",
     "object count": "load_mask must return one class id for each mask.",
-    "class id": "Return inside ids, as map_source_class_id() tells them; see prepare()",
+    "class id": "Return inside ids, from map_source_class_id(); see prepare().",
     "number of classes": "Set NUM_CLASSES to the classes and 1 for the background.",
-    "outside image": "Remove the object, or annotate the picture as it is now.",
+    "outside image": "Remove the object, or annotate the image as it is now.",
     "empty object": "Remove the object, or draw it anew.",
     "duplicate id": "Give each image of a source an id of its own.",
-    "leaked image": "Keep the picture in one of the two data sets.",
+    "leaked image": "Keep the image in one of the two data sets.",
 }
 WARNING_KINDS = {
     "duplicate image": "Keep one of them, with the objects of both.",
     "duplicate object": "Keep one of them.",
-    "exif note": "Look at its masks; if turned, tell add_image() width and height.",
+    "exif note": "Look at its masks; if turned, give add_image() width and height.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "beyond border": "What lies outside is cut off; look whether the size is right.",
     "unknown class": "They are left out; add_class() takes them in.",
@@ -44,6 +43,7 @@ WARNING_KINDS = {
     "no objects": "Legal: such an image trains what is background.",
     "unused class": "Remove the class, or find out why nothing has it.",
 }
+KINDS = ERROR_KINDS | WARNING_KINDS
 
 
 class Problem(NamedTuple):
@@ -52,7 +52,7 @@ class Problem(NamedTuple):
     Attributes:
         kind: a key of ERROR_KINDS or WARNING_KINDS.
         image_id: inside id; None when it is not about one image.
-        path: the file at fault, of the picture or of a mask; None without a file.
+        path: of the damaged file, an image or a mask; None without a file.
         instance: which object, by its place in what `load_mask` returns (in an
             AnnotatedDataset: `load_annotations`), from 0; None for the whole image.
         text: what is wrong with it.
@@ -67,16 +67,13 @@ class Problem(NamedTuple):
     @property
     def severity(self) -> str:
         """The word error or warning."""
-        return ERROR if self.kind in ERROR_KINDS else WARNING
+        return "error" if self.kind in ERROR_KINDS else "warning"
 
     def __str__(self) -> str:
         """Returns where and what, in one line."""
-        parts = []
-        if self.image_id is not None:
-            parts.append(f"image {self.image_id}")
+        where = "" if self.image_id is None else f"image {self.image_id}"
         if self.instance is not None:
-            parts.append(f"object {self.instance}")
-        where = ", ".join(parts)
+            where += f", object {self.instance}"
         if self.path is not None:
             where += f" ({self.path})" if where else self.path
         return f"{where}: {self.text}" if where else self.text
@@ -87,29 +84,24 @@ class ValidationReport:
     """What `Dataset.validate` found; `str()` is a table to read.
 
     Attributes:
-        errors: list of Problem that stop a training, or teach or measure what is false.
-        warnings: list of Problem that nothing breaks on, but a person should look at.
+        problems: list of Problem, in the order they were found.
         num_images: how many were checked.
         num_objects: how many were in them, crowds included.
     """
 
-    errors: list[Problem]
-    warnings: list[Problem]
+    problems: list[Problem]
     num_images: int
     num_objects: int
 
-    @classmethod
-    def of(
-        cls, problems: Iterable[Problem], num_images: int, num_objects: int
-    ) -> ValidationReport:
-        """Returns the report of problems, errors and warnings apart."""
-        problems = list(problems)
-        return cls(
-            [p for p in problems if p.severity == ERROR],
-            [p for p in problems if p.severity == WARNING],
-            num_images,
-            num_objects,
-        )
+    @property
+    def errors(self) -> list[Problem]:
+        """Problems that stop a training, or teach or measure what is false."""
+        return [p for p in self.problems if p.kind in ERROR_KINDS]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """Problems that nothing breaks on, but a person should look at."""
+        return [p for p in self.problems if p.kind in WARNING_KINDS]
 
     def __iter__(self) -> Iterator[Problem]:
         """Yields all problems, errors first."""
@@ -123,7 +115,7 @@ class ValidationReport:
     def counts(self) -> dict[str, int]:
         """Returns how many problems there are of each kind that was found."""
         found = Counter(problem.kind for problem in self)
-        return {k: found[k] for k in (*ERROR_KINDS, *WARNING_KINDS) if found[k]}
+        return {kind: found[kind] for kind in KINDS if found[kind]}
 
     def of_kind(self, kind: str) -> list[Problem]:
         """Returns all problems of one kind.
@@ -131,8 +123,8 @@ class ValidationReport:
         Raises:
             ValueError: there is no such kind.
         """
-        if kind not in ERROR_KINDS and kind not in WARNING_KINDS:
-            known = ", ".join((*ERROR_KINDS, *WARNING_KINDS))
+        if kind not in KINDS:
+            known = ", ".join(KINDS)
             raise ValueError(f"of_kind({kind!r}): no such kind; kinds are {known}.")
         return [problem for problem in self if problem.kind == kind]
 
@@ -161,11 +153,9 @@ class ValidationReport:
             f"{len(self.errors)} errors and {len(self.warnings)} warnings in "
             f"{self.num_images} images with {self.num_objects} objects"
         )
-        return "\n".join([head, *self._rows((*ERROR_KINDS, *WARNING_KINDS), max_rows)])
+        return "\n".join([head, *self._rows(KINDS, max_rows)])
 
-    def __str__(self) -> str:
-        """Returns the table, cut where a kind has many lines."""
-        return self.table()
+    __str__ = table
 
     def _rows(self, kinds: Iterable[str], max_rows: int | None) -> Iterator[str]:
         """Yields the lines of some kinds."""
@@ -173,10 +163,9 @@ class ValidationReport:
             problems = self.of_kind(kind)
             if not problems:
                 continue
-            remedy = ERROR_KINDS.get(kind) or WARNING_KINDS[kind]
-            yield f"{problems[0].severity}: {kind} ({len(problems)}). {remedy}"
+            yield f"{problems[0].severity}: {kind} ({len(problems)}). {KINDS[kind]}"
             for problem in problems[:max_rows]:
                 yield f"    {problem}"
             if max_rows is not None and len(problems) > max_rows:
-                rest = len(problems) - max_rows
-                yield f"    and {rest} more: report.of_kind({kind!r})"
+                more = len(problems) - max_rows
+                yield f"    and {more} more: report.of_kind({kind!r})"

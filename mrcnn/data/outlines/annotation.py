@@ -1,7 +1,7 @@
 """Annotation: one object of an image, its outline kept as it was annotated.
 
 The kinds of outlines are in `shapes` (polygons, run lengths, rectangles, ellipses,
-lines) and `mask_files` (pictures); all can be imported from here.
+lines) and `mask_files` (image files); all can be imported from here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from mrcnn.data.outlines.mask_files import LabelValue, MaskFile
 from mrcnn.data.outlines.shapes import (
-    Crop,
     Ellipse,
     Polygons,
     Polyline,
@@ -22,7 +21,6 @@ from mrcnn.data.outlines.shapes import (
 
 __all__ = [
     "Annotation",
-    "Crop",
     "Ellipse",
     "LabelValue",
     "MaskFile",
@@ -39,9 +37,9 @@ class Annotation:
     """One object of an image, or a crowd of them.
 
     Attributes:
-        shape: which pixels are its own; drawn when asked.
+        shape: which pixels are its own; drawn when they are needed.
         class_id: of its source, as given to `Dataset.add_class`.
-        is_crowd: True when it is a group of objects that nobody told apart.
+        is_crowd: True when it is a group of objects that were not annotated one by one.
         extra: whatever else the source says of it, for example {"difficult": 1}.
     """
 

@@ -11,23 +11,19 @@ from mrcnn.data.outlines.shapes import Shape
 
 @dataclass(frozen=True)
 class Damaged(Shape):
-    """Stands for an outline that is damaged: it cannot be drawn, but counted.
+    """Stands for an outline that is damaged: it can be counted, but not drawn.
 
-    So one damaged annotation does not hide the others: the data set opens,
-    `Dataset.validate` lists all of them, and `load_mask` raises.
+    One damaged annotation does not hide the others: the data set opens,
+    `Dataset.validate` lists all damaged ones, and `load_mask` raises.
 
     Attributes:
-        reason: what is wrong, and where it stands.
+        reason: what is wrong, and in which file.
     """
 
     reason: str
 
-    def bounds(self, height, width):
-        """Raises ValueError: nobody knows where it lies."""
-        raise ValueError(self.reason)
-
     def crop(self, height, width, files=None):
-        """Raises ValueError: nobody knows its pixels."""
+        """Raises ValueError: its pixels are not known."""
         raise ValueError(self.reason)
 
 

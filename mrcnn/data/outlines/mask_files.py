@@ -1,15 +1,15 @@
-"""Objects whose masks are pictures: a file each, or a value in one file of labels."""
+"""Objects whose masks are files: one a mask, or one file of labels for all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from mrcnn.data.outlines.shapes import Crop, Shape, no_crop, tight_crop
+from mrcnn.data.outlines.shapes import Shape, check_mask_size
+from mrcnn.geometry.crops import Crop, no_crop, tight_crop
 
 # Modes whose last channel is alpha, which says nothing about the object.
 ALPHA_MODES = ("LA", "La", "RGBA", "RGBa")
@@ -22,10 +22,10 @@ class MaskFile(Shape):
     """The mask of one object in a file: pixels that are not 0, or are `value`.
 
     Attributes:
-        path: a picture of the size of the image. Any channel but alpha counts; of a
-            palette its indices do.
-        value: None for all that is not 0; else the label of the object in a picture
-            of labels, from 1, which several objects share.
+        path: an image file of the same size as the image. All channels but alpha
+            count; where the file has a palette, its indices count.
+        value: None for all pixels that are not 0; else the label of the object, from
+            1, in a label image that several objects share.
     """
 
     path: str | Path
@@ -39,36 +39,36 @@ class MaskFile(Shape):
                 "background; labels of objects start at 1."
             )
 
-    def bounds(self, height, width):
-        """Returns the whole image: the file is not read for it."""
-        return 0, 0, height, width
-
     def crop(self, height, width, files=None):
         """Returns the tight box of the object, and its mask there."""
         if self.value is not None:
             return self._crop_of_label(height, width, {} if files is None else files)
-        picture = read_mask_file(self.path)
-        _check_size(picture.shape, height, width, self.path)
-        is_object = picture != 0
+        values = read_mask_file(self.path)
+        self._check_size(values, height, width)
+        is_object = values != 0
         return tight_crop(is_object.any(axis=2) if is_object.ndim == 3 else is_object)
 
     def _crop_of_label(self, height: int, width: int, files: dict) -> Crop:
         """Returns the crop of the pixels that are `value`."""
         key = str(self.path)
         if key not in files:
-            files[key] = _find_labels(self.path)
+            files[key] = _read_labels_and_boxes(self.path)
         labels, boxes = files[key]
-        _check_size(labels.shape, height, width, self.path)
+        self._check_size(labels, height, width)
         box = boxes.get(int(self.value))
         if box is None:
             return no_crop()
         y1, x1, y2, x2 = box
-        return Crop(np.array(box, np.int32), labels[y1:y2, x1:x2] == self.value)
+        return Crop(box, labels[y1:y2, x1:x2] == self.value)
+
+    def _check_size(self, values: np.ndarray, height: int, width: int) -> None:
+        """Raises MaskSizeError unless the file has the size of the image."""
+        check_mask_size(values.shape, height, width, f"mask file {str(self.path)!r}")
 
 
 @dataclass(frozen=True)
 class LabelValue(MaskFile):
-    """A `MaskFile` that is one value of a picture of labels."""
+    """A `MaskFile` that is one value of a label image."""
 
     def __post_init__(self):
         """Checks the label."""
@@ -80,44 +80,37 @@ class LabelValue(MaskFile):
             )
 
 
-class _Labels(NamedTuple):
-    """A picture of labels [H, W], and the box of each value in it."""
-
-    labels: np.ndarray
-    boxes: dict[int, tuple[int, int, int, int]]
-
-
 def read_mask_file(path: str | Path) -> np.ndarray:
     """Returns a file's values as stored, [H, W] or [H, W, channels], without alpha.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: it is no picture, or damaged.
+        OSError: it is no image, or damaged.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"read_mask_file({str(path)!r}): no such file.")
     try:
-        with Image.open(path) as picture:
-            array = np.asarray(picture)
-            has_alpha = picture.mode in ALPHA_MODES
+        with Image.open(path) as image:
+            array = np.asarray(image)
+            has_alpha = image.mode in ALPHA_MODES
     except (OSError, SyntaxError) as error:
         raise OSError(
-            f"read_mask_file({str(path)!r}): the file is damaged or no picture "
+            f"read_mask_file({str(path)!r}): the file is damaged or no image "
             f"({error}); replace or remove it."
         ) from error
     return array[..., :-1] if has_alpha else array
 
 
 def read_labels(path: str | Path) -> np.ndarray:
-    """Returns a picture of labels, int [H, W]; 0 is the background.
+    """Returns a label image, int [H, W]; 0 is the background.
 
     Raises:
         FileNotFoundError, OSError: as `read_mask_file`.
-        ValueError: it is a picture in color, or of fractions or negative numbers.
+        ValueError: it has colors, fractions or negative numbers.
     """
     labels = read_mask_file(path)
     if labels.ndim == 3 and (labels == labels[..., :1]).all():
-        labels = labels[..., 0]  # grey, saved as a picture in color
+        labels = labels[..., 0]  # grey, saved as an image in color
     if labels.ndim != 2 or labels.dtype.kind not in "bui" or labels.min() < 0:
         raise ValueError(
             f"read_labels({str(path)!r}): labels are whole numbers from 0, one a "
@@ -127,12 +120,12 @@ def read_labels(path: str | Path) -> np.ndarray:
 
 
 def label_values(path: str | Path) -> list[int]:
-    """Returns the labels in a picture of labels, ascending, without the 0."""
+    """Returns the labels in a label image, ascending, without the 0."""
     return [int(value) for value in np.unique(read_labels(path)) if value]
 
 
-def _find_labels(path) -> _Labels:
-    """Reads a picture of labels, and finds the box of each."""
+def _read_labels_and_boxes(path) -> tuple[np.ndarray, dict]:
+    """Returns a label image [H, W], and the box (y1, x1, y2, x2) of each label."""
     from skimage.measure import regionprops
 
     labels = read_labels(path)
@@ -145,13 +138,4 @@ def _find_labels(path) -> _Labels:
         int(region.label if values is None else values[region.label]): region.bbox
         for region in regionprops(numbered)
     }
-    return _Labels(labels, boxes)
-
-
-def _check_size(shape, height: int, width: int, path) -> None:
-    """Raises unless a mask file has the size of its image."""
-    if tuple(shape[:2]) != (height, width):
-        raise ValueError(
-            f"mask file {str(path)!r}: is {tuple(shape[:2])} in height and width, its "
-            f"image is ({height}, {width}); masks must have the size of their image."
-        )
+    return labels, boxes

@@ -1,22 +1,24 @@
-"""COCO's run lengths read with NumPy: their box, and the pixels inside of it.
+"""Decodes the run lengths of COCO: the box of an object, and its mask there.
 
-pycocotools decodes a whole image at a time. A data set that keeps its masks as run
-lengths mostly wants one object's few pixels, so here the runs are cut to the columns of
-the object before any pixel is made.
+pycocotools decodes a whole image at a time, and crashes on some damaged counts. Here
+the counts are checked first, and only the columns of the object are decoded.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# The compressed form (maskApi.c of cocoapi): characters from 48 on, five bits each,
-# the lowest first; bit 5 says that the number goes on, bit 4 of its last character
-# that it is negative. From the third number on it is the difference to the one two
-# before.
+from mrcnn.geometry.crops import Box
+
+# The compressed form (maskApi.c of cocoapi): a number is some characters from 48 on, of
+# five bits each, the lowest first. Bit 5 means that more characters follow; bit 4 of
+# the last one, that the number is negative. From the third number on each is the
+# difference to the one two before.
 _FIRST_CHARACTER = 48
 _VALUE_BITS = 5
 _MORE = 0x20
 _NEGATIVE = 0x10
+MAX_CHARACTERS = 12  # of a number, 60 bits: more pixels than any image has
 
 
 def read_counts(counts) -> np.ndarray:
@@ -26,7 +28,7 @@ def read_counts(counts) -> np.ndarray:
         counts: compressed (str or bytes), or the lengths themselves.
 
     Raises:
-        ValueError: it ends within a number, has other characters, or a run is
+        ValueError: the counts end within a number, have other characters, or a run is
             negative.
     """
     if isinstance(counts, str | bytes):
@@ -47,7 +49,7 @@ def read_counts(counts) -> np.ndarray:
     return runs
 
 
-def runs_box(runs: np.ndarray, height: int) -> tuple[int, int, int, int]:
+def runs_box(runs: np.ndarray, height: int) -> Box:
     """Returns the tight box (y1, x1, y2, x2) of a mask, zeros without a pixel.
 
     Args:
@@ -91,22 +93,19 @@ def _decompress(counts: str | bytes) -> np.ndarray:
     if not codes.size:
         return codes
     is_last = codes & _MORE == 0
-    if codes.min() < 0 or codes.max() >= 2 * _MORE or not is_last[-1]:
+    ends = np.flatnonzero(is_last) + 1
+    lengths = np.diff(ends, prepend=0)
+    is_read = codes.min() >= 0 and codes.max() < 2 * _MORE and is_last[-1]
+    if not is_read or lengths.max() > MAX_CHARACTERS:
         raise ValueError(
             f"read_counts(counts={counts[:20]!r}...): no compressed run lengths of "
-            "COCO, or only a part of them."
+            "COCO, only a part of them, or a number of more than 60 bits."
         )
-    ends = np.flatnonzero(is_last) + 1
-    starts = np.concatenate([[0], ends[:-1]])
-    digit = np.arange(len(codes)) - np.repeat(starts, ends - starts)
-    if digit.max() > 11:  # 12 digits of 5 bits: more pixels than any image has
-        raise ValueError(
-            f"read_counts(counts={counts[:20]!r}...): holds a number of more than "
-            "60 bits; the counts are damaged."
-        )
+    starts = ends - lengths
+    digit = np.arange(len(codes)) - np.repeat(starts, lengths)
     numbers = np.add.reduceat((codes & (_MORE - 1)) << (_VALUE_BITS * digit), starts)
     is_negative = codes[ends - 1] & _NEGATIVE != 0
-    numbers[is_negative] -= np.int64(1) << (_VALUE_BITS * (ends - starts)[is_negative])
+    numbers[is_negative] -= np.int64(1) << (_VALUE_BITS * lengths[is_negative])
     # Differences to the one two before; the first run stands for itself.
     for start in (1, 2):
         numbers[start::2] = np.cumsum(numbers[start::2])

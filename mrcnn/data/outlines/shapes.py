@@ -1,47 +1,51 @@
-"""Outlines of objects, kept as they were annotated and drawn only where they lie."""
+"""Outlines of objects: kept as annotated, drawn only inside their boxes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from mrcnn.data.outlines.run_lengths import draw_runs, read_counts, runs_box
+from mrcnn.geometry.crops import Box, Crop, no_crop, paste, tight_crop
 
 # px; pycocotools walks along the outline, and its integers end at 4e8.
 MAX_COORDINATE = 1e6
 DEFAULT_LINE_WIDTH = 3  # px
 
 
-class Crop(NamedTuple):
-    """An object's box, tight, and what is in it.
+# (y1, x1, y2, x2), px, orig, not cut to an image.
+Extent = tuple[float, float, float, float]
 
-    Attributes:
-        box: int32 [(y1, x1, y2, x2)], orig, half-open; zeros without a pixel.
-        mask: bool [y2 - y1, x2 - x1].
-    """
 
-    box: np.ndarray
-    mask: np.ndarray
+class MaskSizeError(ValueError):
+    """A mask was made for another size of its image."""
 
 
 class Shape:
-    """What tells the pixels of one object. Pixel (0, 0) covers 0 to 1 both ways.
+    """The outline of one object: which pixels of its image are the object's.
 
-    Subclasses say `bounds` and `_draw_in`; coordinates are px, orig, and may lie on
-    and beyond the border of the image. Law: `draw` is zeros with the mask of `crop`
-    put into its box.
+    Pixel (0, 0) covers 0 to 1 both ways. Coordinates are px, orig, and may lie on and
+    beyond the border of the image. Subclasses define `crop`, or `bounds` and
+    `_draw_in`. Law: `draw` is zeros with the mask of `crop` put into its box.
     """
 
-    def bounds(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Returns a box (y1, x1, y2, x2) in the image that has all pixels of it.
+    def extent(self) -> Extent | None:
+        """Returns the box around the points of the outline, not cut to the image.
 
-        Half-open, not always tight, and found without drawing.
+        None for what cannot lie outside (run lengths, mask files), and for an outline
+        without points.
         """
-        raise NotImplementedError
+        return None
+
+    def bounds(self, height: int, width: int) -> Box:
+        """Returns a box in the image that has all pixels of the object.
+
+        Half-open. Where it is found without drawing, it is not always tight.
+        """
+        return self.crop(height, width).box
 
     def crop(self, height: int, width: int, files: dict | None = None) -> Crop:
         """Returns the tight box of the object, and its mask there.
@@ -94,20 +98,20 @@ class Polygons(Shape):
 
     def bounds(self, height, width):
         """Returns the box around all points, cut to the image."""
-        return _bounds_of(self._closed_rings(), height, width)
+        return _bounds_of(extent_of(self._closed_rings()), height, width)
 
-    def crop(self, height, width, files=None):
-        """Returns the tight box of the object, and its mask there."""
+    def extent(self):
+        """Returns the box around the points of all rings."""
+        return extent_of(self.rings)
+
+    def _draw_in(self, box, height, width, files):
         from pycocotools import mask as coco_mask
 
-        y1, x1, y2, x2 = self.bounds(height, width)
-        if y1 >= y2 or x1 >= x2:
-            return no_crop()
         # Run lengths of the whole image, as COCO has them: moved into a box of its
         # own, a polygon is rounded otherwise. They cost as much as its outline.
         flat = [ring[:, ::-1].ravel().tolist() for ring in self._closed_rings()]
         rle = coco_mask.merge(coco_mask.frPyObjects(flat, height, width))
-        return _crop_of_runs(read_counts(rle["counts"]), height)
+        return draw_runs(read_counts(rle["counts"]), height, box)
 
     def _closed_rings(self) -> list[np.ndarray]:
         """Rings that enclose something. pycocotools takes two points for a box."""
@@ -120,35 +124,26 @@ class Rle(Shape):
 
     Attributes:
         counts: compressed (str or bytes), or the lengths as a list.
-        size: (height, width) that they were made for; None when not told.
+        size: (height, width) that they were made for; None when it is not known.
     """
 
     counts: str | bytes | Sequence[int]
     size: tuple[int, int] | None = None
 
-    def bounds(self, height, width):
-        """Returns the tight box."""
-        return runs_box(self._runs(height, width), height)
-
     def crop(self, height, width, files=None):
         """Returns the tight box of the object, and its mask there."""
-        return _crop_of_runs(self._runs(height, width), height)
-
-    def _runs(self, height: int, width: int) -> np.ndarray:
-        """Returns the lengths of the runs, after checking that they fit the image."""
-        if self.size is not None and tuple(self.size) != (height, width):
-            raise ValueError(
-                f"Rle(size={tuple(self.size)}): the image is ({height}, {width}) in "
-                "height and width; the mask belongs to another size of it."
-            )
+        if self.size is not None:
+            where = f"Rle(size={tuple(self.size)})"
+            check_mask_size(self.size, height, width, where)
         runs = read_counts(self.counts)
         if runs.sum() != height * width:
-            raise ValueError(
+            raise MaskSizeError(
                 f"Rle(counts): the runs are {runs.sum()} px long together, the image "
                 f"({height}, {width}) has {height * width}; mask and image do not "
                 "belong together."
             )
-        return runs
+        box = runs_box(runs, height)
+        return Crop(box, draw_runs(runs, height, box))
 
 
 @dataclass(frozen=True)
@@ -162,12 +157,15 @@ class Rectangle(Shape):
 
     def __post_init__(self):
         """Checks the coordinates."""
-        _check_numbers([self.y1, self.x1, self.y2, self.x2], "Rectangle")
+        _check_numbers(self.extent(), "Rectangle")
+
+    def extent(self):
+        """Returns the box itself."""
+        return self.y1, self.x1, self.y2, self.x2
 
     def bounds(self, height, width):
         """Returns the box itself, cut to the image."""
-        sides = [round(side) for side in (self.y1, self.x1, self.y2, self.x2)]
-        return _clip(*sides, height, width)
+        return _bounds_of([round(side) for side in self.extent()], height, width)
 
     def _draw_in(self, box, height, width, files):
         return np.ones([box[2] - box[0], box[3] - box[1]], dtype=bool)
@@ -195,21 +193,17 @@ class Ellipse(Shape):
         """Checks the coordinates."""
         _check_numbers([self.cy, self.cx, self.ry, self.rx, self.theta], "Ellipse")
 
+    def extent(self):
+        """Returns the box around the ellipse."""
+        cos, sin = math.cos(self.theta), math.sin(self.theta)
+        y = math.hypot(self.rx * sin, self.ry * cos)
+        x = math.hypot(self.rx * cos, self.ry * sin)
+        return self.cy - y, self.cx - x, self.cy + y, self.cx + x
+
     def bounds(self, height, width):
         """Returns the box around the ellipse, cut to the image."""
-        if self.ry <= 0 or self.rx <= 0:
-            return 0, 0, 0, 0
-        cos, sin = math.cos(self.theta), math.sin(self.theta)
-        half_height = math.hypot(self.rx * sin, self.ry * cos)
-        half_width = math.hypot(self.rx * cos, self.ry * sin)
-        return _clip(
-            math.floor(self.cy - half_height),
-            math.floor(self.cx - half_width),
-            math.ceil(self.cy + half_height),
-            math.ceil(self.cx + half_width),
-            height,
-            width,
-        )
+        has_pixels = self.ry > 0 and self.rx > 0
+        return _bounds_of(self.extent() if has_pixels else None, height, width)
 
     def _draw_in(self, box, height, width, files):
         from skimage.draw import ellipse
@@ -256,7 +250,11 @@ class Polyline(Shape):
 
     def bounds(self, height, width):
         """Returns the box around the drawn line, cut to the image."""
-        return _bounds_of([self.points], height, width, self.line_width / 2)
+        return _bounds_of(self.extent(), height, width, self.line_width / 2)
+
+    def extent(self):
+        """Returns the box around the points, the width of the pen left out."""
+        return extent_of([self.points])
 
     def _draw_in(self, box, height, width, files):
         y1, x1, y2, x2 = box
@@ -264,66 +262,54 @@ class Polyline(Shape):
         points = self.points - (y1, x1)
         # One point: a segment from it to itself.
         ends = points[1:] if len(points) > 1 else points
+        radius = self.line_width / 2
         for start, end in zip(points, ends, strict=False):
-            self._draw_segment(mask, start, end)
+            # The pixels near the segment, looked for in the box around it.
+            around = (*np.minimum(start, end), *np.maximum(start, end))
+            top, left, bottom, right = _bounds_of(around, *mask.shape, radius)
+            rows, columns = np.ogrid[top:bottom, left:right]
+            y, x = rows + 0.5 - start[0], columns + 0.5 - start[1]
+            dy, dx = end - start
+            along = np.clip((y * dy + x * dx) / max(dy * dy + dx * dx, 1e-12), 0, 1)
+            near = (y - along * dy) ** 2 + (x - along * dx) ** 2 <= radius**2
+            mask[top:bottom, left:right] |= near
         return mask
 
-    def _draw_segment(self, mask, start, end) -> None:
-        """Sets the pixels near a segment, in the box around it alone."""
-        radius = self.line_width / 2
-        y1, x1, y2, x2 = _bounds_of([np.stack([start, end])], *mask.shape, radius)
-        rows, columns = np.ogrid[y1:y2, x1:x2]
-        y, x = rows + 0.5 - start[0], columns + 0.5 - start[1]
-        dy, dx = end - start
-        along = np.clip((y * dy + x * dx) / max(dy * dy + dx * dx, 1e-12), 0, 1)
-        near = (y - along * dy) ** 2 + (x - along * dx) ** 2 <= radius**2
-        mask[y1:y2, x1:x2] |= near
+
+def check_mask_size(size: Sequence[int], height: int, width: int, where: str) -> None:
+    """Raises MaskSizeError unless a mask has the size of its image.
+
+    Args:
+        size: (height, width, ...) of the mask, px.
+        height: of the image, px.
+        width: of the image, px.
+        where: names the mask in the error.
+    """
+    if tuple(size[:2]) != (height, width):
+        raise MaskSizeError(
+            f"{where}: the mask is {tuple(size[:2])} in height and width, the image is "
+            f"({height}, {width}); a mask must have the size of its image."
+        )
 
 
-def no_crop() -> Crop:
-    """Returns the crop of an object without a pixel: box of zeros, mask [0, 0]."""
-    return Crop(np.zeros([4], np.int32), np.zeros([0, 0], dtype=bool))
-
-
-def tight_crop(mask: np.ndarray, y1: int = 0, x1: int = 0) -> Crop:
-    """Returns the pixels of a bool [h, w] mask that starts at (y1, x1) of its image."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return no_crop()
-    columns = np.flatnonzero(mask.any(axis=0))
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    box = np.array([y1 + top, x1 + left, y1 + bottom, x1 + right], np.int32)
-    return Crop(box, mask[top:bottom, left:right])
-
-
-def paste(mask: np.ndarray, crop: Crop) -> None:
-    """Puts a crop into a bool [H, W] mask, whose box it replaces."""
-    y1, x1, y2, x2 = crop.box.tolist()
-    mask[y1:y2, x1:x2] = crop.mask
-
-
-def _crop_of_runs(runs: np.ndarray, height: int) -> Crop:
-    """Returns the crop of run lengths of an image so high."""
-    box = runs_box(runs, height)
-    return Crop(np.array(box, np.int32), draw_runs(runs, height, box))
-
-
-def _clip(y1, x1, y2, x2, height, width) -> tuple[int, int, int, int]:
-    """Returns a box of whole numbers, cut to the image."""
-    top, bottom = (min(max(int(y), 0), height) for y in (y1, y2))
-    left, right = (min(max(int(x), 0), width) for x in (x1, x2))
-    return top, left, bottom, right
-
-
-def _bounds_of(point_lists, height, width, margin=0.0):
-    """Returns the box around points [N, (y, x)] and a margin, cut to the image."""
+def extent_of(point_lists: Iterable[np.ndarray]) -> Extent | None:
+    """Returns the box around all points of lists [N, (y, x)]; None without a point."""
     point_lists = [points for points in point_lists if len(points)]
     if not point_lists:
-        return 0, 0, 0, 0
+        return None
     points = np.concatenate(point_lists)
-    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    return _clip(*np.floor(low), *np.ceil(high), height, width)
+    return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+
+
+def _bounds_of(extent, height: int, width: int, margin: float = 0.0) -> Box:
+    """Returns the pixels of an image that an extent and a margin around it touch."""
+    if extent is None:
+        return 0, 0, 0, 0
+    y1, x1 = (math.floor(side - margin) for side in extent[:2])
+    y2, x2 = (math.ceil(side + margin) for side in extent[2:])
+    top, bottom = (min(max(y, 0), height) for y in (y1, y2))
+    left, right = (min(max(x, 0), width) for x in (x1, x2))
+    return top, left, bottom, right
 
 
 def _as_points(points, where: str) -> np.ndarray:

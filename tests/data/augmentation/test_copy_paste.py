@@ -33,14 +33,14 @@ class OneImage(TinyDataset):
 
     def __init__(self, class_ids, *boxes, shape=(HEIGHT, WIDTH, 3)):
         super().__init__(count=1)
-        self.objects = np.array(class_ids), boxes
+        self.planned = np.array(class_ids), boxes
         self.shape = shape
 
     def load_image(self, image_id):
         return np.full(self.shape, COLOR, np.uint8)
 
     def load_mask(self, image_id):
-        class_ids, boxes = self.objects
+        class_ids, boxes = self.planned
         masks = np.zeros([*self.shape[:2], len(boxes)], bool)
         for i, (y1, x1, y2, x2) in enumerate(boxes):
             masks[y1:y2, x1:x2, i] = True

@@ -10,8 +10,8 @@ from mrcnn.data.checks import anchor_report as module
 from mrcnn.data.checks.anchor_fit import AnchorChoice
 from mrcnn.data.checks.anchor_report import anchor_report
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.feature_maps import feature_shapes
 from mrcnn.data.formats.open_dataset import open_dataset
-from mrcnn.data.generator import feature_shapes
 from mrcnn.data.image_gt import load_image_gt
 from mrcnn.data.outlines.annotation import Polygons, Rectangle
 from mrcnn.geometry.anchors import generate_pyramid_anchors

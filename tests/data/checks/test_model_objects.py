@@ -18,9 +18,8 @@ def test_boxes_are_those_of_loading(tmp_path, mode, low, high):
     config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM = low, high
     dataset = PlantDataset(tmp_path)
     image, _, class_ids, boxes, _ = load_image_gt(dataset, config, 1)
-    crops = dataset.load_object_crops(1)
-    objects, shape = model_objects(crops, dataset.image_size(1), config)
-    assert shape == image.shape[:2]
+    objects = model_objects(dataset.objects(1), dataset.image_size(1), config)
+    assert objects.size == image.shape[:2]
     np.testing.assert_array_equal(objects.boxes, boxes)
     np.testing.assert_array_equal(objects.class_ids, class_ids)
 
@@ -29,7 +28,7 @@ def test_crops_are_of_the_whole_scaled_image(tmp_path):
     config = PlantConfig()
     config.IMAGE_RESIZE_MODE, config.IMAGE_MIN_DIM = "crop", 192
     dataset = PlantDataset(tmp_path)
-    crops = dataset.load_object_crops(0)
-    objects, shape = model_objects(crops, dataset.image_size(0), config)
-    assert shape == (192, 256)
-    np.testing.assert_array_equal(objects.boxes, 2 * crops.boxes)
+    before = dataset.objects(0)
+    objects = model_objects(before, dataset.image_size(0), config)
+    assert objects.size == (192, 256)
+    np.testing.assert_array_equal(objects.boxes, 2 * before.boxes)

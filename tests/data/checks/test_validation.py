@@ -76,7 +76,7 @@ def test_all_planted_faults_are_found_at_once(tmp_path):
 @pytest.mark.parametrize(
     "plant", [plant for plant in FAULTS if plant.__name__ not in NO_FILE_READ_FOR]
 )
-def test_without_reading_pictures_the_rest_is_found(tmp_path, plant):
+def test_without_reading_images_the_rest_is_found(tmp_path, plant):
     data = PlantDataset(tmp_path)
     planted = plant(data, 1)
     report = data.validate(config_of(data), read_images=False)
@@ -143,7 +143,7 @@ def test_uint8_masks_and_crowds_are_no_fault(tmp_path):
     assert not list(dataset.validate(PlantConfig()))
 
 
-def test_masks_of_the_turned_picture_are_told_from_wrong_ones(tmp_path):
+def test_masks_of_the_turned_image_are_a_problem_of_their_own(tmp_path):
     data = PlantDataset(tmp_path)
     data.replace_picture(1, "lying.png", orientation=TURN)
     dataset = MaskDataset(data)
@@ -157,7 +157,7 @@ def test_masks_of_the_turned_picture_are_told_from_wrong_ones(tmp_path):
     assert not list(dataset.validate())
 
 
-def test_a_note_is_no_fault_where_the_size_tells_what_was_annotated(tmp_path):
+def test_a_note_is_no_fault_where_the_size_shows_what_was_annotated(tmp_path):
     data = PlantDataset(tmp_path)
     data.replace_picture(1, "lying.png", orientation=TURN)
     data.image_info[1] |= {"height": HEIGHT, "width": WIDTH}  # as stored
@@ -179,7 +179,7 @@ def test_outlines_on_the_border_are_no_fault(tmp_path):
     assert not list(data.validate())
 
 
-def test_size_that_differs_from_a_fitting_picture_and_mask(tmp_path):
+def test_size_that_differs_from_a_fitting_image_and_mask(tmp_path):
     dataset = MaskDataset(PlantDataset(tmp_path))
     # Swapped by the user; masks are right, so only a warning.
     dataset.image_info[1] |= {"height": WIDTH, "width": HEIGHT}
@@ -187,7 +187,7 @@ def test_size_that_differs_from_a_fitting_picture_and_mask(tmp_path):
     assert kinds(dataset.validate()) == ["image size"]
 
 
-def test_pictures_that_a_data_set_shrinks_have_their_size(tmp_path):
+def test_images_that_a_data_set_shrinks_have_their_size(tmp_path):
     data = PlantDataset(tmp_path)
     for info in data.image_info:
         info |= {"height": HEIGHT, "width": WIDTH}
@@ -228,7 +228,7 @@ def test_label_images_that_are_missing_or_no_labels(tmp_path):
 
 def test_crowds_are_free_of_what_holds_for_objects(tmp_path):
     data = PlantDataset(tmp_path)
-    same = data.objects()[0].shape
+    same = data.clean_objects()[0].shape
     data.put(1, Rectangle(5, 100, 9, 105), same, is_crowd=True)
     assert not list(data.validate(PlantConfig()))
 
@@ -248,7 +248,7 @@ def test_a_damaged_annotation_does_not_hide_the_others(tmp_path):
     assert report.num_objects == 7  # of nine, two cannot be drawn
 
 
-def test_pictures_of_another_data_set_are_leaks(tmp_path):
+def test_images_of_another_data_set_are_leaks(tmp_path):
     folders = [tmp_path / name for name in ("train", "val")]
     for folder in folders:
         folder.mkdir()
@@ -292,7 +292,7 @@ def test_sides_that_the_network_cannot_take(tmp_path):
     assert "pad64" in report.errors[0].text
 
 
-def test_pictures_without_a_file_are_checked(tmp_path):
+def test_images_without_a_file_are_checked(tmp_path):
     class Painted(MaskDataset):
         def load_image(self, image_id):
             if image_id == 1:
@@ -311,16 +311,25 @@ def test_pictures_without_a_file_are_checked(tmp_path):
         ]
 
 
+def test_own_load_image_is_called_also_without_reading_images(tmp_path):
+    data = PlantDataset(tmp_path)
+    assert data.reads_files
+    data.load_image = lambda image_id: np.zeros([HEIGHT, WIDTH, 4], np.uint8)
+    assert not data.reads_files
+    report = data.validate(PlantConfig(), image_ids=[1], read_images=False)
+    assert kinds(report)[0] == "image shape"
+
+
 def test_a_data_set_of_own_crops_is_asked_for_them(tmp_path):
     class Crops(Dataset):
         def load_object_crops(self, image_id):
-            crops = original.load_object_crops(image_id)
+            objects = original.objects(image_id)
             if image_id == 1:
-                crops.masks[1][:] = False
-                crops.class_ids[0] = 5
+                objects.crops[1].mask[:] = False
+                objects.class_ids[0] = 5
             if image_id == 2:
-                crops.boxes[0] += 500
-            return crops
+                objects.crops[0] = objects.crops[0]._replace(box=(510, 510, 540, 550))
+            return objects
 
     original = PlantDataset(tmp_path)
     dataset = Crops()

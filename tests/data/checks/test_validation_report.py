@@ -15,7 +15,7 @@ UNUSED = Problem("unused class", None, None, None, "class 2 (dog) has no object"
 
 
 def make(*problems):
-    return ValidationReport.of(problems, num_images=5, num_objects=9)
+    return ValidationReport(list(problems), num_images=5, num_objects=9)
 
 
 def test_no_kind_is_an_error_and_a_warning():

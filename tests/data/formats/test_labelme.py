@@ -136,13 +136,11 @@ def test_crops_of_all_kinds_are_the_masks(tmp_path):
     write(tmp_path, shapes)
     dataset = load(tmp_path)
     masks, class_ids = dataset.load_mask(0)
-    crops = dataset.load_object_crops(0)
-    assert len(class_ids) == len(crops.masks) == 4
-    for i, ((y1, x1, y2, x2), crop) in enumerate(
-        zip(crops.boxes, crops.masks, strict=True)
-    ):
+    crops = dataset.objects(0).crops
+    assert len(class_ids) == len(crops) == 4
+    for i, crop in enumerate(crops):
         pasted = np.zeros([12, 10], dtype=bool)
-        pasted[y1:y2, x1:x2] = crop
+        crop.of(pasted)[:] = crop.mask
         np.testing.assert_array_equal(masks[..., i], pasted)
 
 

@@ -84,8 +84,8 @@ def test_annotations_without_pictures_open_with_a_warning(shared):
 def test_written_as_coco_and_read_back_masks_are_equal(shared, tmp_path, name, step):
     dataset = open_dataset(shared / "data" / name)
     image_ids = dataset.image_ids[::step]
-    crops = {i: dataset.load_object_crops(i) for i in image_ids}
-    dataset.load_object_crops = crops.__getitem__  # decode each file once
+    objects = {i: dataset.objects(i) for i in image_ids}
+    dataset.load_object_crops = objects.__getitem__  # decode each file once
     to_coco(dataset, tmp_path / "all.json", image_ids, image_dir=shared / "data")
     back = CocoDataset()
     back.load_json(tmp_path / "all.json", shared / "data")
@@ -93,11 +93,11 @@ def test_written_as_coco_and_read_back_masks_are_equal(shared, tmp_path, name, s
     assert back.class_names == dataset.class_names
     assert back.num_images == len(image_ids)
     for new_id, image_id in enumerate(image_ids):
-        expected, received = crops[image_id], back.load_object_crops(new_id)
+        expected, received = objects[image_id], back.objects(new_id)
         np.testing.assert_array_equal(received.class_ids, expected.class_ids)
         np.testing.assert_array_equal(received.boxes, expected.boxes)
-        for new, old in zip(received.masks, expected.masks, strict=True):
-            np.testing.assert_array_equal(new, old)
+        for new, old in zip(received.crops, expected.crops, strict=True):
+            np.testing.assert_array_equal(new.mask, old.mask)
         info = dataset.image_info[image_id]
         assert Path(back.image_info[new_id]["path"]) == Path(info["path"])
 

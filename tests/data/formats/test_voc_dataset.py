@@ -125,9 +125,9 @@ def test_boxes_as_masks_takes_the_rectangle_where_no_mask_exists(tmp_path):
         warnings.simplefilter("error")
         dataset = load(tmp_path, "train", boxes_as_masks=True)
     np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], LABELS == 1)
-    crops = dataset.load_object_crops(1)
-    assert crops.boxes.tolist() == [[1, 2, 4, 6]]
-    assert crops.masks[0].all()
+    objects = dataset.objects(1)
+    assert objects.boxes.tolist() == [[1, 2, 4, 6]]
+    assert objects.crops[0].mask.all()
     assert load(tmp_path, "train").num_images == 1
 
 
@@ -160,8 +160,8 @@ def test_object_that_nothing_tells_the_class_of_is_told(tmp_path):
 
 def test_object_without_a_pixel_keeps_its_place(tmp_path):
     add_image(tmp_path, "a", ["cat", "dog", "cow"], np.where(LABELS == 2, 3, 0))
-    crops = load(tmp_path).load_object_crops(0)
-    assert crops.boxes.tolist() == [[0] * 4, [0] * 4, [1, 5, 4, 7]]
+    objects = load(tmp_path).objects(0)
+    assert objects.boxes.tolist() == [[0] * 4, [0] * 4, [1, 5, 4, 7]]
 
 
 def test_classes_are_those_of_the_challenge_else_of_the_folder(tmp_path):

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from mrcnn.data.outlines.annotation import Ellipse, Polygons, Polyline, Rectangle, Rle
+from mrcnn.data.outlines.annotation import (
+    Ellipse,
+    MaskFile,
+    Polygons,
+    Polyline,
+    Rectangle,
+    Rle,
+)
+from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.shapes import MaskSizeError
 from mrcnn.geometry.masks import extract_bboxes
 
 # pycocotools hands NumPy 2 an old kind of array.
@@ -43,8 +52,9 @@ shapes = st.one_of(
 def test_crop_is_tight_and_draw_pastes_it(shape):
     box, mask = shape.crop(HEIGHT, WIDTH)
     drawn = shape.draw(HEIGHT, WIDTH)
-    assert box.dtype == np.int32 and mask.dtype == drawn.dtype == bool
-    np.testing.assert_array_equal(box, extract_bboxes(drawn[..., None])[0])
+    assert all(type(side) is int for side in box)
+    assert mask.dtype == drawn.dtype == bool
+    assert list(box) == extract_bboxes(drawn[..., None])[0].tolist()
     y1, x1, y2, x2 = box
     assert mask.shape == (y2 - y1, x2 - x1)
     np.testing.assert_array_equal(mask, drawn[y1:y2, x1:x2])
@@ -98,16 +108,16 @@ def test_rle_is_read_in_every_form():
 
 def test_rle_of_another_image_is_refused():
     counts = [5, 2, HEIGHT * WIDTH - 7]
-    with pytest.raises(ValueError, match=r"size=\(40, 30\).*the image is \(30, 40\)"):
+    with pytest.raises(MaskSizeError, match=r"size=\(40, 30\).*image is \(30, 40\)"):
         Rle(counts, (WIDTH, HEIGHT)).crop(HEIGHT, WIDTH)
-    with pytest.raises(ValueError, match="1200 px long together.*has 1600"):
+    with pytest.raises(MaskSizeError, match="1200 px long together.*has 1600"):
         Rle(counts).crop(40, 40)
 
 
 def test_rectangle_is_cut_at_the_border():
-    assert Rectangle(-3, -3, 4, 5).crop(HEIGHT, WIDTH).box.tolist() == [0, 0, 4, 5]
+    assert Rectangle(-3, -3, 4, 5).crop(HEIGHT, WIDTH).box == (0, 0, 4, 5)
     box = Rectangle(20, 30, 99, 99).crop(HEIGHT, WIDTH).box
-    assert box.tolist() == [20, 30, 30, 40]
+    assert box == (20, 30, 30, 40)
     assert not Rectangle(5, 5, 4, 9).draw(HEIGHT, WIDTH).any()
 
 
@@ -123,7 +133,7 @@ def test_circle_has_its_area_and_a_turned_ellipse_its_direction():
     assert falling[22, 27] and not falling[8, 27]
 
 
-def test_polyline_is_as_wide_as_told():
+def test_polyline_has_the_width_of_its_pen():
     line = Polyline.from_xy([5, 10, 30, 10], 4).draw(HEIGHT, WIDTH)
     rows, columns = np.nonzero(line)
     assert (rows.min(), rows.max() + 1) == (8, 12)
@@ -135,7 +145,7 @@ def test_polyline_is_open_and_a_point_of_it_a_dot():
     corner = Polyline.from_xy([5, 5, 30, 5, 30, 25], 2).draw(HEIGHT, WIDTH)
     assert corner[5, 20] and corner[20, 30] and not corner[15, 17]
     dot = Polyline.from_xy([20.5, 15.5], 3).crop(HEIGHT, WIDTH)
-    assert dot.box.tolist() == [14, 19, 17, 22] and dot.mask[1, 1]
+    assert dot.box == (14, 19, 17, 22) and dot.mask[1, 1]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,7 @@ def test_polyline_is_open_and_a_point_of_it_a_dot():
 )
 def test_shape_without_a_pixel_is_an_empty_crop(shape):
     box, mask = shape.crop(HEIGHT, WIDTH)
-    assert box.tolist() == [0, 0, 0, 0] and mask.shape == (0, 0)
+    assert box == (0, 0, 0, 0) and mask.shape == (0, 0)
     assert shape.draw(HEIGHT, WIDTH).sum() == 0
 
 
@@ -172,3 +182,26 @@ def test_shape_without_a_pixel_is_an_empty_crop(shape):
 def test_damaged_shape_is_refused_where_it_is_made(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+EXTENTS = [
+    (Rectangle(-5, 3, 8, 90), (-5, 3, 8, 90)),
+    (Polygons.from_xy([[1, 2, 3, 4], [-7, 9, 8, 50, 2, 2]]), (2, -7, 50, 8)),
+    (Polyline.from_xy([1, -2, 30, 4]), (-2, 1, 4, 30)),
+    (Ellipse(10, 20, 3, 8), (7, 12, 13, 28)),
+    (Ellipse(10, 20, 3, 8, np.pi / 2), (2, 17, 18, 23)),
+    (Compound([Rectangle(0, 0, 4, 4), Polyline.from_xy([9, 9])]), (0, 0, 9, 9)),
+]
+
+
+@pytest.mark.parametrize(("shape", "extent"), EXTENTS)
+def test_extent_is_not_cut_to_an_image(shape, extent):
+    np.testing.assert_allclose(shape.extent(), extent, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [Rle([4, 4]), MaskFile("a.png"), Polygons([]), Polyline([]), Compound([Rle([1])])],
+)
+def test_what_has_no_points_has_no_extent(shape):
+    assert shape.extent() is None

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.image_gt import has_own_masks
+from mrcnn.data.load_checks import check_prepared, checked_objects
+from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Polygons
-from mrcnn.data.outlines.shapes import Crop, tight_crop
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle, masks_to_rles
+from mrcnn.geometry.crops import Crop
 
 SEGMENTATIONS = ("rle", "polygon")
 
@@ -33,7 +34,7 @@ def to_coco(
     crowds in the same order.
 
     Images and categories are numbered by the inside ids of the data set, which
-    `detections_to_coco` uses too unless told otherwise.
+    `detections_to_coco` uses too if it is given no data set.
 
     Args:
         dataset: any prepared Dataset.
@@ -51,31 +52,39 @@ def to_coco(
         categories (id, name, supercategory: the source), info and licenses.
 
     Raises:
-        ValueError: another `segmentation`; the data set is not prepared.
+        ValueError: another `segmentation`; the data set is not prepared; masks and
+            class ids of an image do not fit each other.
     """
     if segmentation not in SEGMENTATIONS:
         raise ValueError(
             f"to_coco(segmentation={segmentation!r}): use one of {SEGMENTATIONS}."
         )
-    if not hasattr(dataset, "class_names"):
-        raise ValueError(
-            "to_coco(dataset): the data set is not prepared; call dataset.prepare()."
-        )
+    check_prepared(dataset, "to_coco(dataset)")
     ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
     file_names = _file_names(dataset, ids, image_dir)
     images, annotations = [], []
     for image_id, file_name in zip(ids, file_names, strict=True):
-        (height, width), crops, class_ids = _load(dataset, image_id)
-        images.append(
-            {"id": image_id, "file_name": file_name, "height": height, "width": width}
-        )
-        outlines = [None] * len(crops)
-        if segmentation == "polygon":
-            outlines = _outlines(dataset, image_id, crops, class_ids, (height, width))
-        for crop, class_id, outline in zip(crops, class_ids, outlines, strict=True):
-            annotation = _annotation(crop, int(class_id), outline, height, width)
-            numbered = {"id": len(annotations) + 1, "image_id": image_id}
-            annotations.append(numbered | annotation)
+        objects = checked_objects(dataset, image_id)
+        # Not the size in image_info: masks may be of a smaller copy of the image.
+        size = objects.size or np.shape(dataset.load_image(image_id))[:2]
+        named = {"id": image_id, "file_name": file_name}
+        images.append(named | dict(zip(("height", "width"), size, strict=True)))
+        for i, crop in enumerate(objects.crops):
+            class_id = int(objects.class_ids[i])
+            polygons = []
+            if segmentation == "polygon" and class_id > 0 and crop.area:
+                polygons = _polygons(objects, i, size)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": abs(class_id),
+                    "iscrowd": int(class_id < 0),
+                    "area": crop.area,
+                    "bbox": boxes_to_xywh(crop.box)[0].tolist(),
+                    "segmentation": polygons or crop_to_rle(crop.mask, crop.box, *size),
+                }
+            )
     if empty := sum(annotation["area"] == 0 for annotation in annotations):
         warnings.warn(
             f"to_coco(): {empty} objects have no pixel; they are written with the area "
@@ -136,47 +145,17 @@ def detections_to_coco(
     return rows
 
 
-def _load(dataset, image_id: int) -> tuple[tuple[int, int], list[Crop], np.ndarray]:
-    """Returns the size of an image, the crops of its objects, and their class ids."""
-    # Not the size in image_info: masks may be of a smaller copy, as InMemoryDataset's.
-    if not has_own_masks(dataset):
-        crops = dataset.load_object_crops(image_id)
-        pairs = zip(crops.boxes, crops.masks, strict=True)
-        if getattr(dataset, "draws_annotations", False):
-            size = dataset.image_size(image_id)
-        else:
-            size = dataset.load_image(image_id).shape[:2]
-        return size, [Crop(*pair) for pair in pairs], crops.class_ids
-    masks, class_ids = dataset.load_mask(image_id)
-    picture = masks if masks.size else dataset.load_image(image_id)
-    crops = [tight_crop(masks[..., i] != 0) for i in range(masks.shape[-1])]
-    return picture.shape[:2], crops, class_ids
+def _polygons(objects: Objects, i: int, size) -> list[list[float]]:
+    """Returns an object as COCO writes polygons, [[x0, y0, x1, y1, ...], ...].
 
-
-def _annotation(crop: Crop, class_id: int, outline, height: int, width: int) -> dict:
-    """Returns the annotation of an object, but for its ids."""
-    return {
-        "category_id": abs(class_id),
-        "iscrowd": int(class_id < 0),
-        "area": int(np.count_nonzero(crop.mask)),
-        "bbox": boxes_to_xywh(crop.box)[0].tolist(),
-        "segmentation": outline or crop_to_rle(crop.mask, crop.box, height, width),
-    }
-
-
-def _outlines(dataset, image_id, crops, class_ids, size) -> list:
-    """Returns polygons as COCO writes them, None where run lengths have to do."""
-    shapes = [None] * len(crops)
-    if getattr(dataset, "draws_annotations", False):
-        shapes = [a.shape for a, _ in dataset.known_annotations(image_id)]
-    outlines = []
-    for crop, class_id, shape in zip(crops, class_ids, shapes, strict=True):
-        outline = None
-        if class_id > 0 and crop.mask.any():
-            drawn = isinstance(shape, Polygons)
-            outline = shape if drawn else _traced(crop, *size)
-        outlines.append(None if outline is None else _flat(outline))
-    return outlines
+    They are those of the annotator or, without them, traced around the pixels; [] if
+    the traced ones would give other pixels.
+    """
+    shape = objects.annotations and objects.annotations[i].shape
+    if not isinstance(shape, Polygons):
+        shape = _traced(objects.crops[i], *size)
+    rings = () if shape is None else shape.rings
+    return [ring[:, ::-1].ravel().tolist() for ring in rings if len(ring) > 2]
 
 
 def _traced(crop: Crop, height: int, width: int) -> Polygons | None:
@@ -185,22 +164,16 @@ def _traced(crop: Crop, height: int, width: int) -> Polygons | None:
 
     # Half way between pixels that differ: all centers are clear of the outline.
     contours = find_contours(np.pad(crop.mask, 1).astype(np.float32), 0.5)
-    offset = crop.box[:2] - 0.5  # the padding, and centers at half pixels
+    offset = np.array(crop.box[:2]) - 0.5  # the padding, and centers at half pixels
     outline = Polygons([_corners(contour[:-1]) + offset for contour in contours])
-    again = outline.crop(height, width)
-    same = np.array_equal(again.box, crop.box) and np.array_equal(again.mask, crop.mask)
-    return outline if same else None
+    box, mask = outline.crop(height, width)
+    return outline if box == crop.box and np.array_equal(mask, crop.mask) else None
 
 
 def _corners(ring: np.ndarray) -> np.ndarray:
     """Returns the points [N, 2] of a closed ring at which it turns."""
     before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
     return ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
-
-
-def _flat(outline: Polygons) -> list[list[float]]:
-    """Returns polygons as COCO writes them, [[x0, y0, x1, y1, ...], ...]."""
-    return [ring[:, ::-1].ravel().tolist() for ring in outline.rings if len(ring) > 2]
 
 
 def _file_names(dataset, image_ids: Sequence[int], image_dir) -> list[str]:
@@ -230,18 +203,22 @@ def _is_address(path) -> bool:
 
 def _rows_of(result: Mapping, image_id, dataset: Dataset | None) -> list[dict]:
     """Returns the COCO results of one image."""
-    boxes = boxes_to_xywh(result["rois"])
-    class_ids = [int(i) for i in result["class_ids"]]
-    scores = [float(score) for score in result["scores"]]
     masks = result.get("masks")
     masks = result.get("rles") if masks is None else masks
     if isinstance(masks, np.ndarray):
         masks = masks_to_rles(masks)
-    counts = [len(x) for x in (boxes, class_ids, scores, masks) if x is not None]
-    if len(set(counts)) > 1:
+    columns = {
+        "category_id": [int(class_id) for class_id in result["class_ids"]],
+        "score": [float(score) for score in result["scores"]],
+        "bbox": boxes_to_xywh(result["rois"]).tolist(),
+    }
+    if masks is not None:
+        columns["segmentation"] = masks
+    counts = {name: len(column) for name, column in columns.items()}
+    if len(set(counts.values())) > 1:
         raise ValueError(
-            f"detections_to_coco(image_id={image_id!r}): boxes, class ids, scores (and "
-            f"masks) are {counts}; a result has one of each a detection."
+            f"detections_to_coco(image_id={image_id!r}): a result has one class id, "
+            f"score, box (and mask) a detection; received {counts}."
         )
     if masks is not None and not all(isinstance(mask, Mapping) for mask in masks):
         raise ValueError(
@@ -250,16 +227,13 @@ def _rows_of(result: Mapping, image_id, dataset: Dataset | None) -> list[dict]:
         )
     image_id = int(image_id) if isinstance(image_id, np.integer) else image_id
     if dataset is not None:
-        class_ids = [dataset.class_info[i]["id"] for i in class_ids]
+        ids = [dataset.class_info[i]["id"] for i in columns["category_id"]]
+        columns["category_id"] = ids
         image_id = dataset.image_info[image_id]["id"]
-    rows = []
-    for i, class_id in enumerate(class_ids):
-        row = {"image_id": image_id, "category_id": class_id, "score": scores[i]}
-        row["bbox"] = boxes[i].tolist()
-        if masks is not None:
-            row["segmentation"] = masks[i]
-        rows.append(row)
-    return rows
+    return [
+        {"image_id": image_id} | dict(zip(columns, row, strict=True))
+        for row in zip(*columns.values(), strict=True)
+    ]
 
 
 def _write(content, path) -> None:
