@@ -21,13 +21,9 @@ from mrcnn.classic.graph_functions import (
     build_fpn_mask_graph,
     detection_targets_graph,
     fpn_classifier_graph,
-    mrcnn_bbox_loss_graph,
-    mrcnn_class_loss_graph,
-    mrcnn_mask_loss_graph,
     refine_detections_graph,
     resnet_graph,
     rpn_bbox_loss_graph,
-    rpn_class_loss_graph,
 )
 from mrcnn.classic.keras_2 import MaskRCNN
 from mrcnn.classic.layers import DetectionLayer, DetectionTargetLayer, ProposalLayer
@@ -47,6 +43,10 @@ from mrcnn.geometry.coordinates import norm_boxes_tensor as norm_boxes_graph
 from mrcnn.geometry.image_meta import compose_image_meta, parse_image_meta
 from mrcnn.geometry.image_meta import parse_image_meta_tensor as parse_image_meta_graph
 from mrcnn.nn.backbones import conv_block, identity_block
+from mrcnn.nn.losses import mrcnn_bbox_loss as mrcnn_bbox_loss_graph
+from mrcnn.nn.losses import mrcnn_class_loss as mrcnn_class_loss_graph
+from mrcnn.nn.losses import mrcnn_mask_loss as mrcnn_mask_loss_graph
+from mrcnn.nn.losses import rpn_class_loss as rpn_class_loss_graph
 from mrcnn.nn.losses import smooth_l1_loss
 from mrcnn.nn.norms import BatchNorm
 from mrcnn.nn.roi_align import PyramidROIAlign

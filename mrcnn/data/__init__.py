@@ -57,11 +57,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "image_gt": ["load_image_gt"],
         "in_memory": ["InMemoryDataset"],
         "objects": ["Objects"],
-        "outlines.annotation": [
-            "Annotation",
+        "outlines.annotation": ["Annotation"],
+        "outlines.mask_files": ["LabelValue", "MaskFile"],
+        "outlines.shapes": [
             "Ellipse",
-            "LabelValue",
-            "MaskFile",
             "Polygons",
             "Polyline",
             "Rectangle",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrcnn.geometry.crops import Crop, paste, stack_crops
-from mrcnn.geometry.interpolation import resize_bilinear, resize_bilinear_tensor
+from mrcnn.geometry.interpolation import resize_bilinear
 
 
 def as_masks(masks, where: str) -> np.ndarray:
@@ -166,16 +166,3 @@ def unmold_mask(mask, bbox, image_shape, threshold: float = 0.5) -> np.ndarray:
     full = np.zeros(image_shape[:2], dtype=bool)
     paste(full, Crop(tuple(box.tolist()), paste_crop(mask, box, threshold)))
     return full
-
-
-def unmold_mask_tensor(mask, bbox, image_shape, threshold: float = 0.5):
-    """Tensor twin of `unmold_mask`: [h, w], [4], (height, width, ...) -> bool."""
-    import tensorflow as tf
-
-    box = tf.cast(tf.round(tf.cast(bbox, tf.float64)), tf.int32)
-    crop = resize_bilinear_tensor(mask, tf.maximum(box[2:] - box[:2], 0)) >= threshold
-    shape = tf.cast(image_shape, tf.int32)[:2]
-    low = tf.clip_by_value(box[:2], 0, shape)
-    high = tf.maximum(tf.clip_by_value(box[2:], 0, shape), low)
-    (y1, x1), (y2, x2) = tf.unstack(low - box[:2]), tf.unstack(high - box[:2])
-    return tf.pad(crop[y1:y2, x1:x2], tf.stack([low, shape - high], axis=1))

@@ -117,16 +117,3 @@ def norm_to_orig(boxes, window, image_shape, original_shape) -> np.ndarray:
     extent = np.where(extent > 0, extent, 1.0)
     relative = (boxes - origin) / np.concatenate([extent, extent])
     return denorm_boxes(relative, original_shape)
-
-
-def norm_to_orig_tensor(boxes, window, image_shape, original_shape):
-    """Tensor twin of `norm_to_orig`: [..., 4] norm, [4] px, two shapes -> int32."""
-    import tensorflow as tf
-
-    window = tf.cast(norm_boxes_tensor(window, image_shape), tf.float64)
-    origin = tf.concat([window[:2], window[:2]], axis=0)
-    extent = window[2:] - window[:2]
-    extent = tf.where(extent > 0, extent, 1.0)
-    boxes = tf.cast(tf.cast(boxes, tf.float32), tf.float64)
-    relative = (boxes - origin) / tf.concat([extent, extent], axis=0)
-    return denorm_boxes_tensor(relative, original_shape)

@@ -65,27 +65,6 @@ def compose_image_meta(
     return np.concatenate(flat)
 
 
-def compose_image_meta_tensor(
-    image_id, original_image_shape, image_shape, window, scale, active_class_ids
-):
-    """Tensor twin of `compose_image_meta`: float32 [12 + C]."""
-    import tensorflow as tf
-
-    # reshape refuses a part of the wrong length.
-    parts = (
-        (image_id, 1),
-        (original_image_shape, 3),
-        (image_shape, 3),
-        (window, 4),
-        (scale, 1),
-        (active_class_ids, -1),
-    )
-    return tf.concat(
-        [tf.reshape(tf.cast(part, tf.float32), [length]) for part, length in parts],
-        axis=0,
-    )
-
-
 def parse_image_meta(meta) -> dict[str, np.ndarray]:
     """Returns the parts of image_meta rows by name.
 

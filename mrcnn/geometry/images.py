@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.interpolation import resize_bilinear_tensor, resize_pixels
-from mrcnn.geometry.resize_plan import ResizePlan, plan_resize
+from mrcnn.geometry.interpolation import resize_pixels
+from mrcnn.geometry.resize_plan import plan_resize
 
 
 class ResizedImage(NamedTuple):
@@ -122,31 +122,6 @@ def resize_image(
         result = result[y : y + height, x : x + width]
     if np.any(plan.padding):
         result = np.pad(result, plan.padding[: image.ndim])
-    return ResizedImage(result, plan.window, plan.scale, plan.padding, plan.crop)
-
-
-def resize_image_tensor(image, plan: ResizePlan) -> ResizedImage:
-    """Tensor twin of `resize_image`, once `plan_resize` has decided.
-
-    Before it is cut to the dtype of the image, the result is within 1e-3 grey levels
-    of the NumPy one; an integer image may differ by one where that noise crosses a
-    whole number.
-
-    Args:
-        image: [H0, W0, C] or [H0, W0], any dtype, orig; sizes may be unknown.
-        plan: of this image's shape; its numbers may be tensors.
-
-    Returns:
-        ResizedImage, the image as a tensor.
-    """
-    import tensorflow as tf
-
-    image = tf.convert_to_tensor(image)
-    result = tf.cast(resize_bilinear_tensor(image, plan.shape), image.dtype)
-    if plan.crop is not None:
-        y, x, height, width = tf.unstack(plan.crop)
-        result = result[y : y + height, x : x + width]
-    result = tf.pad(result, plan.padding[: image.shape.rank])
     return ResizedImage(result, plan.window, plan.scale, plan.padding, plan.crop)
 
 

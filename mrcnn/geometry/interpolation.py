@@ -127,42 +127,6 @@ def resize_pixels(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return resized.reshape(*shape, *image.shape[2:])
 
 
-def _resize_axis_tensor(values, size_out, axis: int):
-    """Returns float64 `values` resampled along one axis, as `_resize_rows` does."""
-    import tensorflow as tf
-
-    size_in = tf.shape(values)[axis]
-    ratio = tf.cast(size_in, tf.float64) / tf.cast(size_out, tf.float64)
-    position = (tf.cast(tf.range(size_out), tf.float64) + 0.5) * ratio - 0.5
-    lower = tf.floor(position)
-    axes = range(values.shape.rank)
-    fraction = tf.reshape(position - lower, [-1 if i == axis else 1 for i in axes])
-    # Zeros before and behind: row -1 becomes row 0.
-    padded = tf.pad(values, [(1, 1) if i == axis else (0, 0) for i in axes])
-    row = tf.cast(lower, tf.int32) + 1
-    resized = tf.gather(padded, row, axis=axis) * (1 - fraction)
-    return resized + tf.gather(padded, row + 1, axis=axis) * fraction
-
-
-def resize_bilinear_tensor(values, shape):
-    """Tensor twin of `resize_bilinear`, for images with channels too.
-
-    Args:
-        values: bool or number [h, w] or [h, w, C]; without pixels it counts as zeros.
-        shape: (height, width) of the result, numbers or a tensor; may be 0.
-
-    Returns:
-        float64 `shape` or [height, width, C], cut to the range of all `values`.
-    """
-    import tensorflow as tf
-
-    values = tf.cast(values, tf.float64)
-    wide = _resize_axis_tensor(values, shape[1], axis=1)
-    resized = _resize_axis_tensor(wide, shape[0], axis=0)
-    low, high = tf.reduce_min(values), tf.reduce_max(values)
-    return tf.minimum(tf.maximum(resized, low), high)
-
-
 def nearest_pixels(size_in: int, size_out: int) -> np.ndarray:
     """Returns int [size_out]: the input pixel under the center of each output pixel.
 

@@ -39,17 +39,6 @@ def scaled_shape(shape, scale: float) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def scaled_shape_tensor(shape, scale):
-    """Tensor twin of `scaled_shape`: int [2 or more], float64 -> int32 [2].
-
-    `scale` is a number or a float64 tensor: float32 could round to another size.
-    """
-    import tensorflow as tf
-
-    sides = tf.cast(shape, tf.float64)[:2] * tf.convert_to_tensor(scale, tf.float64)
-    return tf.maximum(tf.cast(tf.round(sides), tf.int32), 1)
-
-
 def plan_resize(
     shape,
     min_dim: int | None = None,

@@ -25,17 +25,17 @@ def smooth_l1_loss(y_true, y_pred):
     return tf.where(diff < 1.0, 0.5 * tf.square(diff), diff - 0.5)
 
 
-def rpn_class_loss(rpn_match, logits):
+def rpn_class_loss(rpn_match, rpn_class_logits):
     """Returns the mean cross entropy of the sampled anchors, float32 [].
 
     Faster R-CNN (arXiv:1506.01497) eq. 1, first term.
 
     Args:
         rpn_match: int32 [B, A] or [B, A, 1], 1 object, -1 background, 0 not sampled.
-        logits: [B, A, (background, object)].
+        rpn_class_logits: [B, A, (background, object)].
     """
     match = _flat_match(rpn_match)
-    loss = _cross_entropy(tf.cast(match == 1, tf.int32), logits)
+    loss = _cross_entropy(tf.cast(match == 1, tf.int32), rpn_class_logits)
     return _mean_where(loss, match != 0)
 
 
@@ -61,7 +61,7 @@ def rpn_bbox_loss(target_deltas, rpn_match, rpn_deltas):
     return _mean_where(smooth_l1_loss(targets, rpn_deltas), is_positive)
 
 
-def mrcnn_class_loss(target_class_ids, logits, active_class_ids):
+def mrcnn_class_loss(target_class_ids, pred_class_logits, active_class_ids):
     """Returns the mean cross entropy of the rois' classes, float32 [].
 
     A roi carries no loss when the class it is taken for is not one of the data set its
@@ -69,33 +69,33 @@ def mrcnn_class_loss(target_class_ids, logits, active_class_ids):
 
     Args:
         target_class_ids: int32 [B, T], 0 = background, -1 = padding without loss.
-        logits: [B, T, C].
+        pred_class_logits: [B, T, C].
         active_class_ids: [B, C], 1 for classes of the image's data set, else 0.
     """
     target_class_ids = tf.cast(target_class_ids, tf.int32)
-    logits = tf.cast(logits, tf.float32)
-    loss = _cross_entropy(tf.maximum(target_class_ids, 0), logits)
-    predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    pred_class_logits = tf.cast(pred_class_logits, tf.float32)
+    loss = _cross_entropy(tf.maximum(target_class_ids, 0), pred_class_logits)
+    predicted = tf.argmax(pred_class_logits, axis=-1, output_type=tf.int32)
     is_active = tf.gather(tf.cast(active_class_ids, tf.int32), predicted, batch_dims=1)
     return _mean_where(loss, (target_class_ids >= 0) & (is_active > 0))
 
 
-def mrcnn_bbox_loss(target_deltas, target_class_ids, deltas):
+def mrcnn_bbox_loss(target_bbox, target_class_ids, pred_bbox):
     """Returns the mean smooth L1 loss of the positive rois' deltas, float32 [].
 
     Only the deltas of the target class count: Fast R-CNN (arXiv:1504.08083) eq. 2.
 
     Args:
-        target_deltas: float32 [B, T, 4].
+        target_bbox: float32 [B, T, 4].
         target_class_ids: int32 [B, T], positive above 0.
-        deltas: [B, T, C, 4].
+        pred_bbox: [B, T, C, 4].
     """
-    predicted = _of_class(deltas, target_class_ids, axis=2)
+    predicted = _of_class(pred_bbox, target_class_ids, axis=2)
     is_positive = tf.cast(target_class_ids, tf.int32) > 0
-    return _mean_where(smooth_l1_loss(target_deltas, predicted), is_positive)
+    return _mean_where(smooth_l1_loss(target_bbox, predicted), is_positive)
 
 
-def mrcnn_mask_loss(target_masks, target_class_ids, masks):
+def mrcnn_mask_loss(target_masks, target_class_ids, pred_masks):
     """Returns the mean binary cross entropy of the positive rois' masks, float32 [].
 
     Only the mask of the target class counts: Mask R-CNN (arXiv:1703.06870) sec. 3.
@@ -103,10 +103,10 @@ def mrcnn_mask_loss(target_masks, target_class_ids, masks):
     Args:
         target_masks: float32 [B, N, h, w], 0 or 1.
         target_class_ids: int32 [B, N], positive above 0.
-        masks: [B, N, h, w, C], probability.
+        pred_masks: [B, N, h, w, C], probability.
     """
     target = tf.cast(target_masks, tf.float32)
-    probs = _of_class(masks, target_class_ids, axis=4)
+    probs = _of_class(pred_masks, target_class_ids, axis=4)
     probs = tf.clip_by_value(probs, EPSILON, 1.0 - EPSILON)
     loss = -(target * tf.math.log(probs) + (1.0 - target) * tf.math.log(1.0 - probs))
     return _mean_where(loss, tf.cast(target_class_ids, tf.int32) > 0)

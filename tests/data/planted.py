@@ -16,14 +16,9 @@ from PIL import Image
 from mrcnn.config import Config
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.outlines.annotation import (
-    Annotation,
-    MaskFile,
-    Polygons,
-    Polyline,
-    Rectangle,
-    Rle,
-)
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.mask_files import MaskFile
+from mrcnn.data.outlines.shapes import Polygons, Polyline, Rectangle, Rle
 from mrcnn.geometry.interpolation import nearest_pixels
 
 HEIGHT, WIDTH = 96, 128  # not square

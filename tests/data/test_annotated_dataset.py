@@ -5,8 +5,15 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle, Rle
-from mrcnn.data.outlines.shapes import MaskSizeError, Shape
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.shapes import (
+    Ellipse,
+    MaskSizeError,
+    Polygons,
+    Rectangle,
+    Rle,
+    Shape,
+)
 from mrcnn.geometry.crops import Crop, stack_crops
 from mrcnn.geometry.masks import extract_bboxes
 

@@ -14,8 +14,8 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.data.image_gt import load_image_gt
 from mrcnn.data.objects import Objects
-from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
-from mrcnn.data.outlines.shapes import MaskSizeError
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.shapes import Ellipse, MaskSizeError, Polygons, Rectangle
 from mrcnn.geometry.box_masks import minimize_mask
 from mrcnn.geometry.crops import Crop
 from mrcnn.geometry.image_meta import parse_image_meta

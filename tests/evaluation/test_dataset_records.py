@@ -10,7 +10,8 @@ import pytest
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import Objects
-from mrcnn.data.outlines.annotation import Annotation, Rectangle
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.shapes import Rectangle
 from mrcnn.evaluation import (
     compact,
     dataset_records,

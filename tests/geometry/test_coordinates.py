@@ -130,25 +130,6 @@ def test_boxes_come_back_from_the_model_image(boxes, max_dim):
     np.testing.assert_allclose(original, boxes, atol=1 + 1 / plan.scale)
 
 
-@TWINS
-@given(boxes_norm(), shapes, boxes_px(1, 1, min_side=0), st.sampled_from([64, 333]))
-def test_orig_twins_are_equal(boxes, original_shape, drawn, side):
-    image_shape = (side, 2 * side, 3)
-    plan = plan_resize(original_shape, max_dim=side)
-    graph = in_graph(
-        C.norm_to_orig_tensor,
-        ([None, 4], "float32"),
-        ([4], "int32"),
-        ([None], "int32"),
-        ([None], "int32"),
-    )
-    for window in (plan.window, drawn[0], (3, 0, 4, 8)):  # the last: one row high
-        arguments = (boxes, window, image_shape, original_shape)
-        expected = C.norm_to_orig(*arguments)
-        np.testing.assert_array_equal(C.norm_to_orig_tensor(*arguments), expected)
-        np.testing.assert_array_equal(graph(*arguments), expected)
-
-
 @pytest.mark.parity
 @pytest.mark.parametrize("name", ["000000047112", "14898532020_ba6199dd22_k", "square"])
 def test_detections_become_the_boxes_that_the_old_package_returned(shared, name):

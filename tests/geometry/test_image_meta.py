@@ -8,12 +8,9 @@ from hypothesis import strategies as st
 from mrcnn.geometry.image_meta import (
     META_SIZE,
     compose_image_meta,
-    compose_image_meta_tensor,
     parse_image_meta,
     parse_image_meta_tensor,
 )
-
-from .strategies import in_graph
 
 small = st.integers(0, 5000)
 metas = st.fixed_dictionaries(
@@ -38,21 +35,6 @@ def test_parsing_gives_back_what_was_composed(parts):
     assert parsed.keys() == parts.keys()
     for name, value in parts.items():
         np.testing.assert_array_equal(parsed[name], value)
-
-
-@settings(max_examples=30, deadline=None)
-@given(metas)
-def test_composing_twins_are_equal(parts):
-    meta = compose_image_meta(**parts)
-    twin = compose_image_meta_tensor(**parts)
-    assert twin.dtype == meta.dtype
-    np.testing.assert_array_equal(twin, meta)
-    sizes = ([], [3], [3], [4], [], [None])
-    dtypes = ("int32", "int32", "int32", "int32", "float32", "int32")
-    graph = in_graph(compose_image_meta_tensor, *zip(sizes, dtypes, strict=True))
-    arrays = {name: np.array(value, np.int32) for name, value in parts.items()}
-    arrays["scale"] = np.float32(parts["scale"])
-    np.testing.assert_array_equal(graph(**arrays), meta)
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,8 +83,6 @@ def test_dtypes_of_the_parts():
     ],
 )
 def test_parts_of_the_wrong_length_raise(name, value):
-    import tensorflow as tf
-
     parts = {
         "original_image_shape": (40, 30, 3),
         "image_shape": (64, 64, 3),
@@ -111,8 +91,6 @@ def test_parts_of_the_wrong_length_raise(name, value):
     parts[name] = value
     with pytest.raises(ValueError, match=rf"compose_image_meta\({name}="):
         compose_image_meta(image_id=0, scale=1, active_class_ids=[1], **parts)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        compose_image_meta_tensor(image_id=0, scale=1, active_class_ids=[1], **parts)
 
 
 @pytest.mark.parametrize("meta", [np.zeros((2, 11)), np.float32(3)])

@@ -9,12 +9,11 @@ from mrcnn.geometry.images import (
     add_mean,
     resize,
     resize_image,
-    resize_image_tensor,
     subtract_mean,
 )
-from mrcnn.geometry.resize_plan import ResizePlan, plan_resize
+from mrcnn.geometry.resize_plan import plan_resize
 
-from .strategies import in_graph, shapes
+from .strategies import shapes
 
 MODES = [
     {"mode": "none"},
@@ -182,57 +181,6 @@ def test_images_need_two_or_three_axes(shape):
 def test_unknown_mode_raises():
     with pytest.raises(ValueError, match="unknown mode"):
         resize_image(picture(), max_dim=64, mode="sqare")
-
-
-# --- the tensor twin ----------------------------------------------------------------
-
-
-def resize_cropped(image, *numbers):
-    return resize_image_tensor(image, ResizePlan(*numbers))
-
-
-def resize_uncropped(image, *numbers):
-    return resize_image_tensor(image, ResizePlan(*numbers, crop=None))
-
-
-def resize_in_graph(image, plan):
-    """The twin where no size and no number of the plan is known before the call."""
-    specs = [([None] * image.ndim, image.dtype.name)]
-    specs += [([], "float64"), ([2], "int32"), ([4], "int32"), ([3, 2], "int32")]
-    if plan.crop is None:
-        return in_graph(resize_uncropped, *specs)(image, *plan[:-1])
-    crop = np.array(plan.crop, np.int32)
-    return in_graph(resize_cropped, *specs, ([4], "int32"))(image, *plan[:-1], crop)
-
-
-@settings(max_examples=30, deadline=None)
-@given(shapes, st.sampled_from([(), (1,), (3,)]), st.sampled_from(MODES))
-def test_twins_are_equal_before_decimals_are_dropped(shape, channels, mode):
-    image = picture((*shape, *channels), np.float64)
-    plan = plan_resize(shape, **mode)
-    expected = resize_image(image, **mode)
-    for twin in (resize_image_tensor(image, plan), resize_in_graph(image, plan)):
-        assert twin.image.shape == expected.image.shape
-        np.testing.assert_allclose(twin.image, expected.image, atol=1e-3)
-        np.testing.assert_array_equal(twin.window, expected.window)
-        np.testing.assert_array_equal(twin.padding, expected.padding)
-        assert twin.scale == expected.scale
-        assert (twin.crop is None) == (expected.crop is None)
-
-
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode["mode"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, bool])
-def test_twin_keeps_the_dtype_and_drops_decimals(mode, dtype):
-    image = picture((40, 70, 3), dtype)
-    plan = plan_resize(image.shape, **mode)
-    expected = resize_image(image, **mode).image
-    for twin in (resize_image_tensor(image, plan), resize_in_graph(image, plan)):
-        resized = twin.image.numpy()
-        assert resized.dtype == dtype
-        # One grey level where noise crosses a whole number, and that is rare.
-        difference = np.abs(resized.astype(np.float64) - expected)
-        assert difference.max() <= 1
-        assert (difference > 1e-3).mean() < 0.01
 
 
 # --- mean color ---------------------------------------------------------------------

@@ -9,11 +9,10 @@ from skimage.transform import resize as skimage_resize
 from mrcnn.geometry.interpolation import (
     nearest_pixels,
     resize_bilinear,
-    resize_bilinear_tensor,
     resize_pixels,
 )
 
-from .strategies import in_graph, sides
+from .strategies import sides
 
 
 @settings(max_examples=50, deadline=None)
@@ -84,25 +83,6 @@ def test_photograph_equals_scikit_image_to_the_last_bit():
     resized = resize_pixels(image, (683, 1024))
     np.testing.assert_array_equal(resized, expected.astype(np.uint8))
     assert (np.rint(expected) > resized).mean() > 0.2  # rounding is another thing
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.tuples(sides, sides), st.tuples(sides, sides), st.booleans())
-def test_bilinear_twins_are_equal(shape, wanted, is_bool):
-    mask = np.random.default_rng(sum(shape)).random(shape)
-    mask = mask > 0.4 if is_bool else mask
-    expected = resize_bilinear(mask, wanted)
-    # To the last bit: a threshold must not tell them apart.
-    np.testing.assert_array_equal(resize_bilinear_tensor(mask, wanted), expected)
-    graph = in_graph(resize_bilinear_tensor, ([None, None], "float64"), ([2], "int32"))
-    np.testing.assert_array_equal(graph(mask.astype("float64"), wanted), expected)
-
-
-def test_bilinear_twin_from_and_to_nothing():
-    assert resize_bilinear_tensor(np.ones((3, 4)), (0, 5)).shape == (0, 5)
-    assert (
-        not (resize_bilinear_tensor(np.ones((0, 4), bool), (2, 3)) > 0.5).numpy().any()
-    )
 
 
 @pytest.mark.parametrize(

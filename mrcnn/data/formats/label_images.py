@@ -13,8 +13,8 @@ from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.left_out import warn_left_out
-from mrcnn.data.outlines.annotation import Annotation, LabelValue
-from mrcnn.data.outlines.mask_files import label_values
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.mask_files import LabelValue, label_values
 
 SOURCE = "label_images"
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")

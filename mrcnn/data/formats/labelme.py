@@ -17,8 +17,10 @@ from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
-from mrcnn.data.outlines.annotation import (
-    Annotation,
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.damaged import Damaged, warn_damaged
+from mrcnn.data.outlines.shapes import (
     Ellipse,
     Polygons,
     Polyline,
@@ -26,8 +28,6 @@ from mrcnn.data.outlines.annotation import (
     Rle,
     Shape,
 )
-from mrcnn.data.outlines.compound import Compound
-from mrcnn.data.outlines.damaged import Damaged, warn_damaged
 from mrcnn.geometry.crops import Crop, paste
 
 SOURCE = "labelme"

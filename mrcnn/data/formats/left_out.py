@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from mrcnn.data.outlines.annotation import Shape
 from mrcnn.data.outlines.damaged import Damaged
+from mrcnn.data.outlines.shapes import Shape
 
 
 def warn_left_out(where: str, count: int, text: str) -> None:

@@ -12,7 +12,8 @@ from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import read_json
 from mrcnn.data.formats.label_images import LABEL_ENDINGS
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
-from mrcnn.data.outlines.annotation import Annotation, MaskFile
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.mask_files import MaskFile
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"

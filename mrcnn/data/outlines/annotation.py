@@ -1,7 +1,7 @@
 """Annotation: one object of an image, its outline kept as it was annotated.
 
 The kinds of outlines are in `shapes` (polygons, run lengths, rectangles, ellipses,
-lines) and `mask_files` (image files); all can be imported from here.
+lines) and `mask_files` (image files).
 """
 
 from __future__ import annotations
@@ -9,27 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mrcnn.data.outlines.mask_files import LabelValue, MaskFile
-from mrcnn.data.outlines.shapes import (
-    Ellipse,
-    Polygons,
-    Polyline,
-    Rectangle,
-    Rle,
-    Shape,
-)
-
-__all__ = [
-    "Annotation",
-    "Ellipse",
-    "LabelValue",
-    "MaskFile",
-    "Polygons",
-    "Polyline",
-    "Rectangle",
-    "Rle",
-    "Shape",
-]
+from mrcnn.data.outlines.shapes import Shape
 
 
 @dataclass(frozen=True)

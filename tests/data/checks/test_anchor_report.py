@@ -13,7 +13,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.feature_maps import feature_shapes
 from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.data.image_gt import load_image_gt
-from mrcnn.data.outlines.annotation import Polygons, Rectangle
+from mrcnn.data.outlines.shapes import Polygons, Rectangle
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
 from tests.data.planted import MaskDataset, PlantConfig, PlantDataset

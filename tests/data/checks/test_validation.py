@@ -11,7 +11,7 @@ from mrcnn.data.checks.validation_report import ERROR_KINDS, WARNING_KINDS
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.open_dataset import open_dataset
 from mrcnn.data.in_memory import InMemoryDataset
-from mrcnn.data.outlines.annotation import Rectangle
+from mrcnn.data.outlines.shapes import Rectangle
 from tests.data.planted import (
     FAULTS,
     HEIGHT,

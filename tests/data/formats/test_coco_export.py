@@ -16,7 +16,8 @@ from mrcnn.data.formats.coco.coco_dataset import CocoDataset, as_pycocotools
 from mrcnn.data.formats.coco.coco_export import detections_to_coco, to_coco
 from mrcnn.data.in_memory import InMemoryDataset
 from mrcnn.data.objects import Objects
-from mrcnn.data.outlines.annotation import Annotation, Ellipse, Polygons, Rectangle
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.shapes import Ellipse, Polygons, Rectangle
 from mrcnn.geometry.crops import Crop
 
 # pycocotools hands NumPy 2 an old kind of array.

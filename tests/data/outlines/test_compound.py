@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrcnn.data.outlines.annotation import Ellipse, Polyline, Rectangle
 from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.shapes import Ellipse, Polyline, Rectangle
 
 numbers = st.floats(-5, 25)
 shapes = st.one_of(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.outlines import mask_files
-from mrcnn.data.outlines.annotation import LabelValue, MaskFile
+from mrcnn.data.outlines.mask_files import LabelValue, MaskFile
 from mrcnn.data.outlines.shapes import MaskSizeError
 
 EXPECTED = np.zeros([6, 9], bool)

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from mrcnn.data.outlines.annotation import (
+from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.mask_files import MaskFile
+from mrcnn.data.outlines.shapes import (
     Ellipse,
-    MaskFile,
+    MaskSizeError,
     Polygons,
     Polyline,
     Rectangle,
     Rle,
 )
-from mrcnn.data.outlines.compound import Compound
-from mrcnn.data.outlines.shapes import MaskSizeError
 from mrcnn.geometry.masks import extract_bboxes
 
 # pycocotools hands NumPy 2 an old kind of array.

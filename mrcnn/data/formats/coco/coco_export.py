@@ -13,7 +13,7 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.load_checks import check_prepared, checked_objects
 from mrcnn.data.objects import Objects
-from mrcnn.data.outlines.annotation import Polygons
+from mrcnn.data.outlines.shapes import Polygons
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle, masks_to_rles
 from mrcnn.geometry.crops import Crop
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
-from mrcnn.data.outlines.annotation import Annotation, Polygons, Rectangle, Rle, Shape
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.shapes import Polygons, Rectangle, Rle, Shape
 
 # The lists of an annotation file, and what each of their entries must have.
 KEYS = {

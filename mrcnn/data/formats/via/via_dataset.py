@@ -15,16 +15,16 @@ from mrcnn.data.formats.layouts import Format, file_layout
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.formats.via.via_classes import class_of, find_attribute, via_class_names
 from mrcnn.data.formats.via.via_files import read_via
-from mrcnn.data.outlines.annotation import (
-    Annotation,
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.damaged import Damaged, warn_damaged
+from mrcnn.data.outlines.shapes import (
+    DEFAULT_LINE_WIDTH,
     Ellipse,
     Polygons,
     Polyline,
     Rectangle,
     Shape,
 )
-from mrcnn.data.outlines.damaged import Damaged, warn_damaged
-from mrcnn.data.outlines.shapes import DEFAULT_LINE_WIDTH
 from mrcnn.geometry.crops import stack_crops
 
 SHAPES = ("polygon", "rect", "circle", "ellipse")

@@ -14,8 +14,9 @@ from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
-from mrcnn.data.outlines.annotation import Annotation, LabelValue, Rectangle
-from mrcnn.data.outlines.mask_files import label_values, read_labels
+from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.mask_files import LabelValue, label_values, read_labels
+from mrcnn.data.outlines.shapes import Rectangle
 
 # The VOC2012 development kit, sec. 1: the order of its class table.
 VOC_CLASSES = (
