@@ -1,8 +1,10 @@
-"""feature_shapes: how large the feature maps P2, P3, ... of an image are."""
+"""How large the feature maps P2, P3, ... of an image are, and the anchors on them."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from mrcnn.geometry.anchors import generate_pyramid_anchors
 
 
 def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
@@ -34,3 +36,19 @@ def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
             f"{shapes!r}."
         )
     return sides.astype(np.int64)
+
+
+def anchor_values(config) -> dict:
+    """Returns what a Config says of anchors, by the arguments of `geometry.anchors`."""
+    return {
+        "scales": config.RPN_ANCHOR_SCALES,
+        "ratios": config.RPN_ANCHOR_RATIOS,
+        "feature_strides": config.BACKBONE_STRIDES,
+        "anchor_stride": config.RPN_ANCHOR_STRIDE,
+    }
+
+
+def pixel_anchors(config, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the anchors of a model image (H, W, ...): float64 [A, 4], px."""
+    shapes = feature_shapes(config, image_shape)
+    return generate_pyramid_anchors(feature_shapes=shapes, **anchor_values(config))

@@ -7,10 +7,9 @@ import math
 
 import numpy as np
 
-from mrcnn.data.feature_maps import feature_shapes
+from mrcnn.data.feature_maps import pixel_anchors
 from mrcnn.data.image_gt import load_image_gt, naming_image
 from mrcnn.data.load_checks import check_prepared
-from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
 from mrcnn.targets.box_matching import AnchorGroups, group_anchors
@@ -229,14 +228,7 @@ class DataGenerator:
         shape = tuple(int(side) for side in image_shape[:2])
         kept = self._anchors_of_shape.get(shape)
         if kept is None:
-            config = self.config
-            anchors = generate_pyramid_anchors(
-                config.RPN_ANCHOR_SCALES,
-                config.RPN_ANCHOR_RATIOS,
-                feature_shapes(config, image_shape),
-                config.BACKBONE_STRIDES,
-                config.RPN_ANCHOR_STRIDE,
-            )
+            anchors = pixel_anchors(self.config, image_shape)
             anchors.setflags(write=False)
             kept = anchors, group_anchors(anchors)
             # A new dict: threads that read the old one are not disturbed.

@@ -239,8 +239,8 @@ def inference_tail(base: Trunk, config) -> dict[str, keras.KerasTensor]:
     return dict(zip(INFERENCE_OUTPUTS, values, strict=True))
 
 
-def _roi_align(name: str, pool_size: int, config) -> PyramidROIAlign:
-    return PyramidROIAlign(
+def _roi_features(base: Trunk, rois, config, name: str, pool_size: int, **batch):
+    pool = PyramidROIAlign(
         pool_shape=(pool_size, pool_size),
         roi_op=config.ROI_OP,
         sampling_ratio=config.ROI_SAMPLING_RATIO,
@@ -249,23 +249,22 @@ def _roi_align(name: str, pool_size: int, config) -> PyramidROIAlign:
         strides=tuple(config.BACKBONE_STRIDES[:4]),
         name=name,
     )
+    return pool([rois, base.image_meta, *base.feature_maps[:4]], **batch)
 
 
 def _box_head(base: Trunk, rois, config):
-    pool = _roi_align("roi_align_classifier", config.POOL_SIZE, config)
     return box_head(
-        pool([rois, base.image_meta, *base.feature_maps[:4]]),
+        _roi_features(base, rois, config, "roi_align_classifier", config.POOL_SIZE),
         num_classes=config.NUM_CLASSES,
         fc_size=config.FPN_CLASSIF_FC_LAYERS_SIZE,
         **_norm_values(config),
     )
 
 
-def _mask_head(base: Trunk, rois, config, batch_ix=None):
-    pool = _roi_align("roi_align_mask", config.MASK_POOL_SIZE, config)
-    inputs = [rois, base.image_meta, *base.feature_maps[:4]]
+def _mask_head(base: Trunk, rois, config, **batch):
+    size = config.MASK_POOL_SIZE
     return mask_head(
-        pool(inputs) if batch_ix is None else pool(inputs, batch_ix=batch_ix),
+        _roi_features(base, rois, config, "roi_align_mask", size, **batch),
         num_classes=config.NUM_CLASSES,
         channels=config.MASK_HEAD_CHANNELS,
         **_norm_values(config),

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from mrcnn.data import feature_shapes
+from mrcnn.data import pixel_anchors
 from mrcnn.engine import layer_groups
-from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.coordinates import norm_boxes
 from mrcnn.nn.proposals import ProposalLayer, Proposals, ProposalSteps
 
@@ -42,17 +41,6 @@ def log_all(text: str, value) -> None:
         return
     for i, part in enumerate(value):
         log_all(f"{text}[{i}]", part)
-
-
-def pixel_anchors(config, image_shape) -> np.ndarray:
-    """Returns the anchors of a molded image (H, W, ...): float64 [A, 4], px."""
-    return generate_pyramid_anchors(
-        config.RPN_ANCHOR_SCALES,
-        config.RPN_ANCHOR_RATIOS,
-        feature_shapes(config, image_shape),
-        config.BACKBONE_STRIDES,
-        config.RPN_ANCHOR_STRIDE,
-    )
 
 
 def run_to(

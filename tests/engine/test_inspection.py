@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.inspection import log, pixel_anchors, run_to
+from mrcnn.data import pixel_anchors
+from mrcnn.engine.inspection import log, run_to
 from mrcnn.geometry.coordinates import norm_boxes
 
 NMS_NAMES = [

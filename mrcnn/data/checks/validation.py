@@ -15,7 +15,7 @@ from mrcnn.data.checks.image_problems import check_image, path_of
 from mrcnn.data.checks.model_objects import model_objects
 from mrcnn.data.checks.object_problems import FoundObject, find_objects
 from mrcnn.data.checks.validation_report import Problem, ValidationReport
-from mrcnn.data.feature_maps import feature_shapes
+from mrcnn.data.feature_maps import anchor_values, feature_shapes
 from mrcnn.data.load_checks import check_prepared
 from mrcnn.data.objects import Objects
 from mrcnn.geometry.box_masks import minimize_crop
@@ -167,10 +167,7 @@ def _anchor_problems(
     fit = fit_anchors(
         crop_boxes([crop for _, crop in seen]),
         feature_shapes(config, model_shape),
-        scales=config.RPN_ANCHOR_SCALES,
-        ratios=config.RPN_ANCHOR_RATIOS,
-        feature_strides=config.BACKBONE_STRIDES,
-        anchor_stride=config.RPN_ANCHOR_STRIDE,
+        **anchor_values(config),
     )
     smallest = float(np.min(np.hstack([np.ravel(s) for s in config.RPN_ANCHOR_SCALES])))
     for i in np.flatnonzero(fit.iou < config.RPN_NEGATIVE_IOU).tolist():

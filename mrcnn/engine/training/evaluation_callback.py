@@ -17,7 +17,7 @@ from mrcnn.engine.inspection import log
 from mrcnn.engine.weights.model_weights import model_tensors, save_weights
 from mrcnn.evaluation.coco import MAX_DETECTIONS, METRICS, format_metrics
 from mrcnn.evaluation.evaluator import check_max_detections, evaluate
-from mrcnn.evaluation.records import KINDS
+from mrcnn.evaluation.records import KINDS, check_kinds
 from mrcnn.evaluation.report import EvaluationResult
 
 
@@ -93,11 +93,8 @@ class EvaluationCallback(keras.callbacks.Callback):
                 f"EvaluationCallback(every={every!r}): a whole number of epochs, 1 or "
                 "more."
             )
+        check_kinds(f"EvaluationCallback(iou_types={iou_types!r})", iou_types)
         kinds = [kind for kind in KINDS if kind in iou_types]
-        if not kinds or set(iou_types) - set(kinds):
-            raise ValueError(
-                f"EvaluationCallback(iou_types={iou_types!r}): choose of {KINDS}."
-            )
         self.monitor = monitor or f"{kinds[-1]}_AP"
         known = {f"{kind}_{name}" for kind in kinds for name in METRICS}
         wanted = {f"{kinds[0]}_{name}" for name in metrics} | {self.monitor}
