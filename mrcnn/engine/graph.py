@@ -97,12 +97,13 @@ def build_model(
         )
     config.validate()
     with _seeded_initialization(config.SEED):
-        base = trunk(mode, config)
         if mode == "training":
+            base = trunk(config, config.POST_NMS_ROIS_TRAINING)
             inputs, losses = training_tail(base, config)
             model = training_model_class(inputs, losses, name="mask_rcnn")
             apply_loss_terms(model, config)
             return model
+        base = trunk(config, config.POST_NMS_ROIS_INFERENCE)
         outputs = inference_tail(base, config)
         return network_class(
             [base.image, base.image_meta],
@@ -128,7 +129,7 @@ def apply_loss_terms(model: TrainingModel, config, own_optimizer: bool = False) 
     )
 
 
-def trunk(mode: str, config) -> Trunk:
+def trunk(config, proposal_count: int) -> Trunk:
     """Returns backbone, FPN, RPN and proposals, joined (FPN 1612.03144 sec. 4.1)."""
     image = keras.Input([None, None, config.IMAGE_CHANNEL_COUNT], name="input_image")
     image_meta = keras.Input([config.IMAGE_META_SIZE], name="input_image_meta")
@@ -156,12 +157,8 @@ def trunk(mode: str, config) -> Trunk:
         anchor_stride=config.RPN_ANCHOR_STRIDE,
         name="anchors",
     )([image, *feature_maps])
-    counts = {
-        "training": config.POST_NMS_ROIS_TRAINING,
-        "inference": config.POST_NMS_ROIS_INFERENCE,
-    }
     rois = ProposalLayer(
-        proposal_count=counts[mode],
+        proposal_count=proposal_count,
         nms_threshold=config.RPN_NMS_THRESHOLD,
         **proposal_values(config),
         name="ROI",

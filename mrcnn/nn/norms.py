@@ -141,7 +141,6 @@ def make_norm(
     name: str,
     train_bn: bool | None = None,
     groups: int = 32,
-    epsilon: float = 1e-3,
 ) -> keras.layers.Layer:
     """Returns a normalization layer.
 
@@ -150,15 +149,14 @@ def make_norm(
         name: the layer's name.
         train_bn: see BatchNorm; "group" has no stored statistics and ignores it.
         groups: see GroupNorm; "batch" ignores it.
-        epsilon: added to the variance.
 
     Raises:
         ValueError: kind is another word.
     """
     check_choice("make_norm", "kind", kind, NORM_KINDS)
     if kind == "batch":
-        return BatchNorm(train_bn=train_bn, epsilon=epsilon, name=name)
-    return GroupNorm(groups=groups, epsilon=epsilon, name=name)
+        return BatchNorm(train_bn=train_bn, name=name)
+    return GroupNorm(groups=groups, name=name)
 
 
 def kernel_initializer(kind: str) -> str:

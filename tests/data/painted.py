@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import minimum_filter
 
+from mrcnn.geometry.crops import stack_crops
+
 HEIGHT, WIDTH = 96, 128  # not square
 # Objects are full in blue, so that a pixel mixed with black differs from a pure one.
 FULL = 255
@@ -66,3 +68,8 @@ def assert_masks_are_where_the_colors_are(
     assert (painted & masked).sum() >= overlap * either
     # 3. Rectangles apart stay apart.
     assert (mask.sum(axis=-1) > 1).mean() < 0.01
+
+
+def draw_outline(shape, height, width):
+    """The mask of an outline in its image: bool [height, width]."""
+    return stack_crops([shape.crop(height, width)], (height, width))[..., 0]

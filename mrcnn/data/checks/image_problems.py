@@ -10,7 +10,11 @@ import numpy as np
 from PIL import Image
 
 from mrcnn.data.checks.validation_report import Problem
-from mrcnn.data.files.image_files import EXIF_ORIENTATION, TURNED_ORIENTATIONS
+from mrcnn.data.files.image_files import (
+    EXIF_ORIENTATION,
+    TURNED_ORIENTATIONS,
+    is_address,
+)
 from mrcnn.geometry.resize_plan import check_model_sides
 
 UPRIGHT = 1  # EXIF orientation of an image that is stored as it is seen
@@ -77,7 +81,8 @@ def check_image(dataset, config, image_id: int, read_images: bool) -> CheckedIma
         try:
             image = np.asarray(dataset.load_image(image_id))
         except Exception as error:  # a user's load_image may raise anything
-            kind = "missing file" if _is_missing(path) else "unreadable image"
+            is_here = path is None or is_address(path) or Path(path).exists()
+            kind = "unreadable image" if is_here else "missing file"
             return known._replace(problems=[known.problem(kind, describe(error))])
         if text := _shape_problem(image, config):
             return known._replace(problems=[known.problem("image shape", text)])
@@ -134,13 +139,6 @@ def _pixel_digest(image: np.ndarray) -> bytes:
 def describe(error: Exception) -> str:
     """Returns type and text of an exception."""
     return f"{type(error).__name__}: {error}"
-
-
-def _is_missing(path: str | None) -> bool:
-    """True for a path of this machine where nothing is."""
-    if path is None or path.startswith(("http://", "https://")):
-        return False
-    return not Path(path).exists()
 
 
 def _shape_problem(image: np.ndarray, config) -> str | None:

@@ -69,10 +69,8 @@ def download(
     url: str,
     path: str | os.PathLike | None = None,
     *,
-    size: int | None = None,
-    sha256: str | None = None,
-    md5: str | None = None,
     verbose: int = 1,
+    **expected: int | str,
 ) -> Path:
     """Returns the path of a file from the web; downloads it unless it is there.
 
@@ -82,10 +80,9 @@ def download(
     Args:
         url: an http, https or file address.
         path: where to put the file; None: `cache_path(url)`.
-        size: bytes the file must have; None: what KNOWN_FILES says, if anything.
-        sha256: hexadecimal digest it must have.
-        md5: the same of another kind; None: what KNOWN_FILES says, if anything.
         verbose: 1 shows a progress bar.
+        **expected: `size` (bytes) and hexadecimal digests that the file must have, as
+            for `find_fault`; before what KNOWN_FILES says.
 
     Raises:
         ValueError: the address is of another kind, or `path` is a folder.
@@ -102,10 +99,7 @@ def download(
         raise ValueError(
             f"download(path={str(path)!r}): is a folder; name the file in it."
         )
-    given = {"size": size, "md5": md5, "sha256": sha256}
-    expected = KNOWN_FILES.get(url, {}) | {
-        name: value for name, value in given.items() if value is not None
-    }
+    expected = KNOWN_FILES.get(url, {}) | expected
     if path.exists():
         fault = find_fault(path, **expected)
         if fault is None:
@@ -132,27 +126,22 @@ def download(
 
 
 def find_fault(
-    path: str | os.PathLike,
-    *,
-    size: int | None = None,
-    md5: str | None = None,
-    sha256: str | None = None,
+    path: str | os.PathLike, *, size: int | None = None, **digests: str
 ) -> str | None:
     """Returns in which way a file isn't what it should be, or None if it is.
 
     Args:
         path: the file.
         size: bytes it must have; None: not compared. An empty file is never right.
-        md5: hexadecimal digest it must have; None: not compared.
-        sha256: the same of another kind.
+        **digests: hexadecimal digests it must have by their kind, as md5 or sha256.
     """
     found = os.path.getsize(path)
     if size is not None and found != size:
         return f"has {found} bytes instead of {size}"
     if not found:
         return "is empty"
-    for kind, digest in (("md5", md5), ("sha256", sha256)):
-        if digest is not None and (actual := _digest(path, kind)) != digest.lower():
+    for kind, digest in digests.items():
+        if (actual := _digest(path, kind)) != digest.lower():
             return f"has the {kind} checksum {actual} instead of {digest.lower()}"
     return None
 

@@ -18,6 +18,11 @@ MAX_16_BIT = 65535
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
+def is_address(path: str | Path) -> bool:
+    """Returns whether a path is an http(s) address, not a file of this machine."""
+    return str(path).startswith(("http://", "https://"))
+
+
 def read_image(
     path: str | Path,
     annotated_size: tuple[int, int] | None = None,
@@ -52,7 +57,7 @@ def read_image(
     """
     if exif not in EXIF_CHOICES:
         raise ValueError(f"read_image(exif={exif!r}): use one of {EXIF_CHOICES}.")
-    if str(path).startswith(("http://", "https://")):
+    if is_address(path):
         return _read_by_skimage(path)
     if not Path(path).is_file():
         raise FileNotFoundError(

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.image_files import is_address
 from mrcnn.data.formats import format_hints
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
@@ -212,7 +213,7 @@ def _tell_images_apart(dataset, parts: list[str], where: str) -> None:
 def _warn_missing_images(dataset, where: str) -> None:
     """Warns when no image file is there, as with annotations that came alone."""
     paths = [str(info["path"]) for info in dataset.image_info[:20] if info["path"]]
-    paths = [p for p in paths if not p.startswith(("http://", "https://"))]
+    paths = [p for p in paths if not is_address(p)]
     if paths and not any(Path(path).is_file() for path in paths):
         warnings.warn(
             f"{where}: the image files are not there, for example {paths[0]}; masks "

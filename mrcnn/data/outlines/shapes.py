@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mrcnn.data.outlines.run_lengths import draw_runs, read_counts, runs_box
-from mrcnn.geometry.crops import Box, Crop, no_crop, paste, tight_crop
+from mrcnn.geometry.crops import Box, Crop, no_crop, tight_crop
 
 # px; pycocotools walks along the outline, and its integers end at 4e8.
 MAX_COORDINATE = 1e6
@@ -60,12 +60,6 @@ class Shape:
         if box[0] >= box[2] or box[1] >= box[3]:
             return no_crop()
         return tight_crop(self._draw_in(box, height, width, files), box[0], box[1])
-
-    def draw(self, height: int, width: int, files: dict | None = None) -> np.ndarray:
-        """Returns the mask of the object in its image: bool [height, width]."""
-        mask = np.zeros([height, width], dtype=bool)
-        paste(mask, self.crop(height, width, files))
-        return mask
 
     def _draw_in(self, box, height, width, files) -> np.ndarray:
         """Returns what the object has inside a box: bool [y2 - y1, x2 - x1]."""

@@ -15,6 +15,7 @@ from mrcnn.data.formats.via.via_dataset import (
 )
 from mrcnn.data.formats.via.via_files import VIA3_SHAPES
 from mrcnn.geometry.crops import stack_crops
+from tests.data.painted import draw_outline
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -131,7 +132,7 @@ def test_versions_of_the_same_content_give_equal_masks(tmp_path, version):
     assert [info["id"] for info in dataset.image_info] == ["one.png", "two.png"]
     masks, class_ids = dataset.load_mask(0)
     assert class_ids.tolist() == [1, 2, 1, 3, 2]
-    expected = [via_shape(shape).draw(HEIGHT, WIDTH) for shape, _ in REGIONS]
+    expected = [draw_outline(via_shape(shape), HEIGHT, WIDTH) for shape, _ in REGIONS]
     assert all(mask.sum() > 100 for mask in expected)
     np.testing.assert_array_equal(masks, np.stack(expected, axis=-1))
     assert dataset.load_mask(1)[0].shape == (HEIGHT, WIDTH, 0)  # without a region

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mrcnn.data.outlines.compound import Compound
 from mrcnn.data.outlines.shapes import Ellipse, Polyline, Rectangle
+from tests.data.painted import draw_outline
 
 numbers = st.floats(-5, 25)
 shapes = st.one_of(
@@ -23,9 +24,9 @@ shapes = st.one_of(
 def test_compound_is_the_union_of_its_parts(parts):
     expected = np.zeros([12, 20], dtype=bool)
     for part in parts:
-        expected |= part.draw(12, 20)
+        expected |= draw_outline(part, 12, 20)
     compound = Compound(tuple(parts))
-    np.testing.assert_array_equal(compound.draw(12, 20), expected)
+    np.testing.assert_array_equal(draw_outline(compound, 12, 20), expected)
     y1, x1, y2, x2 = compound.crop(12, 20).box
     if expected.any():
         rows, columns = expected.any(axis=1), expected.any(axis=0)

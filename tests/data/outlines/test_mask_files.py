@@ -7,6 +7,7 @@ from PIL import Image
 from mrcnn.data.outlines import mask_files
 from mrcnn.data.outlines.mask_files import LabelValue, MaskFile
 from mrcnn.data.outlines.shapes import MaskSizeError
+from tests.data.painted import draw_outline
 
 EXPECTED = np.zeros([6, 9], bool)
 EXPECTED[2:4, 3:8] = True
@@ -42,7 +43,7 @@ def rgba(alpha):
 )
 def test_mask_is_what_is_not_zero_in_any_mode(tmp_path, array):
     shape = MaskFile(save(tmp_path, array))
-    np.testing.assert_array_equal(shape.draw(6, 9), EXPECTED)
+    np.testing.assert_array_equal(draw_outline(shape, 6, 9), EXPECTED)
     box, mask = shape.crop(6, 9)
     assert box == (2, 3, 4, 8)
     np.testing.assert_array_equal(mask, EXPECTED[2:4, 3:8])
@@ -66,7 +67,7 @@ def test_label_is_the_pixels_of_its_value(tmp_path, dtype):
     path = save(tmp_path, LABELS.astype(dtype), name=name)
     for value in (1, 2, 255):
         for shape in (LabelValue(path, value), MaskFile(path, value)):
-            np.testing.assert_array_equal(shape.draw(6, 9), LABELS == value)
+            np.testing.assert_array_equal(draw_outline(shape, 6, 9), LABELS == value)
     assert LabelValue(path, 2).crop(6, 9).box == (1, 3, 6, 9)
     assert LabelValue(path, 7).crop(6, 9).mask.shape == (0, 0)
     assert mask_files.label_values(path) == [1, 2, 255]
@@ -76,16 +77,16 @@ def test_labels_beyond_16_bits(tmp_path):
     labels = LABELS.astype(np.int32)
     labels[labels == 2] = 1_000_000
     path = save(tmp_path, labels, name="labels.tif")
-    drawn = LabelValue(path, 1_000_000).draw(6, 9)
+    drawn = draw_outline(LabelValue(path, 1_000_000), 6, 9)
     np.testing.assert_array_equal(drawn, LABELS == 2)
-    np.testing.assert_array_equal(LabelValue(path, 1).draw(6, 9), LABELS == 1)
+    np.testing.assert_array_equal(draw_outline(LabelValue(path, 1), 6, 9), LABELS == 1)
 
 
 def test_palette_is_read_by_its_indices(tmp_path):
     image = Image.fromarray(LABELS, "P")
     image.putpalette([0, 0, 0] * 2 + [9, 9, 9] * 254)  # 0 and 1 look alike
     image.save(tmp_path / "palette.png")
-    drawn = LabelValue(tmp_path / "palette.png", 1).draw(6, 9)
+    drawn = draw_outline(LabelValue(tmp_path / "palette.png", 1), 6, 9)
     np.testing.assert_array_equal(drawn, LABELS == 1)
 
 

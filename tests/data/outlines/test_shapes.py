@@ -17,6 +17,7 @@ from mrcnn.data.outlines.shapes import (
     Rle,
 )
 from mrcnn.geometry.masks import extract_bboxes
+from tests.data.painted import draw_outline
 
 # pycocotools hands NumPy 2 an old kind of array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -51,7 +52,7 @@ shapes = st.one_of(
 @given(shapes)
 def test_crop_is_tight_and_draw_pastes_it(shape):
     box, mask = shape.crop(HEIGHT, WIDTH)
-    drawn = shape.draw(HEIGHT, WIDTH)
+    drawn = draw_outline(shape, HEIGHT, WIDTH)
     assert all(type(side) is int for side in box)
     assert mask.dtype == drawn.dtype == bool
     assert list(box) == extract_bboxes(drawn[..., None])[0].tolist()
@@ -65,21 +66,21 @@ def test_crop_is_tight_and_draw_pastes_it(shape):
 def test_bounds_hold_every_pixel_and_stay_in_the_image(shape):
     y1, x1, y2, x2 = shape.bounds(HEIGHT, WIDTH)
     assert 0 <= y1 <= HEIGHT and 0 <= x1 <= WIDTH and y2 <= HEIGHT and x2 <= WIDTH
-    drawn = shape.draw(HEIGHT, WIDTH)
+    drawn = draw_outline(shape, HEIGHT, WIDTH)
     assert drawn[y1:y2, x1:x2].sum() == drawn.sum()
 
 
 @given(st.lists(points, min_size=1, max_size=3))
 def test_polygons_are_those_of_coco_bit_for_bit(rings):
     rings = [np.ravel(ring).tolist() for ring in rings]
-    drawn = Polygons.from_xy(rings).draw(HEIGHT, WIDTH)
+    drawn = draw_outline(Polygons.from_xy(rings), HEIGHT, WIDTH)
     np.testing.assert_array_equal(drawn, coco_draws(rings))
 
 
 def test_polygons_are_the_union_of_their_rings():
     inner = [2, 3, 3, 3, 3, 4, 2, 4]  # within the square: no hole
     other = [10, 10, 12, 10, 12, 11, 10, 11]
-    drawn = Polygons.from_xy([SQUARE, inner, other]).draw(HEIGHT, WIDTH)
+    drawn = draw_outline(Polygons.from_xy([SQUARE, inner, other]), HEIGHT, WIDTH)
     assert drawn.sum() == 9 + 2
     assert drawn[2:5, 1:4].all() and drawn[10, 10:12].all()
 
@@ -92,8 +93,8 @@ def test_points_come_flat_or_in_pairs_and_leave_as_y_x():
 
 def test_ring_of_two_points_is_not_taken_for_a_box():
     # pycocotools reads four numbers as x, y, width, height.
-    assert not Polygons.from_xy([[1, 2, 4, 5]]).draw(HEIGHT, WIDTH).any()
-    both = Polygons.from_xy([[1, 2, 4, 5], SQUARE]).draw(HEIGHT, WIDTH)
+    assert not draw_outline(Polygons.from_xy([[1, 2, 4, 5]]), HEIGHT, WIDTH).any()
+    both = draw_outline(Polygons.from_xy([[1, 2, 4, 5], SQUARE]), HEIGHT, WIDTH)
     assert both.sum() == 9
 
 
@@ -102,7 +103,7 @@ def test_rle_is_read_in_every_form():
     size = (HEIGHT, WIDTH)
     packed = coco_mask.frPyObjects({"size": size, "counts": counts}, *size)["counts"]
     for form in (counts, tuple(counts), packed, packed.decode()):
-        drawn = Rle(form, size).draw(*size)
+        drawn = draw_outline(Rle(form, size), *size)
         assert drawn[2:6, 3].all() and drawn.sum() == 4
 
 
@@ -118,23 +119,23 @@ def test_rectangle_is_cut_at_the_border():
     assert Rectangle(-3, -3, 4, 5).crop(HEIGHT, WIDTH).box == (0, 0, 4, 5)
     box = Rectangle(20, 30, 99, 99).crop(HEIGHT, WIDTH).box
     assert box == (20, 30, 30, 40)
-    assert not Rectangle(5, 5, 4, 9).draw(HEIGHT, WIDTH).any()
+    assert not draw_outline(Rectangle(5, 5, 4, 9), HEIGHT, WIDTH).any()
 
 
 def test_circle_has_its_area_and_a_turned_ellipse_its_direction():
-    circle = Ellipse(15, 20, 10, 10).draw(HEIGHT, WIDTH)
+    circle = draw_outline(Ellipse(15, 20, 10, 10), HEIGHT, WIDTH)
     assert circle.sum() == pytest.approx(np.pi * 100, rel=0.02)
-    lying = Ellipse(15, 20, 3, 12).draw(HEIGHT, WIDTH)
-    standing = Ellipse(15, 20, 3, 12, np.pi / 2).draw(HEIGHT, WIDTH)
+    lying = draw_outline(Ellipse(15, 20, 3, 12), HEIGHT, WIDTH)
+    standing = draw_outline(Ellipse(15, 20, 3, 12, np.pi / 2), HEIGHT, WIDTH)
     assert np.ptp(np.nonzero(lying)[1]) > 20 > 10 > np.ptp(np.nonzero(lying)[0])
     assert np.ptp(np.nonzero(standing)[0]) > 20 > 10 > np.ptp(np.nonzero(standing)[1])
     # Clockwise on the screen: the right end goes down.
-    falling = Ellipse(15, 20, 3, 12, np.pi / 4).draw(HEIGHT, WIDTH)
+    falling = draw_outline(Ellipse(15, 20, 3, 12, np.pi / 4), HEIGHT, WIDTH)
     assert falling[22, 27] and not falling[8, 27]
 
 
 def test_polyline_has_the_width_of_its_pen():
-    line = Polyline.from_xy([5, 10, 30, 10], 4).draw(HEIGHT, WIDTH)
+    line = draw_outline(Polyline.from_xy([5, 10, 30, 10], 4), HEIGHT, WIDTH)
     rows, columns = np.nonzero(line)
     assert (rows.min(), rows.max() + 1) == (8, 12)
     # Round ends reach half a width beyond.
@@ -142,7 +143,7 @@ def test_polyline_has_the_width_of_its_pen():
 
 
 def test_polyline_is_open_and_a_point_of_it_a_dot():
-    corner = Polyline.from_xy([5, 5, 30, 5, 30, 25], 2).draw(HEIGHT, WIDTH)
+    corner = draw_outline(Polyline.from_xy([5, 5, 30, 5, 30, 25], 2), HEIGHT, WIDTH)
     assert corner[5, 20] and corner[20, 30] and not corner[15, 17]
     dot = Polyline.from_xy([20.5, 15.5], 3).crop(HEIGHT, WIDTH)
     assert dot.box == (14, 19, 17, 22) and dot.mask[1, 1]
@@ -164,7 +165,7 @@ def test_polyline_is_open_and_a_point_of_it_a_dot():
 def test_shape_without_a_pixel_is_an_empty_crop(shape):
     box, mask = shape.crop(HEIGHT, WIDTH)
     assert box == (0, 0, 0, 0) and mask.shape == (0, 0)
-    assert shape.draw(HEIGHT, WIDTH).sum() == 0
+    assert draw_outline(shape, HEIGHT, WIDTH).sum() == 0
 
 
 @pytest.mark.parametrize(

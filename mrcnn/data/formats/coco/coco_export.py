@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.files.image_files import is_address
 from mrcnn.data.load_checks import check_prepared, checked_objects
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.shapes import Polygons
@@ -179,9 +180,11 @@ def _corners(ring: np.ndarray) -> np.ndarray:
 def _file_names(dataset, image_ids: Sequence[int], image_dir) -> list[str]:
     """Returns the file names of images, from a common folder, with '/' between."""
     infos = [dataset.image_info[i] for i in image_ids]
+    paths = [info["path"] for info in infos]
+    # None for what is no file of this machine.
     paths = [
-        None if _is_address(info["path"]) else Path(os.path.abspath(info["path"]))
-        for info in infos
+        None if path is None or is_address(path) else Path(os.path.abspath(path))
+        for path in paths
     ]
     if image_dir is None:
         folders = {str(path.parent) for path in paths if path is not None}
@@ -194,11 +197,6 @@ def _file_names(dataset, image_ids: Sequence[int], image_dir) -> list[str]:
         else Path(os.path.relpath(path, root)).as_posix()
         for info, path in zip(infos, paths, strict=True)
     ]
-
-
-def _is_address(path) -> bool:
-    """True for what is no path of a file: an http address, or nothing."""
-    return path is None or str(path).startswith(("http://", "https://"))
 
 
 def _rows_of(result: Mapping, image_id, dataset: Dataset | None) -> list[dict]:

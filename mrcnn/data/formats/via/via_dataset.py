@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.files.image_files import is_address
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Format, file_layout
@@ -239,7 +240,7 @@ def _points(shape: Mapping) -> np.ndarray:
 
 def _image_path(folder: Path, name: str) -> str:
     """Returns where an image is: at its address, below the folder, or in it."""
-    if name.startswith(("http://", "https://")):
+    if is_address(name):
         return name
     places = [folder / name, folder / Path(name).name]
     return str(next((place for place in places if place.is_file()), places[0]))
