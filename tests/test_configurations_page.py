@@ -23,7 +23,7 @@ def test_the_table_lists_every_attribute_that_differs_and_no_other():
 
 def test_starting_from_coco_calls_the_model_as_it_is():
     """Run with a model that checks its calls: the real one would fetch 257 MB."""
-    from mrcnn.cli.train import CLASS_LAYERS
+    from mrcnn.engine import CLASS_LAYERS
     from mrcnn.model import MaskRCNN
 
     calls = []

@@ -27,8 +27,6 @@ VAL_NAMES = ("val", "valid", "validation", "minival")
 AUGMENTATIONS = ("none", "flip", "strong")
 # What each preset starts from without --weights.
 START = {"small": "none", "default": "coco", "paper": "imagenet"}
-# Layers whose shapes depend on the number of classes.
-CLASS_LAYERS = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -176,10 +174,10 @@ def check_data(train_set, val_set, config: Config) -> None:
 
 def _new_layers(path: Path, names, class_names) -> list[str] | None:
     """Returns the layers that start anew because a weight file is of other classes."""
-    if names is None:
-        import_tensorflow()
-        from mrcnn.engine import config_values, read_weights
+    import_tensorflow()
+    from mrcnn.engine import CLASS_LAYERS, config_values, read_weights
 
+    if names is None:
         count = config_values(read_weights(path)).get("NUM_CLASSES")
         if count in (None, len(class_names)):
             return None

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from mrcnn.data.feature_maps import pixel_anchors
-from mrcnn.data.image_gt import load_image_gt, naming_image
+from mrcnn.data.image_gt import image_label, load_image_gt, naming_image
 from mrcnn.data.load_checks import check_prepared
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
@@ -100,6 +100,11 @@ class DataGenerator:
     def image_ids_of(self, epoch: int, index: int) -> np.ndarray:
         """Returns the images of a batch: int [B], inside ids, in their order."""
         return np.array([image_id for _, image_id in self._draws(epoch, index)])
+
+    def image_labels(self, epoch: int, index: int) -> str:
+        """Returns how errors name the images of a batch: "image id 7, path ...; ..."."""
+        ids = self.image_ids_of(epoch, index)
+        return "; ".join(image_label(self.dataset, image_id) for image_id in ids)
 
     def make_batch(self, epoch: int, index: int) -> dict[str, np.ndarray]:
         """Returns one training batch by the names of the model's inputs.

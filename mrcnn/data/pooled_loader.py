@@ -25,8 +25,6 @@ from multiprocessing.pool import ExceptionWithTraceback
 
 import numpy as np
 
-from mrcnn.data.image_gt import image_label
-
 Key = tuple[int, int]
 # Seconds to wait for the end of a process that was killed, or that fell silent.
 GRACE = 1.0
@@ -117,9 +115,10 @@ class PooledLoader(contextlib.AbstractContextManager):
         wait([future], self.timeout)
         if not future.done():
             self.close()
+            images = self.generator.image_labels(*key)
             raise TimeoutError(
                 f"PooledLoader: batch {index} of epoch {epoch} was not ready after "
-                f"{self.timeout} s ({self._images(key)}). Look at load_image, "
+                f"{self.timeout} s ({images}). Look at load_image, "
                 "load_mask and the augmentation for a dead lock, or for work that is "
                 "that slow. train(workers=0) runs them in the main thread and waits "
                 "for as long as they take."
@@ -152,11 +151,12 @@ class PooledLoader(contextlib.AbstractContextManager):
                 continue
             self.close()
             epoch, index = worker.key or key
+            images = self.generator.image_labels(epoch, index)
             code = worker.process.exitcode
             raise RuntimeError(
                 f"PooledLoader: worker process {worker.process.pid} ended "
                 f"({f'signal {-code}' if code < 0 else f'code {code}'}) at batch "
-                f"{index} of epoch {epoch} ({self._images((epoch, index))}). Out of "
+                f"{index} of epoch {epoch} ({images}). Out of "
                 "memory, or killed from outside: pass workers=1 or "
                 "use_multiprocessing=False to train(), and look at how much load_image "
                 "and load_mask hold. Where processes are spawned, the script needs "
@@ -177,13 +177,6 @@ class PooledLoader(contextlib.AbstractContextManager):
                 self._planned[each] = Future()
                 self._tasks.put((each, self._planned[each]))
         return self._planned.pop(key)
-
-    def _images(self, key: Key) -> str:
-        """Returns the names of a batch's images, for an error."""
-        dataset = self.generator.dataset
-        return "; ".join(
-            image_label(dataset, i) for i in self.generator.image_ids_of(*key)
-        )
 
 
 def _stop(owner: int, tasks: queue.SimpleQueue, workers: int, processes: list) -> None:

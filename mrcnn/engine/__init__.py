@@ -40,7 +40,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "weights.checkpoints": ["find_last", "list_checkpoints"],
         "weights.imagenet": ["is_applications_file"],
-        "weights.model_weights": ["model_tensors"],
+        "weights.model_weights": ["CLASS_LAYERS", "model_tensors"],
         "weights.run_config": ["read_run_config", "restore_config", "write_run_config"],
         "weights.weight_files": ["read_weights"],
         "weights.weight_loading": ["load_file"],

@@ -156,8 +156,6 @@ def _mean_where(values, is_counted):
 class _LossLayer(Float32Layer):
     """A loss function as a layer: a list of tensors in, a float32 scalar out."""
 
-    loss = None
-
     def call(self, inputs):
         """Returns the loss, float32 []."""
         return type(self).loss(*inputs)

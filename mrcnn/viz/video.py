@@ -36,17 +36,10 @@ def map_video(
         desc: text of the progress bar; None shows no bar.
 
     Raises:
-        ImportError: OpenCV isn't installed.
         ValueError: OpenCV can't read the source or write the target, or the function
             returns something else than a frame.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise ImportError(
-            "map_video reads and writes videos with OpenCV; install it: "
-            "pip install opencv-python-headless"
-        ) from error
+    import cv2
     from tqdm import tqdm
 
     reader = cv2.VideoCapture(str(source))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -96,9 +94,3 @@ def test_the_video_may_have_another_size_than_its_source(video, tmp_path):
     map_video(lambda image: image.repeat(2, 0).repeat(2, 1), video, target)
     frames, _ = frames_of(target)
     assert [frame.shape for frame in frames] == [(2 * HEIGHT, 2 * WIDTH, 3)] * COUNT
-
-
-def test_without_opencv_the_remedy_is_named(video, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match="pip install"):
-        map_video(lambda image: image, video, tmp_path / "a.avi")

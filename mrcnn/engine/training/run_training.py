@@ -140,7 +140,6 @@ class Trainable:
         generator = DataGenerator(
             train_dataset,
             config,
-            shuffle=True,
             augmentation=augmentation,
             no_augmentation_sources=no_augmentation_sources,
             seed=config.SEED,
@@ -354,17 +353,12 @@ def _epoch_logs(run_dir) -> list[keras.callbacks.Callback]:
 def _non_finite_loss(what: str, losses: dict[str, float], tracker: EpochTracker):
     """Returns the error for a loss or gradient that is not finite."""
     source = tracker.source
-    generator = source.loader.generator
+    images = source.loader.generator.image_labels(source.epoch, tracker.batch)
     values = ", ".join(f"{name} {value:g}" for name, value in losses.items())
-    images = [
-        f"image id {image_id} ({generator.dataset.image_info[image_id].get('path')})"
-        for image_id in generator.image_ids_of(source.epoch, tracker.batch)
-    ]
     when = "the validation after epoch" if source is tracker.val_source else "epoch"
     return NonFiniteLossError(
         f"train(): the {what} is not finite in {when} "
         f"{tracker.train_source.epoch + 1}, step {tracker.batch + 1} ({values}), on "
-        f"{'; '.join(images)}. The weights are those before this step. Check these "
-        "images and their annotations, or lower the learning rate or "
-        "GRADIENT_CLIP_NORM."
+        f"{images}. The weights are those before this step. Check these images and "
+        "their annotations, or lower the learning rate or GRADIENT_CLIP_NORM."
     )

@@ -21,8 +21,8 @@ from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters
 
 # Layers whose shapes follow NUM_CLASSES -> outputs of a class. `mrcnn_bbox` reshapes
 # and has no weights; old scripts name it all the same.
-_CLASS_LAYERS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
-_EXCLUDE_CLASSES = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
+_OUTPUTS_PER_CLASS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
+CLASS_LAYERS = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
 
 # What changes the shapes of many heads at once; fpn_* are the inputs of all others.
 _HEAD_SIZES = {"fpn_": "TOP_DOWN_PYRAMID_SIZE", "mrcnn_mask_": "MASK_HEAD_CHANNELS"}
@@ -218,7 +218,7 @@ def _faults(
     layers = list(dict.fromkeys(map(_layer, names)))
     if not layers:
         return ""
-    if report.mismatched and _CLASS_LAYERS.keys() >= set(layers):
+    if report.mismatched and _OUTPUTS_PER_CLASS.keys() >= set(layers):
         lines = [_other_classes(*report.mismatched[0])]
     elif len(layers) <= 8:
         lines = [
@@ -250,11 +250,11 @@ def _suspect(layers: Collection[str]) -> str:
 
 def _other_classes(name: str, in_file: tuple, in_model: tuple) -> str:
     """Returns the sentence for a file of another number of classes."""
-    outputs = _CLASS_LAYERS[_layer(name)]
+    outputs = _OUTPUTS_PER_CLASS[_layer(name)]
     return (
         f"the file has {in_file[-1] // outputs} classes, the model NUM_CLASSES = "
         f"{in_model[-1] // outputs} (background included). To train heads for the new "
-        f"classes on the other weights: exclude={_EXCLUDE_CLASSES}."
+        f"classes on the other weights: exclude={CLASS_LAYERS}."
     )
 
 
