@@ -102,7 +102,7 @@ class DataGenerator:
         return np.array([image_id for _, image_id in self._draws(epoch, index)])
 
     def image_labels(self, epoch: int, index: int) -> str:
-        """Returns how errors name the images of a batch: "image id 7, path ...; ..."."""
+        """Returns the images of a batch as errors name them: "image id 7, path ..."."""
         ids = self.image_ids_of(epoch, index)
         return "; ".join(image_label(self.dataset, image_id) for image_id in ids)
 
