@@ -1,15 +1,15 @@
-"""Mask R-CNN for Keras 3 and TensorFlow: the map of the house.
+"""Mask R-CNN for Keras 3 and TensorFlow.
 
-Scripts come in through the doors on this level: `mrcnn.config` (`Config`,
-`PaperConfig`, `SmallConfig`), `mrcnn.model` (`MaskRCNN` and what belongs to it),
-`mrcnn.utils` (`Dataset`, boxes, masks, anchors, AP, downloads), `mrcnn.visualize` and
-`mrcnn.pretrained` (a model that is trained already).
-Behind them are the rooms: `geometry` (arrays in, arrays out), `targets` (what the
-network should have said), `nn` (Keras layers), `evaluation` (AP), `data` (data sets to
-batches), `viz` (pictures), `engine` (the graph, training, detection, weight files) and
-`classic` (functions of the old package in their old form). A room imports only rooms
-below it: classic -> engine -> data, viz -> targets, nn, evaluation -> geometry ->
-config. This file imports nothing, so `import mrcnn` is instant.
+Scripts import the public modules: `mrcnn.config` (`Config`, `PaperConfig`,
+`SmallConfig`), `mrcnn.model` (`MaskRCNN`, `load_image_gt`), `mrcnn.utils` (`Dataset`,
+boxes, masks, metrics), `mrcnn.visualize`, `mrcnn.pretrained` (trained models); and
+`mrcnn.data` (data sets of any format) and `mrcnn.evaluation` (average precision).
+
+The code is in sub-packages, each of which imports only those before it: `geometry`
+(arrays in, arrays out), `nn` and `targets` (the network, and what it should say),
+`evaluation`, `data` (images and annotations to batches), `viz` (figures, videos),
+`engine` (the graph, training, detection, weight files), `classic` (what only scripts of
+the old package need), `cli` (the command). CONTRIBUTING.md has the map.
 """
 
 __version__ = "0.1.0"
