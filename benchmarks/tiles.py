@@ -291,9 +291,8 @@ def dark_pictures(dataset, largest):
         if not LEAST_SIDE <= min(height, width) <= max(height, width) <= largest:
             continue
         if is_dark(image):
-            crops = [Crop(*box[:2], mask) for box, mask in dataset.objects(i).crops]
             name = str(dataset.image_info[i]["id"])[:8]
-            yield f"{name} ({width} x {height})", image, crops
+            yield f"{name} ({width} x {height})", image, dataset.objects(i).crops
 
 
 def main(argv=None):

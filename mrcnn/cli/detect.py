@@ -254,7 +254,7 @@ class Job:
             return
         print(self.results.table())
         if self.drawn:
-            written.insert(0, number_of(self.drawn, "picture"))
+            written.insert(0, number_of(self.drawn, "drawn image"))
         if written:
             print(f"Written to {self.args.output.resolve()}: {', '.join(written)}")
 

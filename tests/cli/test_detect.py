@@ -301,7 +301,7 @@ def test_videos_are_detected_frame_by_frame(run, photos, weights, tmp_path):
         "#2",
     ]
     assert (out / "video_detected.mp4").stat().st_size > 0
-    assert "Written" in text and ": 1 picture, " in text
+    assert "Written" in text and ": 1 drawn image, " in text
 
 
 def test_frames_of_a_video_that_breaks_off_are_counted(
@@ -318,7 +318,7 @@ def test_frames_of_a_video_that_breaks_off_are_counted(
     argv = ["detect", video, "--weights", weights, "--output", out, "--batch", 2]
     code, text, err = run(*argv)
     assert code == 2 and "1 frame " in text and rows_of(out)
-    assert "picture" not in text
+    assert "drawn" not in text
     assert sum("--batch 2: frames of videos" in line for line in err) == 1
     # Drawn only for videos that are kept.
     run(*argv, "--save", "json")
