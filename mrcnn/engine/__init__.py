@@ -1,6 +1,6 @@
 """MaskRCNN: its graph, training, detection and weight files.
 
-Only this sub-package builds the network from a Config and holds state.
+Only this sub-package builds a model from a Config and runs it.
 
 - the files beside this one: `MaskRCNN`, its Keras graph (one trunk, two tails), and
   inspection of its layers and tensors;

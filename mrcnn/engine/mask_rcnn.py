@@ -107,7 +107,7 @@ class MaskRCNN(Trainable, Inspectable):
                 (https://...), "coco" (the file of the old package), "imagenet" (the
                 backbone only, from keras.applications), "nucleus" (comes with the
                 package, see `mrcnn.pretrained`) or "last" (the newest checkpoint).
-                What is fetched stays in `data.downloads.cache_dir()`.
+                What is fetched stays in `mrcnn.data.cache_dir()`.
             by_name: accepted for old scripts; weights are always matched by name.
             exclude: names of layers that keep their present weights.
             strict: False loads what fits; otherwise a missing or mis-shaped tensor is

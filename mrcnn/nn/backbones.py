@@ -1,4 +1,4 @@
-"""Backbones: image in, feature maps C1..C5 at strides 2, 4, 8, 16, 32 out."""
+"""Backbones: image in, feature maps C1..C5 at strides 4, 4, 8, 16, 32 out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Finds the weight file that is meant: "coco", "nucleus", an address or a path.
 
 Finding needs no TensorFlow. What has to be downloaded is named by its address first:
-`fetch` downloads it, once, into the cache of `mrcnn.data.downloads`.
+`fetch` downloads it, once, into the cache of `mrcnn.data.cache_dir()`.
 """
 
 from __future__ import annotations
