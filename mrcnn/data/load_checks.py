@@ -6,12 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.data.objects import Objects
-from mrcnn.data.outlines.shapes import MaskSizeError
-
-
-class MaskCountError(ValueError):
-    """There are more or fewer class ids than masks."""
+from mrcnn.data.objects import Objects, mask_objects
+from mrcnn.data.outlines.shapes import MaskCountError, MaskSizeError
 
 
 def check_prepared(dataset, where: str) -> None:
@@ -26,6 +22,22 @@ def check_prepared(dataset, where: str) -> None:
             f"{where}: the data set is not prepared; call dataset.prepare() after "
             "adding classes and images."
         )
+
+
+def load_objects(dataset, image_id: int) -> tuple[Objects, str]:
+    """Returns the unchecked objects of an image, and the call that gave them as text.
+
+    Args:
+        dataset: a Dataset; or an object that only acts like one: its `load_mask`
+            counts; or one that hands on what it lacks to a Dataset.
+        image_id: inside id.
+    """
+    kind = type(dataset)
+    if hasattr(kind, "load_mask") and not hasattr(kind, "objects"):
+        where = f"load_mask(image_id={image_id})"
+        return mask_objects(*dataset.load_mask(image_id), where), where
+    where = f"{dataset.objects_source}(image_id={image_id})"
+    return dataset.objects(image_id), where
 
 
 def checked_image(image, config, image_id: int) -> np.ndarray:
@@ -71,8 +83,7 @@ def checked_objects(
         MaskSizeError: the objects were drawn for another size of the image.
         ValueError, TypeError: crops or class ids do not fit image or data set.
     """
-    objects = dataset.objects(image_id)
-    where = f"{dataset.objects_source}(image_id={image_id})"
+    objects, where = load_objects(dataset, image_id)
     check_objects(objects, shape, where)
     class_ids = checked_class_ids(np.asarray(objects.class_ids), dataset, where)
     return objects._replace(class_ids=class_ids)
@@ -128,6 +139,7 @@ def checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
     Raises:
         ValueError, TypeError: there is no such class, or they are no integers.
     """
+    check_prepared(dataset, where)
     kind = class_ids.dtype.kind
     is_whole = kind in "uib" or (kind == "f" and np.all(class_ids == class_ids // 1))
     if class_ids.size and not is_whole:
@@ -136,7 +148,7 @@ def checked_class_ids(class_ids: np.ndarray, dataset, where: str) -> np.ndarray:
             "Use self.class_names.index(name)."
         )
     # Negative ids are crowds of the class -id.
-    wrong = (class_ids == 0) | (np.abs(class_ids) >= dataset.num_classes)
+    wrong = (class_ids == 0) | (np.abs(class_ids.astype(float)) >= dataset.num_classes)
     if wrong.any():
         raise ValueError(
             f"{where}: class ids {sorted(set(class_ids[wrong].tolist()))} are outside "

@@ -56,7 +56,8 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
         ValueError: the objects were annotated on an image of another size.
     """
     record = {"image_id": int(image_id), "height": int(height), "width": int(width)}
-    if not hasattr(dataset, "objects"):
+    kind = type(dataset)
+    if hasattr(kind, "load_mask") and not hasattr(kind, "objects"):
         masks, class_ids = dataset.load_mask(image_id)
         return record | {"gt_masks": masks, "gt_class_ids": np.asarray(class_ids)}
     objects = dataset.objects(image_id)

@@ -67,19 +67,11 @@ class DetectionTargetLayer(Float32Layer):
 
     def compute_output_shape(self, input_shape):
         """Returns the shapes of rois, class_ids, deltas, masks."""
-        batch = input_shape[0][0]
-        return [
-            (batch, self.num_rois, 4),
-            (batch, self.num_rois),
-            (batch, self.num_rois, 4),
-            (batch, self.num_rois, *self.mask_shape),
-        ]
+        rois = input_shape[0][0], self.num_rois
+        return [(*rois, 4), rois, (*rois, 4), (*rois, *self.mask_shape)]
 
     def compute_output_spec(self, inputs, training=None):
         """Returns shapes and types; Keras would take all to be float."""
         shapes = self.compute_output_shape([x.shape for x in inputs])
         dtypes = ["float32", "int32", "float32", "float32"]
-        return [
-            keras.KerasTensor(shape, dtype)
-            for shape, dtype in zip(shapes, dtypes, strict=True)
-        ]
+        return list(map(keras.KerasTensor, shapes, dtypes))

@@ -254,6 +254,7 @@ MASKS, CLASS_IDS = TinyDataset().load_mask(2)
         (MASKS, [1, 3], ValueError, r"\[3\] are outside 1\.\.2"),
         (MASKS, [0, 1], ValueError, r"\[0\] are outside.*map_source_class_id"),
         (MASKS, [-3, 1], ValueError, r"\[-3\] are outside"),
+        (MASKS, np.array([1, -128], np.int8), ValueError, r"\[-128\] are outside"),
         (MASKS, ["square", "bar"], TypeError, "must be integers"),
         (MASKS, [1.5, 1], TypeError, "must be integers"),
     ],
@@ -344,6 +345,15 @@ def test_error_without_add_note_becomes_a_runtime_error():
     error = with_text(OldError("broken", "line 3"), "image id 7")
     assert type(error) is RuntimeError
     assert str(error) == "OldError: broken at line 3 (image id 7)"
+
+
+def test_data_set_that_is_not_prepared_is_named():
+    dataset = Dataset()
+    dataset.add_image("a", 1, None)
+    dataset.load_image = lambda image_id: np.zeros([HEIGHT, WIDTH, 3], np.uint8)
+    dataset.load_mask = lambda image_id: (MASKS, CLASS_IDS)
+    with pytest.raises(ValueError, match=r"not prepared; call dataset\.prepare\(\)"):
+        load(dataset, 0)
 
 
 def test_unknown_image_id_is_named():

@@ -16,6 +16,7 @@ from mrcnn.data.image_gt import load_image_gt
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.shapes import Ellipse, MaskSizeError, Polygons, Rectangle
+from mrcnn.evaluation.dataset_records import truth_record
 from mrcnn.geometry.box_masks import minimize_mask
 from mrcnn.geometry.crops import Crop
 from mrcnn.geometry.image_meta import parse_image_meta
@@ -210,6 +211,37 @@ def test_the_most_derived_method_gives_the_objects(dataset, source, class_ids):
     image_id = 2 if isinstance(dataset, TinyDataset) else 0
     found = load_image_gt(dataset, CONFIGS["reduced"], image_id, use_mini_mask=True)
     assert found[2].tolist() == class_ids and found[2].dtype == np.int32
+
+
+@pytest.mark.parametrize("dataset", [TinyDataset(), Photos(), OwnCrops(), OwnMasks()])
+def test_load_mask_of_a_wrapper_counts_for_training_and_evaluation(dataset):
+    class Last(NoDataset):
+        def load_mask(self, image_id):
+            masks, class_ids = self.dataset.load_mask(image_id)
+            return masks[..., -1:], class_ids[-1:]
+
+    image_id = 2 if isinstance(dataset, TinyDataset) else 0
+    height, width = dataset.load_image(image_id).shape[:2]
+    found = load_image_gt(Last(dataset), CONFIGS["reduced"], image_id)
+    record = truth_record(Last(dataset), image_id, height, width)
+    last = dataset.load_mask(image_id)[1][-1:]
+    assert found[2].tolist() == record["gt_class_ids"].tolist() == last.tolist()
+
+
+def test_class_that_only_acts_like_a_data_set_is_enough_to_train():
+    class Alike:
+        image_info = TinyDataset().image_info
+        num_classes, source_class_ids = 3, {"tiny": [0, 1, 2]}
+        load_image = staticmethod(TinyDataset().load_image)
+
+        def load_mask(self, image_id):
+            return TinyDataset().load_mask(image_id)
+
+    found = load_image_gt(Alike(), CONFIGS["reduced"], 2)
+    for values, expected in zip(
+        found, load_image_gt(TinyDataset(), CONFIGS["reduced"], 2), strict=True
+    ):
+        np.testing.assert_array_equal(values, expected)
 
 
 def test_method_set_on_an_instance_counts():

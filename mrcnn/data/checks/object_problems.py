@@ -9,8 +9,8 @@ import numpy as np
 
 from mrcnn.data.checks.image_problems import CheckedImage, describe
 from mrcnn.data.checks.validation_report import Problem
-from mrcnn.data.load_checks import MaskCountError, check_objects, checked_class_ids
-from mrcnn.data.outlines.shapes import MaskSizeError, Shape
+from mrcnn.data.load_checks import check_objects, checked_class_ids, load_objects
+from mrcnn.data.outlines.shapes import MaskCountError, MaskSizeError, Shape
 from mrcnn.geometry.crops import Crop
 
 # px that an outline may lie outside: tools round, and click on the far border.
@@ -123,10 +123,9 @@ def _from_objects(dataset, image: CheckedImage) -> Findings:
     """Returns the objects that a data set gives as pixels."""
     size = None
     try:
-        objects = dataset.objects(image.image_id)
+        objects, where = load_objects(dataset, image.image_id)
         size = objects.size
         # Class ids are looked at one by one.
-        where = f"{dataset.objects_source}(image_id={image.image_id})"
         check_objects(objects, image.shape, where)
     except MaskSizeError as error:
         return [], None, [_size_problem(describe(error), size, image)]

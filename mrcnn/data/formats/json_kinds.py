@@ -86,9 +86,8 @@ def _kind_of_content(content) -> str:
     if "_via_img_metadata" in content or VIA3_KEYS <= set(content):
         return "via"
     entries = list(content.values())
-    if entries and all(
-        isinstance(e, Mapping) and {"filename", "regions"} <= set(e) for e in entries
-    ):
+    are_images = all(isinstance(e, Mapping) and "filename" in e for e in entries)
+    if are_images and any("regions" in entry for entry in entries):
         return "via"
     keys = ", ".join(map(repr, list(content)[:4])) or "none"
     return f"json with the keys {keys}{' ...' if len(content) > 4 else ''}"

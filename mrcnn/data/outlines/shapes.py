@@ -24,6 +24,10 @@ class MaskSizeError(ValueError):
     """A mask was made for another size of its image."""
 
 
+class MaskCountError(ValueError):
+    """There are more or fewer class ids than masks."""
+
+
 class Shape:
     """The outline of one object: which pixels of its image are the object's.
 

@@ -15,6 +15,8 @@ KINDS = [
     (COCO, "coco"),
     ({"annotations": [], "images": []}, "COCO json without categories"),
     ({"a.jpg1": VIA_ENTRY}, "via"),
+    ({"b.jpg1": {"filename": "b.jpg"}, "a.jpg1": VIA_ENTRY}, "via"),
+    ({"a.jpg1": VIA_ENTRY, "b.jpg1": {"filename": "b.jpg"}}, "via"),
     ({"_via_settings": {}, "_via_img_metadata": {}}, "via"),
     ({"project": {}, "file": {}, "view": {}, "metadata": {}}, "via"),
     (LABELME, "labelme"),
