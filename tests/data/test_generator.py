@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -310,3 +311,9 @@ def test_data_imports_without_tensorflow():
         "sys.exit(str(bad) if bad else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_generator_is_picklable_with_its_anchors():
+    generator = make()
+    expected = generator.make_batch(0, 0)
+    assert_same_batch(pickle.loads(pickle.dumps(generator)).make_batch(0, 0), expected)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -398,9 +397,3 @@ def test_data_set_that_cannot_be_spawned_is_refused(monkeypatch):
     monkeypatch.setattr(pooled_loader.sys, "platform", "darwin")
     with pytest.raises(TypeError, match="use_multiprocessing=True.*top of a module"):
         PooledLoader(make(Local()), **PROCESSES)
-
-
-def test_generator_is_picklable_with_its_anchors():
-    generator = make()
-    expected = generator.make_batch(0, 0)
-    assert_same_batch(pickle.loads(pickle.dumps(generator)).make_batch(0, 0), expected)

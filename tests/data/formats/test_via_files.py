@@ -116,8 +116,8 @@ def test_shapes_beyond_the_border_are_cut():
 
 
 def test_concave_polygon_has_its_hole():
-    #   X.X    a U: the notch is not filled
-    #   XXX
+    #   o.o    a U: the notch is not filled
+    #   ooo
     notched = polygon([0, 1, 1, 2, 2, 3, 3, 0], [0, 0, 1, 1, 0, 0, 2, 2])
     assert polygon_mask([notched], 2, 3)[..., 0].tolist() == [
         [True, False, True],
