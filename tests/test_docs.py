@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mrcnn.config import Config
-from tests.call_graph import CallGraph
 from tests.pages import check_links
+from tests.structure.call_graph import CallGraph
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.call_graph import scripts
 from tests.conftest import ROOT, load_script
+from tests.structure.call_graph import scripts
 
 DOCS = ROOT / "docs"
 SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))

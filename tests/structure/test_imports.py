@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mrcnn"
 
 # Importers stand above what they import: `mrcnn/<name>.py` or `mrcnn/<name>/`.

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mrcnn.config import Config
-from tests import old_names
 from tests.samples.conftest import load_sample
+from tests.structure import old_names
 
 MODULES = {
     "model": old_names.MODEL,
