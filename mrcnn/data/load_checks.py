@@ -31,6 +31,10 @@ def load_objects(dataset, image_id: int) -> tuple[Objects, str]:
         dataset: a Dataset; or an object that only acts like one: its `load_mask`
             counts; or one that hands on what it lacks to a Dataset.
         image_id: inside id.
+
+    Raises:
+        TypeError, MaskSizeError: `load_mask` returned no masks [H, W, N].
+        Exception: what the method raised that gives the objects.
     """
     kind = type(dataset)
     if hasattr(kind, "load_mask") and not hasattr(kind, "objects"):
