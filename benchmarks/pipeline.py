@@ -64,8 +64,7 @@ def make_config(num_classes, side):
 
 def make_generator(folder, name, side):
     """DataGenerator of a shared data set, batches of one image."""
-    from mrcnn.data.formats.open_dataset import open_dataset
-    from mrcnn.data.generator import DataGenerator
+    from mrcnn.data import DataGenerator, open_dataset
 
     dataset = open_dataset(folder / name, SUBSETS[name])
     return DataGenerator(dataset, make_config(dataset.num_classes, side), seed=0)
@@ -88,7 +87,7 @@ def direct_rates(generator, count):
 
 def loader_rate(generator, count, workers, processes):
     """Samples a second out of a PooledLoader, after the first ones."""
-    from mrcnn.data.pooled_loader import PooledLoader
+    from mrcnn.data import PooledLoader
 
     steps = len(generator)
     with PooledLoader(generator, workers, processes) as loader:
@@ -188,7 +187,7 @@ def measured_waiting(generator, steps, workers):
     """(seconds a step, share of it spent waiting) of the small network."""
     import keras
 
-    from mrcnn.data.pooled_loader import PooledLoader
+    from mrcnn.data import PooledLoader
     from mrcnn.engine.training.callbacks import BatchSource
     from mrcnn.model import MaskRCNN
 
