@@ -15,7 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.evaluation.coco_format import rle_areas, to_coco_ground_truth, to_rle
+from mrcnn.evaluation.coco_format import (
+    rle_areas,
+    to_coco_ground_truth,
+    to_rle,
+    xywh_box,
+)
 from mrcnn.evaluation.records import (
     KINDS,
     TITLES,
@@ -24,6 +29,7 @@ from mrcnn.evaluation.records import (
     compact_all,
     occurring_class_ids,
 )
+from mrcnn.geometry.arguments import as_number, as_rows
 
 METRICS = (
     *("AP", "AP50", "AP75", "APs", "APm", "APl"),
@@ -105,7 +111,14 @@ def coco_evaluation(
 
     check_kinds(f"coco_evaluation(iou_type={iou_type!r})", (iou_type,))
     check_limit("coco_evaluation", max_detections)
-    images = {image["id"]: image for image in ground_truth["images"]}
+    where = "coco_evaluation"
+    names = ("images", "categories", "annotations")
+    (ground_truth,) = as_rows([ground_truth], f"{where}(ground_truth)", *names)
+    truth_dict = to_coco_ground_truth(*(ground_truth[name] for name in names))
+    shape = "bbox" if iou_type == "bbox" else "segmentation"
+    keys = ("image_id", "category_id", "score", shape)
+    results = as_rows(results, f"{where}(results)", *keys)
+    images = {image["id"]: image for image in truth_dict["images"]}
     unknown = {result["image_id"] for result in results} - images.keys()
     if unknown:
         raise ValueError(
@@ -114,8 +127,7 @@ def coco_evaluation(
             "the annotations of their own images."
         )
     truth, found = COCO(), COCO()
-    lists = (ground_truth[key] for key in ("images", "categories", "annotations"))
-    truth.dataset = to_coco_ground_truth(*lists)
+    truth.dataset = truth_dict
     found.dataset = truth.dataset | {"annotations": _loaded(results, iou_type, images)}
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
@@ -166,6 +178,7 @@ def evaluate_detections(
     Raises:
         ValueError: an image id twice, or counts that differ within a record.
     """
+    check_limit("evaluate_detections", max_detections)
     kept = compact_all(records, "evaluate_detections")
     kinds = KINDS if all(record.has_masks for record in kept) else KINDS[:1]
     found = evaluate_records(kept, kinds, max_detections=max_detections)
@@ -228,7 +241,8 @@ def check_limit(function: str, max_detections: int) -> None:
 def _loaded(results, iou_type, images):
     """Returns results as pycocotools keeps them, judged by boxes or by masks alone."""
     if iou_type == "bbox":
-        field, shapes = "bbox", [list(result["bbox"]) for result in results]
+        where = "coco_evaluation(results): bbox"
+        field, shapes = "bbox", [xywh_box(row["bbox"], where) for row in results]
         areas = [width * height for *_, width, height in shapes]
     else:
         field, shapes = "segmentation", []
@@ -239,6 +253,8 @@ def _loaded(results, iou_type, images):
         areas = rle_areas(shapes).tolist()
     common = ("image_id", "category_id", "score")
     rows = zip(results, shapes, areas, strict=True)
+    for result in results:
+        as_number(result["score"], "coco_evaluation(results): score")
     return [
         {key: result[key] for key in common}
         | {field: shape, "area": area, "id": number, "iscrowd": 0}

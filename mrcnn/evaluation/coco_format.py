@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_numbers, as_rows, as_whole, shown
 from mrcnn.geometry.box_masks import as_masks
 from mrcnn.geometry.masks import crop_masks
 
@@ -102,11 +103,52 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """
     from pycocotools import mask as mask_utils
 
-    if isinstance(segmentation, list):
+    height = as_whole(height, "to_rle(height)", low=1)
+    width = as_whole(width, "to_rle(width)", low=1)
+    is_rle = isinstance(segmentation, Mapping) and {"size", "counts"} <= set(
+        segmentation
+    )
+    if not is_rle:
+        segmentation = _rings(segmentation)
         return mask_utils.merge(mask_utils.frPyObjects(segmentation, height, width))
-    if isinstance(segmentation["counts"], list):
+    counts = segmentation["counts"]
+    if isinstance(counts, list):
+        counts = as_numbers(counts, "to_rle(segmentation): counts")
+        if counts.sum() != height * width or np.any(counts < 0):
+            raise ValueError(
+                "to_rle(segmentation): the counts must be 0 or more and add up to "
+                f"height * width = {height * width}; the sum is {counts.sum()}."
+            )
         return mask_utils.frPyObjects(segmentation, height, width)
+    if not isinstance(counts, str | bytes):
+        raise TypeError(f"to_rle(segmentation): counts are {shown(counts)}.")
     return segmentation
+
+
+def _rings(segmentation: Any) -> list[list[float]]:
+    """Returns polygons [[x, y, x, y ...] ...] of whole points, at least three each."""
+    where = "to_rle(segmentation)"
+    if not isinstance(segmentation, list) or not segmentation:
+        raise TypeError(
+            f"{where}: polygons [[x, y, x, y ...] ...] or dict(size, counts) are "
+            f"needed; received {shown(segmentation)}."
+        )
+    rings = [as_numbers(ring, where, np.float64) for ring in segmentation]
+    if any(r.ndim != 1 or r.size < 6 or r.size % 2 for r in rings):
+        raise ValueError(f"{where}: a polygon has three points (x, y) or more.")
+    if not all(np.isfinite(ring).all() for ring in rings):
+        raise ValueError(f"{where}: a coordinate is infinite or NaN.")
+    return [ring.tolist() for ring in rings]
+
+
+def xywh_box(box: Any, where: str) -> list[float]:
+    """Returns COCO's box [x, y, width, height]; raises unless it is four numbers."""
+    box = as_numbers(box, where)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        raise ValueError(
+            f"{where}: [x, y, width, height] is needed; received {box.tolist()}."
+        )
+    return box.tolist()
 
 
 def rle_areas(rles: Sequence[dict]) -> np.ndarray:
@@ -142,6 +184,11 @@ def to_coco_ground_truth(
     """
     from pycocotools import mask as mask_utils
 
+    where = "to_coco_ground_truth"
+    images = as_rows(images, f"{where}(images)", "id", "height", "width")
+    categories = as_rows(categories, f"{where}(categories)", "id")
+    keys = ("image_id", "category_id")
+    annotations = as_rows(annotations, f"{where}(annotations)", *keys)
     sizes = {image["id"]: image for image in images}
     category_ids = {category["id"] for category in categories}
     filled = []
@@ -160,6 +207,12 @@ def to_coco_ground_truth(
             rle = to_rle(new["segmentation"], image["height"], image["width"])
             new.setdefault("area", float(mask_utils.area(rle)))
             new.setdefault("bbox", mask_utils.toBbox(rle).tolist())
+        if "bbox" not in new:
+            raise ValueError(
+                f"{where}(annotations): one of image {annotation['image_id']} has "
+                "neither bbox nor segmentation; give one of them."
+            )
+        new["bbox"] = xywh_box(new["bbox"], f"{where}(annotations): bbox")
         new.setdefault("area", float(new["bbox"][2] * new["bbox"][3]))
         filled.append(new)
     return {

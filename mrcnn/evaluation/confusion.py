@@ -8,6 +8,9 @@ import numpy as np
 
 from mrcnn.evaluation.overlaps import by_score, match_in_order, record_overlaps
 from mrcnn.evaluation.records import ImageRecord, compact_all, occurring_class_ids
+from mrcnn.geometry.arguments import as_number, as_whole
+
+MAX_CLASSES = 10_000  # a larger matrix takes gigabytes
 
 
 def confusion_matrix(
@@ -43,7 +46,11 @@ def confusion_matrix(
     """
     records = compact_all(records, "confusion_matrix")
     highest = max(occurring_class_ids(records), default=0)
-    num_classes = highest + 1 if num_classes is None else num_classes
+    iou = as_number(iou, "confusion_matrix(iou)")
+    score = as_number(score, "confusion_matrix(score)")
+    if num_classes is None:
+        num_classes = highest + 1
+    num_classes = as_whole(num_classes, "confusion_matrix(num_classes)", 1, MAX_CLASSES)
     if highest >= num_classes:
         raise ValueError(
             f"confusion_matrix(num_classes={num_classes}): there is a class id "

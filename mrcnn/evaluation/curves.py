@@ -8,6 +8,7 @@ import numpy as np
 
 from mrcnn.evaluation.coco import CocoEvaluation
 from mrcnn.evaluation.overlaps import by_score
+from mrcnn.geometry.arguments import as_numbers, as_whole
 
 
 class Curve(NamedTuple):
@@ -40,11 +41,19 @@ def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
         >>> curve.precision.tolist(), curve.recall.tolist()
         ([0.0, 0.5], [0.0, 0.5])
     """
+    scores = as_numbers(scores, "rank(scores)", np.float64).reshape(-1)
+    is_right = as_numbers(is_right, "rank(is_right)", bool).reshape(-1)
+    num_objects = as_whole(num_objects, "rank(num_objects)", low=0)
+    if len(scores) != len(is_right):
+        raise ValueError(
+            f"rank(scores, is_right): {len(scores)} and {len(is_right)} values; give "
+            "one of each a detection."
+        )
     order = by_score(scores)
-    right = np.cumsum(np.asarray(is_right, bool)[order])
+    right = np.cumsum(is_right[order])
     precision = right / np.arange(1, len(order) + 1)
     recall = right / num_objects if num_objects else np.full(len(order), np.nan)
-    return Curve(precision, recall, np.asarray(scores, np.float64)[order])
+    return Curve(precision, recall, scores[order])
 
 
 def precision_recall_curve(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.evaluation.coco_format import crop_to_rle
+from mrcnn.geometry.arguments import as_whole, check_attributes
 
 
 def dataset_records(
@@ -55,7 +56,13 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
     Raises:
         ValueError: the objects were annotated on an image of another size.
     """
-    record = {"image_id": int(image_id), "height": int(height), "width": int(width)}
+    where = "truth_record"
+    check_attributes(dataset, f"{where}(dataset)", "load_mask")
+    record = {
+        "image_id": as_whole(image_id, f"{where}(image_id)", low=0),
+        "height": as_whole(height, f"{where}(height)", low=1),
+        "width": as_whole(width, f"{where}(width)", low=1),
+    }
     kind = type(dataset)
     if hasattr(kind, "load_mask") and not hasattr(kind, "objects"):
         masks, class_ids = dataset.load_mask(image_id)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.evaluation.overlaps import record_overlaps
 from mrcnn.evaluation.records import ImageRecord, compact_all
+from mrcnn.geometry.arguments import as_number
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 """The IoUs of the score. An overlap has to be greater, by the competition's rule."""
@@ -64,6 +65,7 @@ def dsb_evaluate(
         0.5
     """
     per_image, rows = {}, []
+    score_threshold = as_number(score_threshold, "dsb_evaluate(score_threshold)")
     for record in compact_all(records, "dsb_evaluate"):
         overlaps = record_overlaps(record, kind)[record.scores >= score_threshold]
         on_crowd = (overlaps[:, record.gt_is_crowd] > 0.5).any(axis=1)

@@ -29,7 +29,9 @@ import numpy as np
 
 from mrcnn.evaluation.outcomes import IGNORED, UNMATCHED, match_crops
 from mrcnn.evaluation.overlaps import by_score
-from mrcnn.geometry.boxes import compute_overlaps
+from mrcnn.geometry.arguments import as_list, as_number, as_numbers
+from mrcnn.geometry.box_masks import as_masks
+from mrcnn.geometry.boxes import as_boxes, compute_overlaps
 from mrcnn.geometry.crops import crop_overlaps
 from mrcnn.geometry.masks import crop_pair
 
@@ -87,7 +89,10 @@ def compute_matches(
     keep, pred_class_ids, pred_masks = _trim(
         "pred", pred_boxes, pred_class_ids, pred_masks
     )
-    pred_scores = _rows(np.asarray(pred_scores), keep)
+    pred_scores = as_numbers(pred_scores, "compute_matches(pred_scores)").reshape(-1)
+    pred_scores = _rows(pred_scores, keep)
+    iou_threshold = as_number(iou_threshold, "compute_matches(iou_threshold)")
+    score_threshold = as_number(score_threshold, "compute_matches(score_threshold)")
     if len(pred_scores) != len(pred_class_ids):
         raise ValueError(
             f"compute_matches(pred_scores): {len(pred_scores)} scores for "
@@ -200,7 +205,9 @@ def compute_ap_range(
     """
     if iou_thresholds is None:
         iou_thresholds = np.linspace(0.5, 0.95, 10)
-    thresholds = [float(threshold) for threshold in iou_thresholds]
+    where = "compute_ap_range(iou_thresholds)"
+    thresholds = as_list(iou_thresholds, where)
+    thresholds = [float(as_number(threshold, where)) for threshold in thresholds]
     if not thresholds:
         raise ValueError("compute_ap_range(iou_thresholds=[]): give at least one.")
     gt = (gt_box, gt_class_id, gt_mask)
@@ -240,6 +247,9 @@ def compute_recall(
         >>> recall, rows.tolist()
         (0.5, [0])
     """
+    pred_boxes = as_boxes(pred_boxes, "compute_recall(pred_boxes)")
+    gt_boxes = as_boxes(gt_boxes, "compute_recall(gt_boxes)")
+    iou = as_number(iou, "compute_recall(iou)")
     if len(gt_boxes) == 0:
         return 1.0, np.zeros([0], np.int64)
     if len(pred_boxes) == 0:
@@ -252,9 +262,12 @@ def compute_recall(
 
 def _trim(name, boxes, class_ids, masks):
     """Returns which boxes are no padding (bool [N]), and their class ids and masks."""
-    keep = np.any(np.asarray(boxes).reshape(-1, 4) != 0, axis=1)
-    class_ids = _rows(np.asarray(class_ids), keep)
-    masks = np.asarray(masks)
+    where = f"compute_matches({name}_"
+    boxes = as_boxes(boxes, f"{where}boxes)", dtype=None).reshape(-1, 4)
+    keep = np.any(boxes != 0, axis=1)
+    class_ids = as_numbers(class_ids, f"{where}class_ids)").reshape(-1)
+    class_ids = _rows(class_ids, keep)
+    masks = as_masks(masks, f"{where}masks)")
     masks = np.moveaxis(_rows(np.moveaxis(masks, -1, 0), keep), 0, -1)
     if not (len(class_ids) == masks.shape[-1] == keep.sum()):
         raise ValueError(

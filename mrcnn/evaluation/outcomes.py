@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.evaluation.overlaps import by_score, match_in_order
+from mrcnn.geometry.arguments import as_list, as_number, as_numbers
 from mrcnn.geometry.crops import Crop, crop_overlaps, shared_areas
 
 UNMATCHED = -1
@@ -95,7 +96,16 @@ def find_outcomes(
         iou_threshold: least IoU of a match, ratio.
         score_threshold: detections below it are unsure, probability.
     """
-    pred_class_ids, scores = np.asarray(pred_class_ids), np.asarray(pred_scores)
+    where = "find_outcomes"
+    gt, pred = as_list(gt, f"{where}(gt)"), as_list(pred, f"{where}(pred)")
+    for name, crops in (("gt", gt), ("pred", pred)):
+        if not all(isinstance(crop, Crop) for crop in crops):
+            raise TypeError(f"{where}({name}): Crops are needed, see crop_masks.")
+    gt_class_ids = _column(gt_class_ids, len(gt), f"{where}(gt_class_ids)")
+    pred_class_ids = _column(pred_class_ids, len(pred), f"{where}(pred_class_ids)")
+    scores = _column(pred_scores, len(pred), f"{where}(pred_scores)")
+    iou_threshold = as_number(iou_threshold, f"{where}(iou_threshold)")
+    score_threshold = as_number(score_threshold, f"{where}(score_threshold)")
     # Class 0 takes part in nothing.
     gt_class_ids = np.where([crop.area > 0 for crop in gt], gt_class_ids, 0)
     order = [i for i in by_score(scores).tolist() if pred[i].area]
@@ -120,3 +130,11 @@ def find_outcomes(
         unsure=[i for i in order if i not in sure],
         overlaps=overlaps,
     )
+
+
+def _column(values, count: int, where: str) -> np.ndarray:
+    """Returns one number for each object: [count]."""
+    values = as_numbers(values, where).reshape(-1)
+    if len(values) != count:
+        raise ValueError(f"{where}: {len(values)} for {count} masks; give one a mask.")
+    return values

@@ -6,13 +6,16 @@ A record is a dict that anybody can make (see `compact`); measures keep it as an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mrcnn.evaluation.coco_format import boxes_to_xywh, masks_to_rles, rle_areas
+from mrcnn.geometry.arguments import as_numbers, as_rows, as_whole, check_iterable
+from mrcnn.geometry.box_masks import as_masks
+from mrcnn.geometry.boxes import as_boxes
 
 TITLES = {"bbox": "boxes", "segm": "masks"}
 """What may be compared: COCO's names, and plain ones."""
@@ -62,6 +65,8 @@ class ImageRecord(NamedTuple):
 
 _TRUTH = tuple(name for name in ImageRecord._fields if name.startswith("gt_"))
 _DETECTIONS = ("class_ids", "scores", "boxes", "rles")
+_SIDES = ("height", "width")
+_NEEDED = (*("image_id", *_SIDES, "gt_class_ids"), *("rois", "class_ids", "scores"))
 
 
 def compact(record: dict | ImageRecord) -> ImageRecord:
@@ -86,14 +91,18 @@ def compact(record: dict | ImageRecord) -> ImageRecord:
     """
     if isinstance(record, ImageRecord):
         return record
-    size = int(record["height"]), int(record["width"])
-    signed_ids = _flat(record["gt_class_ids"], np.int64)
+    (record,) = as_rows([record], "record()", *_NEEDED)
+    if not isinstance(record["image_id"], Hashable):
+        raise TypeError(f"{_of(record, 'image_id')} must be a number or a text.")
+    size = tuple(as_whole(record[side], _of(record, side), 1) for side in _SIDES)
+    signed_ids = _flat(record, "gt_class_ids", np.int64)
     gt_rles = _rles(record, size, "gt_rles", "gt_masks")
     boxes = _truth_boxes(record, gt_rles)
-    difficult = record.get("gt_difficult")
-    difficult = _flat(np.zeros(len(boxes)) if difficult is None else difficult, bool)
+    difficult = np.zeros(len(boxes), bool)
+    if record.get("gt_difficult") is not None:
+        difficult = _flat(record, "gt_difficult", bool)
     areas = record.get("gt_areas")
-    areas = None if areas is None else _flat(areas, np.float64)
+    areas = None if areas is None else _flat(record, "gt_areas", np.float64)
     _check_counts(
         record,
         gt_boxes=boxes,
@@ -140,7 +149,7 @@ def check_kinds(
         kinds: should be of KINDS, at least one.
         records: what is to be compared.
     """
-    if not kinds or set(kinds) - set(KINDS):
+    if not kinds or not all(isinstance(k, str) and k in KINDS for k in kinds):
         raise ValueError(f"{where}: choose of 'bbox' and 'segm'.")
     bare = [record.image_id for record in records if not record.has_masks]
     if "segm" in kinds and bare:
@@ -163,6 +172,8 @@ def compact_all(records: Iterable[dict | ImageRecord], where: str) -> list[Image
         ValueError: an image id twice; `where` names the function that was called.
     """
     kept: dict[Any, ImageRecord] = {}
+    # Not as a list: records may be made while they are read.
+    check_iterable(records, f"{where}(records)")
     for record in map(compact, records):
         if record.image_id in kept:
             raise ValueError(
@@ -207,7 +218,8 @@ def _truth_boxes(record, rles):
 
     boxes = record.get("gt_boxes")
     if boxes is not None:
-        return np.asarray(boxes, np.float64).reshape(-1, 4)
+        boxes = as_boxes(boxes, _of(record, "gt_boxes"), np.float64)
+        return boxes.reshape(-1, 4)
     if rles is None:
         raise ValueError(
             f"record(image_id={record['image_id']!r}): the truth has "
@@ -221,9 +233,9 @@ def _truth_boxes(record, rles):
 
 def _detections(record, size):
     """Returns class ids, scores, boxes, and RLE dicts or None, of one record."""
-    boxes = np.asarray(record["rois"], np.float64).reshape(-1, 4)
-    class_ids = _flat(record["class_ids"], np.int64)
-    scores = _flat(record["scores"], np.float64)
+    boxes = as_boxes(record["rois"], _of(record, "rois"), np.float64).reshape(-1, 4)
+    class_ids = _flat(record, "class_ids", np.int64)
+    scores = _flat(record, "scores", np.float64)
     rles = _rles(record, size, "masks", "rles")
     _check_counts(record, rois=boxes, class_ids=class_ids, scores=scores, masks=rles)
     if not np.isfinite(scores).all():
@@ -250,9 +262,10 @@ def _rles(record, size, *names):
                 f"record(image_id={record['image_id']!r}): {name} must be bool "
                 "[H, W, N] or RLE dicts; detect with masks='full' or 'rle'."
             )
+        as_rows(masks, _of(record, name), "size", "counts")
         masks, sizes = list(masks), [tuple(mask["size"]) for mask in masks]
     else:
-        masks = np.asarray(masks)
+        masks = as_masks(masks, _of(record, name))
         # Without objects, Dataset.load_mask gives [0, 0, 0].
         sizes = [masks.shape[:2]] if masks.size else []
         masks = masks_to_rles(masks) if masks.size else []
@@ -266,9 +279,14 @@ def _rles(record, size, *names):
     return masks
 
 
-def _flat(values, dtype):
-    """Returns values as an array [N]."""
-    return np.asarray(values).astype(dtype).reshape(-1)
+def _of(record, name: str) -> str:
+    """Returns what an error calls a field of a record."""
+    return f"record(image_id={record['image_id']!r}): {name}"
+
+
+def _flat(record, name: str, dtype) -> np.ndarray:
+    """Returns a field of a record as an array [N]."""
+    return as_numbers(record[name], _of(record, name), dtype).reshape(-1)
 
 
 def _check_counts(record, **columns):

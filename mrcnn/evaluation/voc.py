@@ -16,6 +16,7 @@ from mrcnn.evaluation.coco import mean_of_known
 from mrcnn.evaluation.curves import Curve, rank
 from mrcnn.evaluation.overlaps import by_score, record_overlaps
 from mrcnn.evaluation.records import ImageRecord, compact_all, occurring_class_ids
+from mrcnn.geometry.arguments import as_list, as_number, as_numbers, as_whole
 
 
 class VocEvaluation(NamedTuple):
@@ -60,8 +61,8 @@ def voc_ap(
         >>> round(voc_ap(recall, precision, use_07_metric=True), 4)
         0.7727
     """
-    recall = np.asarray(recall, np.float64).reshape(-1)
-    precision = np.asarray(precision, np.float64).reshape(-1)
+    recall = as_numbers(recall, "voc_ap(recall)", np.float64).reshape(-1)
+    precision = as_numbers(precision, "voc_ap(precision)", np.float64).reshape(-1)
     if len(recall) != len(precision):
         raise ValueError(
             f"voc_ap(recall, precision): {len(recall)} and {len(precision)} values; "
@@ -113,7 +114,10 @@ def voc_evaluate(
     records = compact_all(records, "voc_evaluate")
     if class_ids is None:
         class_ids = occurring_class_ids(records)
-    class_ids = sorted({int(class_id) for class_id in class_ids})
+    where = "voc_evaluate"
+    iou = as_number(iou, f"{where}(iou)")
+    class_ids = as_list(class_ids, f"{where}(class_ids)")
+    class_ids = sorted({as_whole(i, f"{where}(class_ids)") for i in class_ids})
     rows: dict[int, list[tuple[float, bool]]] = {i: [] for i in class_ids}
     num_objects = dict.fromkeys(class_ids, 0)
     for record in records:

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_list, as_number, as_numbers, as_sides
 
-def _level_scales(scales) -> np.ndarray:
+
+def _level_scales(scales, function: str) -> np.ndarray:
     """Returns the anchor sides of one level (px) as an array [s]."""
-    return np.atleast_1d(np.asarray(scales, dtype=np.float64))
+    return np.atleast_1d(as_numbers(scales, f"{function}(scales)", np.float64))
 
 
 def anchor_sizes(scales, ratios) -> np.ndarray:
@@ -37,8 +39,8 @@ def anchor_sizes(scales, ratios) -> np.ndarray:
     >>> anchor_sizes(32, [0.25, 1, 4]).tolist()
     [[64.0, 16.0], [32.0, 32.0], [16.0, 64.0]]
     """
-    scales = _level_scales(scales)
-    ratios = np.atleast_1d(np.asarray(ratios, dtype=np.float64))
+    scales = _level_scales(scales, "anchor_sizes")
+    ratios = np.atleast_1d(as_numbers(ratios, "anchor_sizes(ratios)", np.float64))
     for name, values in (("scales", scales), ("ratios", ratios)):
         if values.ndim != 1 or values.size == 0 or not np.all(values > 0):
             raise ValueError(
@@ -73,13 +75,16 @@ def generate_anchors(
     >>> generate_anchors(32, [1], (1, 2), 16, 1).tolist()
     [[-16.0, -16.0, 16.0, 16.0], [-16.0, 0.0, 16.0, 32.0]]
     """
+    height, width = as_sides(shape, "generate_anchors(shape)", least=0)
+    feature_stride = as_number(feature_stride, "generate_anchors(feature_stride)")
+    anchor_stride = as_number(anchor_stride, "generate_anchors(anchor_stride)")
     if anchor_stride < 1 or feature_stride <= 0:
         raise ValueError(
             f"generate_anchors(feature_stride={feature_stride}, "
             f"anchor_stride={anchor_stride}): strides must be positive."
         )
-    rows = np.arange(0, shape[0], anchor_stride) * feature_stride
-    columns = np.arange(0, shape[1], anchor_stride) * feature_stride
+    rows = np.arange(0, height, anchor_stride) * feature_stride
+    columns = np.arange(0, width, anchor_stride) * feature_stride
     y, x = np.meshgrid(rows, columns, indexing="ij")
     centers = np.stack([y, x, y, x], axis=-1).astype(np.float64)
     return (centers[:, :, None, :] + _offsets(scales, ratios)).reshape(-1, 4)
@@ -115,7 +120,11 @@ def generate_pyramid_anchors(
     >>> generate_pyramid_anchors([8, 16], [1], [(4, 4), (2, 2)], [4, 8], 1).shape
     (20, 4)
     """
-    _check_levels("generate_pyramid_anchors", scales, feature_shapes, feature_strides)
+    function = "generate_pyramid_anchors"
+    scales = as_list(scales, f"{function}(scales)")
+    feature_shapes = as_list(feature_shapes, f"{function}(feature_shapes)")
+    feature_strides = as_list(feature_strides, f"{function}(feature_strides)")
+    _check_levels(function, scales, feature_shapes, feature_strides)
     levels = zip(scales, feature_shapes, feature_strides, strict=True)
     return np.concatenate(
         [
@@ -179,7 +188,9 @@ def anchors_per_location(scales, ratios) -> int:
     >>> anchors_per_location([(32, 45), (64, 90)], [0.5, 1, 2])
     6
     """
-    counts = [len(_level_scales(level)) for level in scales]
+    scales = as_list(scales, "anchors_per_location(scales)")
+    ratios = as_numbers(ratios, "anchors_per_location(ratios)")
+    counts = [len(_level_scales(level, "anchors_per_location")) for level in scales]
     if len(set(counts)) != 1:
         raise ValueError(
             f"anchors_per_location(scales={scales}): levels have {counts} scales; give "

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_number, as_numbers, as_sides
 from mrcnn.geometry.crops import Crop, paste, stack_crops
 from mrcnn.geometry.interpolation import resize_bilinear
 
+MAX_PX = 1e6  # the largest pictures have sides of 1e5; whole numbers end at 9e18
+
 
 def as_masks(masks, where: str) -> np.ndarray:
-    """Returns a mask stack as an array; raises ValueError unless it is [H, W, N]."""
-    masks = np.asarray(masks)
+    """Returns a mask stack as an array; raises unless it is numbers [H, W, N]."""
+    masks = as_numbers(masks, where)
     if masks.ndim != 3:
         raise ValueError(
             f"{where}: expected a stack of masks [H, W, N]; received shape "
@@ -27,7 +30,7 @@ def as_masks(masks, where: str) -> np.ndarray:
 
 def _as_int_boxes(bbox, where: str, count: int | None = None) -> np.ndarray:
     """Returns px boxes as int [N, 4], rounding floats; one box if `count` is None."""
-    bbox = np.asarray(bbox)
+    bbox = as_numbers(bbox, where)
     if count == 0 and bbox.size == 0:
         return np.zeros((0, 4), np.int64)
     wanted = () if count is None else (count,)
@@ -36,7 +39,12 @@ def _as_int_boxes(bbox, where: str, count: int | None = None) -> np.ndarray:
             f"{where}: boxes (y1, x1, y2, x2) of shape {(*wanted, 4)} are needed, one "
             f"for each mask; received shape {bbox.shape}."
         )
-    return np.rint(bbox[..., :4]).astype(np.int64)
+    bbox = bbox[..., :4]
+    if not np.all((bbox >= -MAX_PX) & (bbox <= MAX_PX)):
+        raise ValueError(
+            f"{where}: a box reaches beyond {MAX_PX:g} px or holds NaN; leave it out."
+        )
+    return np.rint(bbox).astype(np.int64)
 
 
 def minimize_mask(bbox, mask, mini_shape) -> np.ndarray:
@@ -63,7 +71,7 @@ def minimize_mask(bbox, mask, mini_shape) -> np.ndarray:
     mask = as_masks(mask, "minimize_mask(mask)")
     height, width, count = mask.shape
     boxes = _as_int_boxes(bbox, "minimize_mask(bbox)", count)
-    shape = (int(mini_shape[0]), int(mini_shape[1]))
+    shape = as_sides(mini_shape, "minimize_mask(mini_shape)")
     mini_mask = np.zeros((*shape, count), dtype=bool)
     for i, (y1, x1, y2, x2) in enumerate(boxes.tolist()):
         if not (0 <= y1 < y2 <= height and 0 <= x1 < x2 <= width):
@@ -109,6 +117,7 @@ def expand_mask(bbox, mini_mask, image_shape) -> np.ndarray:
     """
     mini_mask = as_masks(mini_mask, "expand_mask(mini_mask)")
     boxes = _as_int_boxes(bbox, "expand_mask(bbox)", mini_mask.shape[2])
+    image_shape = as_sides(image_shape, "expand_mask(image_shape)")
     crops = [
         Crop(tuple(box), _fill_box(mini_mask[:, :, i] != 0, box) > 0.5)
         for i, box in enumerate(boxes.tolist())
@@ -139,12 +148,18 @@ def paste_crop(mask, bbox, threshold: float = 0.5) -> np.ndarray:
     >>> paste_crop(np.array([[0.9, 0.1]]), [0, 0, 1, 4]).astype(int).tolist()
     [[1, 1, 0, 0]]
     """
-    mask = np.asarray(mask)
+    mask = _as_one_mask(mask, "paste_crop(mask)")
+    return _fill_box(mask, _as_int_boxes(bbox, "paste_crop(bbox)")) >= threshold
+
+
+def _as_one_mask(mask, where: str) -> np.ndarray:
+    """Returns a mask in its box as an array, not empty, or raises."""
+    mask = as_numbers(mask, where)
     if mask.ndim != 2 or mask.size == 0:
         raise ValueError(
-            f"paste_crop(mask): expected one mask [h, w]; received shape {mask.shape}."
+            f"{where}: expected one mask [h, w]; received shape {mask.shape}."
         )
-    return _fill_box(mask, _as_int_boxes(bbox, "paste_crop(bbox)")) >= threshold
+    return mask
 
 
 def unmold_mask(mask, bbox, image_shape, threshold: float = 0.5) -> np.ndarray:
@@ -162,7 +177,9 @@ def unmold_mask(mask, bbox, image_shape, threshold: float = 0.5) -> np.ndarray:
     >>> unmold_mask(np.ones((2, 2)), [1, -2, 3, 1], (3, 3)).astype(int).tolist()
     [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     """
+    mask = _as_one_mask(mask, "unmold_mask(mask)")
     box = _as_int_boxes(bbox, "unmold_mask(bbox)")
-    full = np.zeros(image_shape[:2], dtype=bool)
+    threshold = as_number(threshold, "unmold_mask(threshold)")
+    full = np.zeros(as_sides(image_shape, "unmold_mask(image_shape)"), dtype=bool)
     paste(full, Crop(tuple(box.tolist()), paste_crop(mask, box, threshold)))
     return full

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_number, as_numbers
+
 # Smallest side that deltas are measured against. A box one pixel high has height 0 in
 # the norm frame; the next larger one has 1 / (image side - 1), far above this.
 MIN_BOX_SIDE = 1e-4
@@ -27,9 +29,10 @@ def as_boxes(boxes, where: str, dtype=np.float32) -> np.ndarray:
         dtype: of the result.
 
     Raises:
+        TypeError: they are no numbers.
         ValueError: if the last axis does not hold 4 numbers.
     """
-    boxes = np.asarray(boxes, dtype=dtype)
+    boxes = as_numbers(boxes, where, dtype)
     if boxes.shape == (0,):
         return boxes.reshape(0, 4)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
@@ -38,6 +41,22 @@ def as_boxes(boxes, where: str, dtype=np.float32) -> np.ndarray:
             f"received shape {boxes.shape}. Pass [..., 4]."
         )
     return boxes
+
+
+def check_fit(where: str, one: np.ndarray, other: np.ndarray) -> None:
+    """Raises ValueError unless two arrays can be computed with each other.
+
+    Args:
+        where: "function(arguments)", named in the error.
+        one: of any shape.
+        other: of a shape that broadcasts with it.
+    """
+    pairs = zip(one.shape[::-1], other.shape[::-1], strict=False)
+    if any(a != b and 1 not in (a, b) for a, b in pairs):
+        raise ValueError(
+            f"{where}: shapes {one.shape} and {other.shape} do not fit together; pass "
+            "as many of one as of the other."
+        )
 
 
 def box_areas(boxes) -> np.ndarray:
@@ -77,13 +96,19 @@ def compute_iou(box, boxes, box_area, boxes_area) -> np.ndarray:
     """
     box = as_boxes(box, "compute_iou(box)")
     boxes = as_boxes(boxes, "compute_iou(boxes)")
-    boxes_area = np.asarray(boxes_area, np.float32)
+    boxes_area = as_numbers(boxes_area, "compute_iou(boxes_area)", np.float32)
     if boxes_area.shape != boxes.shape[:-1]:
         raise ValueError(
             f"compute_iou(boxes_area): shape {boxes_area.shape} does not fit boxes "
             f"{boxes.shape}; pass one area for each box."
         )
-    return _iou(box, boxes, np.float32(box_area), boxes_area)
+    if box.shape != (4,):
+        raise ValueError(
+            f"compute_iou(box): one box (y1, x1, y2, x2) is needed; received shape "
+            f"{box.shape}. Use compute_overlaps for several."
+        )
+    box_area = np.float32(as_number(box_area, "compute_iou(box_area)"))
+    return _iou(box, boxes, box_area, boxes_area)
 
 
 def _iou(boxes1, boxes2, areas1, areas2) -> np.ndarray:
@@ -113,8 +138,16 @@ def compute_overlaps(boxes1, boxes2) -> np.ndarray:
     >>> compute_overlaps([[0, 0, 10, 10]], [[0, 0, 10, 10], [0, 0, 5, 10]]).tolist()
     [[1.0, 0.5]]
     """
-    boxes1 = as_boxes(boxes1, "compute_overlaps(boxes1)")[..., :, None, :]
-    boxes2 = as_boxes(boxes2, "compute_overlaps(boxes2)")[..., None, :, :]
+    boxes1 = as_boxes(boxes1, "compute_overlaps(boxes1)")
+    boxes2 = as_boxes(boxes2, "compute_overlaps(boxes2)")
+    for name, boxes in (("boxes1", boxes1), ("boxes2", boxes2)):
+        if boxes.ndim < 2:
+            raise ValueError(
+                f"compute_overlaps({name}): boxes [N, 4] are needed; received shape "
+                f"{boxes.shape}. One box goes in as box[None]."
+            )
+    boxes1, boxes2 = boxes1[..., :, None, :], boxes2[..., None, :, :]
+    check_fit("compute_overlaps(boxes1, boxes2)", boxes1, boxes2)
     return _iou(boxes1, boxes2, box_areas(boxes1), box_areas(boxes2))
 
 
@@ -152,6 +185,7 @@ def box_refinement(box, gt_box) -> np.ndarray:
     """
     box = as_boxes(box, "box_refinement(box)")
     gt_box = as_boxes(gt_box, "box_refinement(gt_box)")
+    check_fit("box_refinement(box, gt_box)", box, gt_box)
     size = np.maximum(box[..., 2:] - box[..., :2], np.float32(MIN_BOX_SIDE))
     gt_size = np.maximum(gt_box[..., 2:] - gt_box[..., :2], np.float32(MIN_BOX_SIDE))
     center = 0.5 * (box[..., :2] + box[..., 2:])
@@ -195,6 +229,7 @@ def apply_box_deltas(boxes, deltas) -> np.ndarray:
     """
     boxes = as_boxes(boxes, "apply_box_deltas(boxes)")
     deltas = as_boxes(deltas, "apply_box_deltas(deltas)")
+    check_fit("apply_box_deltas(boxes, deltas)", boxes, deltas)
     size = boxes[..., 2:] - boxes[..., :2]
     center = boxes[..., :2] + 0.5 * size + deltas[..., :2] * size
     with np.errstate(over="ignore"):
@@ -248,7 +283,7 @@ def trim_zeros(x) -> np.ndarray:
     >>> trim_zeros(np.array([[0, 0, 3, 4], [0, 0, 0, 0]])).tolist()
     [[0, 0, 3, 4]]
     """
-    x = np.asarray(x)
+    x = as_numbers(x, "trim_zeros(x)")
     if x.ndim != 2:
         raise ValueError(
             f"trim_zeros(x): rows are dropped from a [N, M] array; received shape "

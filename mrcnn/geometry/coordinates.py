@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_sides
 from mrcnn.geometry.boxes import as_boxes
 
 
 def _scale_and_shift(shape, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns float64 [4], [4] with px = norm * scale + shift."""
-    shape = np.asarray(shape, dtype=np.float64)
-    if shape.ndim != 1 or len(shape) < 2 or not np.all(shape[:2] >= 1):
-        raise ValueError(
-            f"{where}: an image shape (height, width) of at least one pixel is needed; "
-            f"received {shape.tolist()}."
-        )
-    height, width = shape[:2]
+    height, width = as_sides(shape, where)
     # A side of one pixel has no extent: divide by 1 instead of 0.
     scale = np.maximum([height - 1, width - 1, height - 1, width - 1], 1.0)
     return scale, np.array([0.0, 0.0, 1.0, 1.0])

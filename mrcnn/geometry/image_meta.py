@@ -6,7 +6,11 @@ active_class_ids C.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+from mrcnn.geometry.arguments import as_numbers
 
 # Where each part lies on the last axis.
 _PARTS = {
@@ -17,7 +21,8 @@ _PARTS = {
     "scale": 11,
     "active_class_ids": slice(12, None),
 }
-_LENGTHS = {"original_image_shape": 3, "image_shape": 3, "window": 4}
+_SHAPES = {"original_image_shape": (3,), "image_shape": (3,), "window": (4,)}
+_SHAPES |= {"image_id": (), "scale": ()}
 META_SIZE = 12  # without the classes
 
 
@@ -55,14 +60,17 @@ def compose_image_meta(
         "scale": scale,
         "active_class_ids": active_class_ids,
     }
-    for name, length in _LENGTHS.items():
-        if np.shape(parts[name]) != (length,):
+    rows = {
+        name: as_numbers(part, f"compose_image_meta({name})", np.float32)
+        for name, part in parts.items()
+    }
+    for name, shape in _SHAPES.items():
+        if rows[name].shape != shape:
             raise ValueError(
-                f"compose_image_meta({name}={parts[name]}): {length} numbers are "
-                "needed."
+                f"compose_image_meta({name}={parts[name]}): {math.prod(shape)} numbers "
+                "are needed."
             )
-    flat = [np.asarray(part, np.float32).ravel() for part in parts.values()]
-    return np.concatenate(flat)
+    return np.concatenate([row.ravel() for row in rows.values()])
 
 
 def parse_image_meta(meta) -> dict[str, np.ndarray]:
@@ -85,7 +93,7 @@ def parse_image_meta(meta) -> dict[str, np.ndarray]:
     >>> parse_image_meta(meta)["window"].tolist()
     [12, 17, 52, 47]
     """
-    meta = np.asarray(meta)
+    meta = as_numbers(meta, "parse_image_meta(meta)")
     if meta.ndim == 0 or meta.shape[-1] < META_SIZE:
         raise ValueError(
             f"parse_image_meta(meta): {META_SIZE} numbers and the classes are needed "

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_numbers, as_sides, as_whole
 from mrcnn.geometry.interpolation import resize_pixels
 from mrcnn.geometry.resize_plan import plan_resize
 
@@ -59,12 +60,19 @@ def resize(
     """
     from skimage.transform import resize as skimage_resize
 
-    image = np.asarray(image)
+    image = as_numbers(image, "resize(image)")
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(
+            f"resize(image): expected [H, W] or [H, W, C] with a pixel; received shape "
+            f"{image.shape}."
+        )
+    height, width = as_sides(output_shape, "resize(output_shape)")
+    order = as_whole(order, "resize(order)", low=0, high=5)
     if image.dtype == bool and order > 0:
         image = image.astype(np.float64)
     return skimage_resize(
         image,
-        output_shape,
+        (height, width),
         order=order,
         mode=mode,
         cval=cval,
@@ -104,11 +112,11 @@ def resize_image(
     >>> image.shape, window
     ((8, 8, 3), (3, 2, 5, 6))
     """
-    image = np.asarray(image)
-    if image.ndim not in (2, 3):
+    image = as_numbers(image, "resize_image(image)")
+    if image.ndim not in (2, 3) or image.size == 0:
         raise ValueError(
-            f"resize_image(image): expected [H, W, C] or [H, W]; received shape "
-            f"{image.shape}."
+            f"resize_image(image): expected [H, W, C] or [H, W] with a pixel; received "
+            f"shape {image.shape}."
         )
     plan = plan_resize(image.shape, min_dim, max_dim, min_scale, mode, rng)
     result = image
@@ -138,8 +146,7 @@ def subtract_mean(images, mean_pixel) -> np.ndarray:
     >>> subtract_mean(np.full((1, 1, 3), 10, np.uint8), [10, 9, 8]).tolist()
     [[[0.0, 1.0, 2.0]]]
     """
-    images, mean_pixel = np.asarray(images), np.asarray(mean_pixel, np.float32)
-    _check_mean("subtract_mean", images, mean_pixel)
+    images, mean_pixel = _with_mean("subtract_mean", images, mean_pixel)
     molded = images.astype(np.float32, order="C")
     # Whole rows: a loop over three numbers at a time takes five times as long.
     *lines, width, channels = (1, *molded.shape)[-max(2, molded.ndim) :]
@@ -161,16 +168,18 @@ def add_mean(images, mean_pixel) -> np.ndarray:
     >>> add_mean(np.array([[[0.0, 1.0, 2.0]]]), [10, 9, 8]).tolist()
     [[[10, 10, 10]]]
     """
-    images = np.asarray(images, np.float32)
-    mean_pixel = np.asarray(mean_pixel, np.float32)
-    _check_mean("add_mean", images, mean_pixel)
+    images, mean_pixel = _with_mean("add_mean", images, mean_pixel)
+    images = images.astype(np.float32, copy=False)
     return np.clip(np.rint(images + mean_pixel), 0, 255).astype(np.uint8)
 
 
-def _check_mean(function: str, images: np.ndarray, mean_pixel: np.ndarray) -> None:
-    """Raises ValueError unless there is one mean for each channel."""
+def _with_mean(function: str, images, mean_pixel) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both as arrays; raises unless there is one mean for each channel."""
+    images = as_numbers(images, f"{function}(images)")
+    mean_pixel = as_numbers(mean_pixel, f"{function}(mean_pixel)", np.float32)
     if images.ndim == 0 or mean_pixel.shape != images.shape[-1:]:
         raise ValueError(
             f"{function}(mean_pixel={mean_pixel.tolist()}): one number for each "
             f"channel is needed; images have shape {images.shape}."
         )
+    return images, mean_pixel

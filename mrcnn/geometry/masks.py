@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_list, as_number, as_whole
 from mrcnn.geometry.box_masks import as_masks
 from mrcnn.geometry.crops import Crop, crop_overlaps
 from mrcnn.geometry.interpolation import nearest_pixels
 from mrcnn.geometry.resize_plan import scaled_shape
+
+MAX_SCALE = 1e4  # makes one pixel larger than any picture
 
 
 def _any_column(mask: np.ndarray) -> np.ndarray:
@@ -108,8 +111,14 @@ def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
     [[0, 1, 1, 0, 0], [0, 1, 1, 0, 0]]
     """
     mask = as_masks(mask, "resize_mask(mask)")
+    scale = as_number(scale, "resize_mask(scale)", low=0, high=MAX_SCALE)
+    if crop is not None:
+        crop = [
+            as_whole(side, "resize_mask(crop)")
+            for side in as_list(crop, "resize_mask(crop)", 4)
+        ]
+    (top, bottom), (left, right) = _paddings(padding)
     rows, columns = nearest_mask_pixels(mask.shape, scale, crop)
-    (top, bottom), (left, right) = padding[0], padding[1]
     resized = np.zeros(
         (top + len(rows) + bottom, left + len(columns) + right, mask.shape[2]),
         dtype=mask.dtype,
@@ -118,6 +127,15 @@ def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
         np.take(mask, rows, axis=0), columns, axis=1
     )
     return resized
+
+
+def _paddings(padding) -> list[list[int]]:
+    """Returns [[top, bottom], [left, right]], px, of the `padding` of `resize_mask`."""
+    where = "resize_mask(padding)"
+    pairs = [as_list(pair, where, 2) for pair in as_list(padding, where)[:2]]
+    if len(pairs) < 2:
+        raise ValueError(f"{where}: [(top, bottom), (left, right)] is needed.")
+    return [[as_whole(px, where, low=0) for px in pair] for pair in pairs]
 
 
 def nearest_mask_pixels(

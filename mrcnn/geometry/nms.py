@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_number, as_numbers, as_whole
 from mrcnn.geometry.boxes import (
     as_boxes,
     box_areas,
@@ -37,9 +38,15 @@ def non_max_suppression(
     >>> non_max_suppression(boxes, [0.5, 0.9, 0.7], 0.5).tolist()
     [1, 2]
     """
-    boxes = as_boxes(boxes, "non_max_suppression(boxes)")
-    scores = np.asarray(scores)
-    class_ids = np.zeros(len(boxes)) if class_ids is None else np.asarray(class_ids)
+    where = "non_max_suppression"
+    boxes = as_boxes(boxes, f"{where}(boxes)")
+    scores = as_numbers(scores, f"{where}(scores)", np.float64)
+    threshold = as_number(threshold, f"{where}(threshold)")
+    if max_output is not None:
+        max_output = as_whole(max_output, f"{where}(max_output)", low=0)
+    if class_ids is None:
+        class_ids = np.zeros(boxes.shape[:1])
+    class_ids = as_numbers(class_ids, f"{where}(class_ids)")
     if not (boxes.ndim == 2 and boxes.shape[:1] == scores.shape == class_ids.shape):
         raise ValueError(
             f"non_max_suppression(boxes, scores, class_ids): shapes {boxes.shape}, "

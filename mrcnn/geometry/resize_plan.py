@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.config_checks import SIDE_MULTIPLE
+from mrcnn.geometry.arguments import as_number, as_sides, as_whole
 
 RESIZE_MODES = ("none", "square", "pad64", "crop")
+MAX_SIDE, MAX_SCALE = 1e6, 1e4  # px and factor: beyond any picture
 
 
 class ResizePlan(NamedTuple):
@@ -75,8 +77,11 @@ def plan_resize(
     >>> plan_resize((100, 200), min_dim=128, max_dim=192)[:3]
     (0.96, (96, 192), (48, 0, 144, 192))
     """
-    _check_plan(shape, min_dim, max_dim, mode)
-    height, width = (int(side) for side in shape[:2])
+    height, width = as_sides(shape, "plan_resize(shape)")
+    min_dim = _as_optional(as_whole, min_dim, "plan_resize(min_dim)", MAX_SIDE)
+    max_dim = _as_optional(as_whole, max_dim, "plan_resize(max_dim)", MAX_SIDE)
+    min_scale = _as_optional(as_number, min_scale, "plan_resize(min_scale)", MAX_SCALE)
+    _check_plan(min_dim, max_dim, mode)
     no_padding = [(0, 0), (0, 0), (0, 0)]
     if mode == "none":
         return ResizePlan(1.0, (height, width), (0, 0, height, width), no_padding, None)
@@ -107,16 +112,16 @@ def plan_resize(
     return ResizePlan(scale, (h, w), (top, left, top + h, left + w), padding, None)
 
 
-def _check_plan(shape, min_dim, max_dim, mode) -> None:
+def _as_optional(check, value, where: str, high: float):
+    """Returns a number from 0 on, or None."""
+    return None if value is None else check(value, where, low=0, high=high)
+
+
+def _check_plan(min_dim, max_dim, mode) -> None:
     """Raises ValueError if `plan_resize` cannot work with its arguments."""
-    if mode not in RESIZE_MODES:
+    if not isinstance(mode, str) or mode not in RESIZE_MODES:
         raise ValueError(
             f"plan_resize(mode={mode!r}): unknown mode; use one of {RESIZE_MODES}."
-        )
-    if len(shape) < 2 or min(shape[:2]) < 1:
-        raise ValueError(
-            f"plan_resize(shape={tuple(shape)}): an image of at least one pixel "
-            f"[height, width, ...] is needed."
         )
     if mode == "square" and not max_dim:
         raise ValueError(

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from mrcnn.evaluation.outcomes import find_outcomes
+from mrcnn.geometry.arguments import as_numbers
 from mrcnn.geometry.crops import aligned
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb
 from mrcnn.viz.instances import caption_of, captions_of
-from mrcnn.viz.mask_forms import checked_boxes, mask_crops
+from mrcnn.viz.mask_forms import checked_boxes, image_shape_of, mask_crops
 
 # Also people who can't see red from green see these apart (after Okabe and Ito).
 FOUND_COLOR = (0.0, 0.85, 0.5)
@@ -75,14 +76,18 @@ def display_differences(
     Raises:
         ValueError: counts or shapes that don't fit together.
     """
-    truth, detections = "display_differences: truth", "display_differences: detections"
+    where = "display_differences"
+    truth, detections = f"{where}: truth", f"{where}: detections"
     gt_box = checked_boxes(truth, gt_box, class_ids=gt_class_id)
     columns = {"class_ids": pred_class_id, "scores": pred_score}
     pred_box = checked_boxes(detections, pred_box, **columns)
     has_masks = gt_mask is not None and pred_mask is not None
     if not has_masks:
         gt_mask = pred_mask = None
-    shape = np.shape(image)
+    gt_class_id = as_numbers(gt_class_id, f"{where}(gt_class_id)").reshape(-1)
+    pred_class_id = as_numbers(pred_class_id, f"{where}(pred_class_id)").reshape(-1)
+    pred_score = as_numbers(pred_score, f"{where}(pred_score)").reshape(-1)
+    shape = image_shape_of(image, where)
     gt = mask_crops(gt_mask, gt_box, shape, truth)
     pred = mask_crops(pred_mask, pred_box, shape, detections)
     outcome = find_outcomes(

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_number, as_numbers, as_whole, shown
+from mrcnn.geometry.box_masks import MAX_PX
+from mrcnn.geometry.boxes import as_boxes
 from mrcnn.geometry.crops import tight_crop
 from mrcnn.viz.mask_forms import mask_crops
 
@@ -20,6 +23,7 @@ HUE_STEP = 0.618033988749895
 EQUAL_CONTRAST = 0.179
 # Of colors that show on dark ground, and carry black text.
 LEAST_LUMINANCE = 0.2
+MAX_COLORS = 1_000_000
 
 
 def random_colors(N: int, bright: bool = True) -> list[Color]:
@@ -35,6 +39,7 @@ def random_colors(N: int, bright: bool = True) -> list[Color]:
     Returns:
         N tuples (red, green, blue), each 0..1.
     """
+    N = as_whole(N, "random_colors(N)", 0, MAX_COLORS)
     value = 1.0 if bright else 0.7
     colors = []
     for i in range(N):
@@ -66,7 +71,9 @@ def instance_colors(
         )
     if color_by == "instance":
         return random_colors(len(class_ids))
-    indices = [max(abs(int(class_id)) - 1, 0) for class_id in class_ids]
+    where = "instance_colors(class_ids)"
+    ids = [abs(as_whole(i, where, -MAX_COLORS, MAX_COLORS)) for i in class_ids]
+    indices = [max(class_id - 1, 0) for class_id in ids]
     colors = random_colors(max(indices, default=-1) + 1)
     return [colors[i] for i in indices]
 
@@ -94,7 +101,7 @@ def as_rgb(image: Any) -> np.ndarray:
     Returns:
         uint8 [H, W, 3].
     """
-    image = np.asarray(image)
+    image = as_numbers(image, "as_rgb(image)")
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or image.shape[2] == 0:
@@ -126,7 +133,15 @@ def apply_mask(
     Returns:
         The same array.
     """
-    mask = np.asarray(mask) != 0
+    _check_paintable(image, "apply_mask(image)")
+    mask = as_numbers(mask, "apply_mask(mask)") != 0
+    color = as_numbers(color, "apply_mask(color)")
+    alpha = as_number(alpha, "apply_mask(alpha)", 0, 1)
+    if color.shape != (3,):
+        raise ValueError(
+            f"apply_mask(color): (red, green, blue), each 0..1, is needed; received "
+            f"shape {color.shape}."
+        )
     if image.ndim != 3 or image.shape[2] != 3 or mask.shape != image.shape[:2]:
         raise ValueError(
             f"apply_mask(image, mask): expected [H, W, 3] and [H, W], received "
@@ -148,12 +163,39 @@ def draw_box(image: np.ndarray, box: np.ndarray, color: Any) -> np.ndarray:
     Returns:
         The same array.
     """
-    y1, x1, y2, x2 = (round(float(side)) for side in box)
+    _check_paintable(image, "draw_box(image)")
+    box = as_boxes(box, "draw_box(box)", np.float64)
+    if box.shape != (4,) or not np.all(np.abs(box) <= MAX_PX):
+        raise ValueError(
+            f"draw_box(box): one box (y1, x1, y2, x2), px, is needed; received "
+            f"{box.tolist()}."
+        )
+    color = as_numbers(color, "draw_box(color)")
+    if color.shape not in ((), (1,), image.shape[2:]):
+        raise ValueError(
+            f"draw_box(color): one value a channel is needed; received {color.shape} "
+            f"for an image of shape {image.shape}."
+        )
+    y1, x1, y2, x2 = (round(side) for side in box.tolist())
     frame = np.ones((max(y2 - y1, 0), max(x2 - x1, 0)), bool)
     frame[2:-2, 2:-2] = False
     (crop,) = mask_crops([frame], [(y1, x1, y2, x2)], image.shape, "draw_box")
     crop.of(image)[crop.mask] = color
     return image
+
+
+def _check_paintable(image: Any, where: str) -> None:
+    """Raises unless an image is an array [H, W] or [H, W, C] that can be changed."""
+    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3):
+        raise TypeError(
+            f"{where}: an array [H, W, C] is needed, as it is painted in place; "
+            f"received {shown(image)}."
+        )
+    if image.dtype.kind not in "buif" or not image.flags.writeable:
+        raise ValueError(
+            f"{where}: cannot be painted in place, {image.dtype} or not writeable; "
+            "pass a copy, np.array(image)."
+        )
 
 
 def mask_outlines(mask: np.ndarray) -> list[np.ndarray]:

@@ -8,11 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_list, as_numbers, as_whole
 from mrcnn.geometry.box_masks import unmold_mask
+from mrcnn.geometry.boxes import as_boxes
 from mrcnn.geometry.masks import crop_masks
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import apply_mask, as_rgb, random_colors
-from mrcnn.viz.mask_forms import check_counts, checked_stack
+from mrcnn.viz.instances import caption_of
+from mrcnn.viz.mask_forms import (
+    check_counts,
+    checked_boxes,
+    checked_stack,
+    image_shape_of,
+)
 
 GREY = (0.6, 0.6, 0.6)
 # By visibility 0, 1, 2.
@@ -51,11 +59,21 @@ def draw_boxes(
     """
     if boxes is None and refined_boxes is None:
         raise ValueError("draw_boxes(boxes, refined_boxes): give at least one of them.")
-    before = None if boxes is None else np.asarray(boxes).reshape(-1, 4)
-    after = None if refined_boxes is None else np.reshape(refined_boxes, (-1, 4))
+    where = "draw_boxes"
+    before = after = None
+    if boxes is not None:
+        before = as_boxes(boxes, f"{where}(boxes)", None).reshape(-1, 4)
+    if refined_boxes is not None:
+        after = as_boxes(refined_boxes, f"{where}(refined_boxes)", None)
+        after = after.reshape(-1, 4)
     last = before if after is None else after
-    where, count = "draw_boxes", len(last)
-    visible = [2] * count if visibilities is None else list(visibilities)
+    count = len(last)
+    visible = [2] * count
+    if visibilities is not None:
+        visible = [
+            as_whole(value, f"{where}(visibilities)", 0, 2)
+            for value in as_list(visibilities, f"{where}(visibilities)")
+        ]
     check_counts(where, count, boxes=before, captions=captions, visibilities=visible)
     colors = random_colors(count)
     colors = [color if visible[i] else GREY for i, color in enumerate(colors)]
@@ -113,16 +131,25 @@ def draw_rois(
         ax: matplotlib axes to draw on; without, a figure is made and shown.
         save_path: write the figure to this file instead of showing it.
     """
-    rois, class_ids = np.asarray(rois).reshape(-1, 4), np.asarray(class_ids)
+    where = "draw_rois"
+    rois = checked_boxes(where, rois)
+    class_ids = as_numbers(class_ids, f"{where}(class_ids)").reshape(-1)
+    refined_rois = as_boxes(refined_rois, f"{where}(refined_rois)", np.float64)
+    refined_rois = refined_rois.reshape(-1, 4)
+    mask = as_numbers(mask, f"{where}(mask)")
+    limit = as_whole(limit, f"{where}(limit)", low=0)
     real = np.flatnonzero(np.any(rois != 0, axis=1))
+    if len(real):
+        columns = {"refined_rois": refined_rois, "mask": mask, "class_ids": class_ids}
+        check_counts(where, len(rois), **columns)
     positive = int(np.sum(class_ids[real] > 0))
     chosen = np.random.default_rng(0).permutation(real)[:limit]
-    height, width = np.shape(image)[:2]
+    height, width = image_shape_of(image, where)[:2]
     masks = np.zeros((height, width, len(chosen)), bool)
-    refined = np.array(refined_rois, float).reshape(-1, 4)[chosen]
+    refined = refined_rois[chosen]
     ids = class_ids[chosen]
     refined[ids <= 0] = 0
-    captions = [str(class_names[i]) if i > 0 else "" for i in ids]
+    captions = [caption_of(i, class_names) if i > 0 else "" for i in ids]
     for k in np.flatnonzero(ids > 0):
         box = np.round(rois[chosen[k]]).astype(np.int32)
         masks[:, :, k] = unmold_mask(mask[chosen[k]], box, (height, width))

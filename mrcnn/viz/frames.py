@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_number, as_whole
 from mrcnn.viz.draw import Color, as_rgb, text_color
 from mrcnn.viz.instances import instances_of
 from mrcnn.viz.labels import fit_sizes, place_labels
@@ -17,6 +18,7 @@ SMALLEST_TEXT, LARGEST_TEXT = 11, 40  # px
 TEXT_SHARE = 1 / 36  # height of a label, of the shorter side of the image
 LEAST_TEXT = 9  # px, where many labels have to share the image
 MARGIN = 2  # px around a text
+MAX_SCALE, MAX_THICKNESS = 100, 255  # OpenCV draws no thicker line
 TITLE_GREYS = (40, 240)  # ground and letters of a title
 
 
@@ -77,8 +79,12 @@ def draw_instances(
     given = (boxes, masks, class_ids, class_names, scores)
     style = (colors, captions, color_by)
     shown = instances_of("draw_instances", image, *given, *style)
+    alpha = as_number(alpha, "draw_instances(alpha)", 0, 1)
+    scale = as_number(scale, "draw_instances(scale)", high=MAX_SCALE)
     if not scale > 0:
         raise ValueError(f"draw_instances(scale={scale}): must be more than 0.")
+    if thickness is not None:
+        thickness = as_whole(thickness, "draw_instances(thickness)", 1, MAX_THICKNESS)
     drawn = as_rgb(image)
     if masks is not None and show_mask:
         shown.paint(drawn, alpha)

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_list, as_numbers, as_whole
 from mrcnn.geometry.masks import extract_bboxes
 from mrcnn.viz.canvas import open_grid
 from mrcnn.viz.draw import as_rgb
 from mrcnn.viz.instances import caption_of, display_instances
-from mrcnn.viz.mask_forms import checked_stack
+from mrcnn.viz.mask_forms import checked_stack, image_shape_of
+
+MAX_COLUMNS = 1000  # images beside each other
 
 
 def display_images(
@@ -36,14 +39,18 @@ def display_images(
         interpolation: matplotlib's interpolation.
         save_path: write the figure to this file instead of showing it.
     """
-    titles = [""] * len(images) if titles is None else titles
+    images = as_list(images, "display_images(images)")
+    if titles is None:
+        titles = [""] * len(images)
+    titles = as_list(titles, "display_images(titles)")
     if len(titles) != len(images):
         raise ValueError(
             f"display_images(titles): {len(titles)} titles for {len(images)} images; "
             "give one an image."
         )
-    if cols < 1:
-        raise ValueError(f"display_images(cols={cols}): at least one image a row.")
+    cols = as_whole(cols, "display_images(cols)", low=1, high=MAX_COLUMNS)
+    for i, image in enumerate(images):
+        image_shape_of(image, f"display_images(images[{i}])")
     images = [np.asarray(image) for image in images]
     rows = max(1, math.ceil(len(images) / cols))
     size = (14, rows * _row_height(images, 14 / cols))
@@ -73,7 +80,9 @@ def display_top_masks(
         limit: number of classes; places that no class fills stay empty.
         save_path: write the figure to this file instead of showing it.
     """
-    image, class_ids = as_rgb(image), np.asarray(class_ids)
+    where = "display_top_masks"
+    image, limit = as_rgb(image), as_whole(limit, f"{where}(limit)", 0, MAX_COLUMNS)
+    class_ids = as_numbers(class_ids, f"{where}(class_ids)").reshape(-1)
     shape = (*image.shape[:2], len(class_ids))
     mask = checked_stack(mask, shape, "display_top_masks(mask)") != 0
     areas = {

@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_list, as_numbers, as_whole, count_items
 from mrcnn.geometry.crops import Crop
 from mrcnn.viz.canvas import Canvas, open_axes
 from mrcnn.viz.draw import Color, apply_mask, as_rgb, instance_colors
-from mrcnn.viz.mask_forms import check_counts, checked_boxes, mask_crops
+from mrcnn.viz.mask_forms import (
+    check_counts,
+    checked_boxes,
+    image_shape_of,
+    mask_crops,
+)
 
 
 def display_instances(
@@ -122,19 +128,30 @@ def instances_of(
     """
     columns = {"class_ids": class_ids, "scores": scores, "captions": captions}
     boxes = checked_boxes(where, boxes, **columns)
-    crops = mask_crops(masks, boxes, np.shape(image), where)
+    class_ids = as_numbers(class_ids, f"{where}(class_ids)").tolist()
+    if scores is not None:
+        scores = as_numbers(scores, f"{where}(scores)")
+    crops = mask_crops(masks, boxes, image_shape_of(image, where), where)
     if colors is None:
         colors = instance_colors(class_ids, color_by)
     else:
-        from matplotlib.colors import to_rgb
-
-        colors = [to_rgb(color) for color in colors[: len(boxes)]]
-        check_counts(where, len(boxes), colors=colors)
+        colors = [_to_rgb(c, where) for c in as_list(colors, f"{where}(colors)")]
+        check_counts(where, len(boxes), colors=(colors := colors[: len(boxes)]))
     if captions is None:
         captions = captions_of(class_ids, class_names, scores)
     real = np.flatnonzero(np.any(boxes != 0, axis=1))
     rows = [[values[i] for i in real] for values in (crops, colors, captions)]
     return Instances(boxes[real], *rows)
+
+
+def _to_rgb(color: Any, where: str) -> Color:
+    """Returns a color of matplotlib as red, green, blue, or raises ValueError."""
+    from matplotlib.colors import to_rgb
+
+    try:
+        return to_rgb(color)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}(colors): {error}.") from error
 
 
 def caption_of(
@@ -146,8 +163,8 @@ def caption_of(
         >>> caption_of(1, ["BG", "balloon"], 0.987)
         'balloon 0.99'
     """
-    index = abs(int(class_id))
-    if index >= len(class_names):
+    index = abs(as_whole(class_id, "caption_of(class_id)"))
+    if index >= count_items(class_names, "caption_of(class_names)"):
         raise ValueError(
             f"caption_of(class_id={class_id}): class_names has {len(class_names)} "
             "names, the background's among them; give a name for every class id."
@@ -165,5 +182,6 @@ def captions_of(
 ) -> list[str]:
     """Returns `caption_of` each instance."""
     rows = [None] * len(class_ids) if scores is None else scores
+    check_counts("captions_of", len(class_ids), scores=rows)
     pairs = zip(class_ids, rows, strict=True)
     return [caption_of(class_id, class_names, score) for class_id, score in pairs]

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_list, as_numbers, as_rows, count_items
+from mrcnn.geometry.boxes import as_boxes
 from mrcnn.geometry.crops import Crop, part_in
 
 
@@ -62,7 +64,7 @@ def checked_boxes(where: str, boxes: Any, **columns: Sequence | None) -> np.ndar
         ValueError: a box isn't finite, or the other arguments don't fit: see
             `check_counts`.
     """
-    boxes = np.asarray(boxes).reshape(-1, 4)
+    boxes = as_boxes(boxes, f"{where}(boxes)", dtype=None).reshape(-1, 4)
     is_finite = np.isfinite(boxes).all(axis=1)
     if not is_finite.all():
         raise ValueError(
@@ -73,18 +75,32 @@ def checked_boxes(where: str, boxes: Any, **columns: Sequence | None) -> np.ndar
     return boxes
 
 
+def image_shape_of(image: Any, where: str) -> tuple[int, ...]:
+    """Returns the shape of an image, (H, W) or (H, W, channels), or raises."""
+    shape = as_numbers(image, f"{where}(image)").shape
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            f"{where}(image): expected [H, W] or [H, W, channels], received shape "
+            f"{shape}; give one image without a batch axis."
+        )
+    return shape
+
+
 def check_counts(where: str, count: int, **columns: Sequence | None) -> None:
     """Raises ValueError unless each argument is None or has one entry for each box."""
     for name, values in columns.items():
-        if values is not None and len(values) != count:
+        if values is None:
+            continue
+        given = count_items(values, f"{where}({name})")
+        if given != count:
             raise ValueError(
-                f"{where}({name}): {len(values)} for {count} boxes; give one a box."
+                f"{where}({name}): {given} for {count} boxes; give one a box."
             )
 
 
 def checked_stack(masks: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Returns masks as an array of this shape, (H, W, N), or raises ValueError."""
-    masks = np.asarray(masks)
+    masks = as_numbers(masks, where)
     # The masks of an image without objects come in any size.
     if masks.shape != shape and (shape[2] or masks.size):
         raise ValueError(
@@ -98,7 +114,7 @@ def _of_list(mask: Any, box: np.ndarray, shape: tuple[int, ...], where: str) -> 
     """Returns the crop of run lengths, or of a mask in the size of its box."""
     if isinstance(mask, dict):
         return Crop((0, 0, *shape), _decode(mask, shape, where))
-    mask, (y1, x1, y2, x2) = np.asarray(mask), np.rint(box).astype(int).tolist()
+    mask, (y1, x1, y2, x2) = as_numbers(mask, where), np.rint(box).astype(int).tolist()
     if mask.shape != (max(y2 - y1, 0), max(x2 - x1, 0)):
         raise ValueError(
             f"{where}: shape {mask.shape} in a list, expected the size of its box "
@@ -112,9 +128,10 @@ def _decode(rle: dict, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Returns the mask [H, W] of COCO's run lengths."""
     from pycocotools import mask as mask_utils
 
-    if tuple(rle.get("size", ())) != shape or "counts" not in rle:
+    (rle,) = as_rows([rle], where, "size", "counts")
+    if as_list(rle["size"], f"{where}: size") != list(shape):
         raise ValueError(
-            f"{where}: run lengths of size {rle.get('size')}, expected counts for the "
+            f"{where}: run lengths of size {rle['size']}, expected those of the "
             f"image {list(shape)}; detect in the same image that is shown."
         )
     if isinstance(rle["counts"], list):

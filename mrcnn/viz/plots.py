@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_number, as_numbers
 from mrcnn.viz.canvas import open_axes
 from mrcnn.viz.instances import captions_of
 
@@ -28,11 +29,20 @@ def plot_precision_recall(
         ax: matplotlib axes to draw on; without, a figure is made and shown.
         save_path: write the figure to this file instead of showing it.
     """
+    where = "plot_precision_recall"
+    AP = as_numbers(AP, f"{where}(AP)").reshape(-1)
+    precisions = as_numbers(precisions, f"{where}(precisions)").reshape(-1)
+    recalls = as_numbers(recalls, f"{where}(recalls)").reshape(-1)
+    if len(AP) != 1 or len(precisions) != len(recalls):
+        raise ValueError(
+            f"{where}(AP, precisions, recalls): {len(AP)}, {len(precisions)} and "
+            f"{len(recalls)} values; give one AP, and one precision a recall."
+        )
     with open_axes(ax, save_path) as ax:
         ax.plot(recalls, precisions)
         ax.fill_between(recalls, precisions, alpha=0.2)
         ax.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
-        ax.set_title(f"Precision-recall curve, AP = {AP:.3f}")
+        ax.set_title(f"Precision-recall curve, AP = {AP[0]:.3f}")
         ax.grid(alpha=0.3)
 
 
@@ -61,11 +71,20 @@ def plot_overlaps(
         ax: matplotlib axes to draw on; without, a figure is made and shown.
         save_path: write the figure to this file instead of showing it.
     """
-    gt_class_ids, pred_class_ids = map(np.asarray, (gt_class_ids, pred_class_ids))
+    where = "plot_overlaps"
+    gt_class_ids = as_numbers(gt_class_ids, f"{where}(gt_class_ids)").reshape(-1)
+    pred_class_ids = as_numbers(pred_class_ids, f"{where}(pred_class_ids)").reshape(-1)
+    pred_scores = as_numbers(pred_scores, f"{where}(pred_scores)").reshape(-1)
+    threshold = as_number(threshold, f"{where}(threshold)")
     gt_class_ids = gt_class_ids[gt_class_ids != 0]
     pred_class_ids = pred_class_ids[pred_class_ids != 0]
     num_rows, num_columns = len(pred_class_ids), len(gt_class_ids)
-    overlaps = np.asarray(overlaps, float)
+    overlaps = as_numbers(overlaps, f"{where}(overlaps)", float)
+    if len(pred_scores) < num_rows:
+        raise ValueError(
+            f"{where}(pred_scores): {len(pred_scores)} for {num_rows} detections; give "
+            "one a detection."
+        )
     if overlaps.shape != (num_rows, num_columns):
         raise ValueError(
             f"plot_overlaps(overlaps): shape {overlaps.shape}, expected (detections, "

@@ -6,6 +6,8 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from mrcnn.geometry.arguments import as_list
+
 
 def display_table(table: Sequence[Sequence[Any]]) -> None:
     """Show rows of cells: as HTML in a notebook, printed as text elsewhere.
@@ -13,7 +15,8 @@ def display_table(table: Sequence[Sequence[Any]]) -> None:
     Args:
         table: rows; the cells are turned into text.
     """
-    rows = [[str(cell) for cell in row] for row in table]
+    where = "display_table(table)"
+    rows = [[str(c) for c in as_list(row, where)] for row in as_list(table, where)]
     if _in_notebook():
         from IPython.display import HTML, display
 

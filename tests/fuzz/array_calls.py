@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from mrcnn import utils
-from mrcnn.geometry import anchors, boxes, coordinates, images, interpolation, masks
+from mrcnn.geometry import anchors, boxes, coordinates, images, masks
 from mrcnn.geometry.image_meta import compose_image_meta, parse_image_meta
 from mrcnn.geometry.resize_plan import plan_resize
 from tests.fuzz.calls import Call, call_case
@@ -81,7 +81,6 @@ def array_calls() -> dict[str, Call]:
         utils.norm_boxes: {"boxes": box, "shape": shape},
         utils.denorm_boxes: {"boxes": box / 30, "shape": shape},
         utils.resize: {"image": image, "output_shape": (20, 40), "order": 1},
-        utils.batch_slice: {"inputs": [box], "graph_fn": np.sum, "batch_size": 2},
         boxes.box_areas: {"boxes": box},
         coordinates.norm_to_orig: {
             **{"boxes": box / 64, "window": (0, 0, 32, 64), "image_shape": (64, 64)},
@@ -92,7 +91,6 @@ def array_calls() -> dict[str, Call]:
         images.add_mean: {"images": image / 2, "mean_pixel": [1.0, 2.0, 3.0]},
         anchors.anchor_sizes: {"scales": [8, 16], "ratios": [0.5, 1]},
         anchors.anchors_per_location: {"scales": [8, 16], "ratios": [0.5, 1]},
-        interpolation.nearest_pixels: {"size_in": 5, "size_out": 8},
         plan_resize: {"shape": shape, **sizes},
         compose_image_meta: meta,
         parse_image_meta: {"meta": rows},

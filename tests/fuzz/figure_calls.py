@@ -12,6 +12,8 @@ from tests.fuzz.array_calls import HEIGHT, WIDTH, a_mask
 from tests.fuzz.calls import Call, call_case
 
 NAMES = ["BG", "leaf", "root"]
+# Parts of all of them, which name their argument.
+PARTS = ("as_rgb(image)", "caption_of(class_", "captions_of(", "instance_colors(")
 
 
 @functools.cache
@@ -53,7 +55,7 @@ def figure_calls() -> dict[str, Call]:
             "image": image,
             "rois": box,
             "refined_rois": box,
-            "mask": mask,
+            "mask": mask.transpose(2, 0, 1),
             "class_ids": ids,
             "class_names": NAMES,
             "limit": 2,
@@ -77,10 +79,16 @@ def figure_calls() -> dict[str, Call]:
         visualize.display_table: {"table": [["a", 1], ["b", 2]]},
     }
     painted = dict.fromkeys(("apply_mask", "draw_box"), ("image",))
-    names = {"draw_rois": ("draw_boxes(", "unmold_mask(")}
+    also = {
+        "draw_rois": ("draw_boxes(", "unmold_mask("),
+        "display_differences": ("display_differences:", "find_outcomes("),
+    }
     return {
         (name := function.__name__): Call(
-            _closing(function), arguments, names.get(name, ()), painted.get(name, ())
+            _closing(function),
+            arguments,
+            (*also.get(name, ()), *PARTS),
+            painted.get(name, ()),
         )
         for function, arguments in lists.items()
     }

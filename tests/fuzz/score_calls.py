@@ -99,9 +99,10 @@ def score_calls() -> dict[str, Call]:
         "draw_ellipse": ("Ellipse",),
         "draw_rle": ("Rle", "run lengths"),
         "add_to_dataset": ("add_class(", "add_image(", "prepare(", "load_mask("),
+        "coco_metrics": ("coco_evaluation(", "to_coco_ground_truth(", "to_rle("),
         "load_image_gt": ("load_image(", "load_mask(", "plan_resize("),
         # Of one record, its image is what has to be named.
-        **dict.fromkeys(RECORD_READERS, ("record(",)),
+        **dict.fromkeys(RECORD_READERS, ("record(", "record_overlaps(")),
     }
     return {
         function.__name__: Call(function, arguments, also.get(function.__name__, ()))
@@ -109,8 +110,8 @@ def score_calls() -> dict[str, Call]:
     }
 
 
-def _mirror(image, mask, class_ids, rng):
-    return image[:, ::-1], mask[:, ::-1], class_ids
+def _mirror(image, mask, rng):
+    return image[:, ::-1], mask[:, ::-1]
 
 
 def draw_polygons(rings):

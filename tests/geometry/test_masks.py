@@ -282,7 +282,7 @@ def test_unmolding_undoes_molding(masks):
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28,), (0, 28)])
 def test_pasting_needs_one_mask(shape):
-    with pytest.raises(ValueError, match=r"paste_crop\(mask\)"):
+    with pytest.raises(ValueError, match=r"unmold_mask\(mask\)"):
         BM.unmold_mask(np.zeros(shape), [0, 0, 5, 5], (10, 10))
 
 

@@ -202,7 +202,7 @@ def test_sides_the_network_cannot_take_raise_with_a_remedy(shape):
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5,), (5, 0)])
 def test_images_without_pixels_raise(shape):
-    with pytest.raises(ValueError, match=r"plan_resize\(shape="):
+    with pytest.raises(ValueError, match=r"plan_resize\(shape\)"):
         plan_resize(shape, max_dim=64)
 
 

@@ -94,7 +94,7 @@ def test_no_boxes_have_no_crops(masks):
         ([], r"f\(masks\): 0 for 1 boxes"),
         ([np.ones((3, 4))], r"masks\[0\]\): shape \(3, 4\).*\(4, 4\)"),
         ([{"size": [9, 9], "counts": "0"}], r"masks\[0\]\).*\[9, 9\].*\[40, 70\]"),
-        ([{"segmentation": []}], "size None"),
+        ([{"segmentation": []}], "has no size, counts"),
     ],
 )
 def test_what_fits_no_box_is_an_error(masks, message):
