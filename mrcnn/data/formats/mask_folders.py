@@ -11,9 +11,16 @@ from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import read_json
 from mrcnn.data.formats.label_images import LABEL_ENDINGS
-from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.layouts import (
+    Format,
+    Layout,
+    Part,
+    images_in,
+    masks_in,
+    some_names,
+)
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.mask_files import MaskFile
+from mrcnn.data.outlines.mask_files import mask_files
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"
@@ -30,11 +37,13 @@ class MaskFolderDataset(AnnotatedDataset):
         class_name: str = "object",
         *,
         source: str = SOURCE,
+        separate: bool = False,
     ) -> None:
         """Adds the images of a folder of folders, all objects of one class.
 
-        A mask is what is not 0 in its file; masks may overlap. An image without the
-        folder masks/, or with an empty one, has no object.
+        A mask is what is not 0 in its file, the brighter of two colors (`MaskFile`);
+        masks may overlap. Each page of a stack (TIFF, GIF) is a mask. An image without
+        the folder masks/, or with an empty one, has no object.
 
         Args:
             root: holds the folders named by image id, or a folder that holds them.
@@ -45,6 +54,8 @@ class MaskFolderDataset(AnnotatedDataset):
                 ids; None: split.json in `root` or above it, if there is one.
             class_name: of every object.
             source: name for `add_class` and `add_image`.
+            separate: takes each connected part of a mask for an object, where a file
+                shows several of them.
 
         Raises:
             FileNotFoundError: there is no such folder, or an id of the subset has none.
@@ -86,8 +97,9 @@ class MaskFolderDataset(AnnotatedDataset):
                 image_id,
                 str(_choose_image(folder, images, where)),
                 annotations=[
-                    Annotation(MaskFile(str(path)), class_id)
-                    for path in images_in(folder / "masks")
+                    Annotation(mask, class_id)
+                    for path in masks_in(folder / "masks")
+                    for mask in mask_files(path, separate)
                 ],
             )
 
@@ -125,7 +137,7 @@ def _holds_mask_folders(home: Path) -> bool:
     if all(len(images) == 1 for images in found.values()):
         return bool(masked)
     return any(
-        {path.stem for path in images_in(masks)}.isdisjoint(
+        {path.stem for path in masks_in(masks)}.isdisjoint(
             stem + ending for ending in ("", *LABEL_ENDINGS)
         )
         for masks, stem in masked.items()

@@ -94,9 +94,9 @@ def test_file_of_labels_is_decoded_once_for_all_objects_of_an_image(
     tmp_path, monkeypatch
 ):
     path = save(tmp_path, LABELS)
-    read, calls = mask_files.read_mask_file, []
+    read, calls = mask_files.read_pages, []
     monkeypatch.setattr(
-        mask_files, "read_mask_file", lambda path: calls.append(path) or read(path)
+        mask_files, "read_pages", lambda path: calls.append(path) or read(path)
     )
     files = {}
     for value in (1, 2, 255):
