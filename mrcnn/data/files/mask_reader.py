@@ -126,8 +126,8 @@ def label_numbers(page: MaskPage) -> np.ndarray:
     )
     if labels.ndim != 2 or not is_whole or labels.min() < 0:
         raise ValueError(
-            f"labels are whole numbers from 0, one a pixel; received {labels.dtype} "
-            f"{labels.shape}."
+            "labels are whole numbers from 0, one a pixel, or colors of Pascal VOC's "
+            f"palette; received {labels.dtype} {labels.shape}."
         )
     if labels.dtype.kind == "f":
         labels = labels.astype(np.int64)
@@ -252,6 +252,16 @@ def _palette_numbers(page: MaskPage) -> np.ndarray:
     if len(levels) == 2 and len(used) <= 2:
         return object_mask(page._replace(alpha=None))
     return page.values
+
+
+def page_colors(page: MaskPage) -> np.ndarray:
+    """Returns the color of each pixel, uint8 [H, W, 3]; numbers are VOC's colors."""
+    if page.values.ndim == 3:
+        return page.values
+    palette = page.palette
+    if palette is None or (palette == palette[:, :1]).all():
+        palette = voc_colors()
+    return palette[np.minimum(page.values, len(palette) - 1)]
 
 
 def voc_colors() -> np.ndarray:
