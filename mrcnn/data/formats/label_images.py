@@ -98,7 +98,8 @@ class LabelImageDataset(AnnotatedDataset):
     def load_annotations(self, image_id: int) -> list[Annotation]:
         """Returns one annotation a value of the label image, in rising order.
 
-        With `separate`, one a connected part, from the top of the image down. The file is read at the first call; its values are kept in `image_info`.
+        With `separate`, one a connected part, from the top of the image down. The file
+        is read at the first call; its values are kept in `image_info`.
         """
         info = self.image_info[image_id]
         if info["source"] != SOURCE:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_files, list_folders
-from mrcnn.data.files.mask_reader import object_mask, read_pages
+from mrcnn.data.files.mask_reader import read_pages
+from mrcnn.data.files.mask_values import object_mask
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part

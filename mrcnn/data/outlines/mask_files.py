@@ -7,13 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.files.mask_reader import (
-    MaskPage,
-    class_numbers,
-    label_numbers,
-    object_mask,
-    read_pages,
-)
+from mrcnn.data.files.mask_reader import MaskPage, read_pages
+from mrcnn.data.files.mask_values import class_numbers, label_numbers, object_mask
 from mrcnn.data.outlines.shapes import Shape, check_mask_size
 from mrcnn.geometry.crops import Crop, no_crop, tight_crop
 
@@ -165,8 +160,8 @@ def _page_of(mask: MaskFile) -> MaskPage:
     pages = read_pages(mask.path)
     if mask.page is None and len(pages) > 1:
         raise ValueError(
-            f"mask file {str(mask.path)!r}: is a stack of {len(pages)} pages; save each "
-            "as a file of its own, or give the page of each object: "
+            f"mask file {str(mask.path)!r}: is a stack of {len(pages)} pages; save "
+            "each as a file of its own, or give the page of each object: "
             "MaskFile(path, page=0)."
         )
     return pages[mask.page or 0]

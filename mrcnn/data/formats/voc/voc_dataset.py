@@ -55,7 +55,8 @@ class VocDataset(AnnotatedDataset):
         a warning.
 
         Args:
-            root: folder that holds Annotations or SegmentationObject; or VOCdevkit, or what holds that.
+            root: folder that holds Annotations or SegmentationObject; or VOCdevkit, or
+                what holds that.
             subset: a list of ImageSets/Segmentation, such as "train", "val" or
                 "trainval" (a list of ImageSets/Main is taken where Segmentation has no
                 such); None: every image with an xml file (without
@@ -114,7 +115,7 @@ class VocDataset(AnnotatedDataset):
 
 
 def find_voc_folders(root: str | Path) -> list[Path]:
-    """Returns the folders with VOC's xml files or object masks in or below a folder, sorted.
+    """Returns the folders with VOC's files in or below a folder, sorted.
 
     Args:
         root: such a folder, the VOCdevkit above it, or one folder further up.

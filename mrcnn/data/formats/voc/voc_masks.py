@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.data.files.mask_reader import page_colors, read_pages, voc_colors
+from mrcnn.data.files.mask_reader import read_pages
+from mrcnn.data.files.mask_values import page_colors, voc_colors
 from mrcnn.data.formats.layouts import images_in
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.damaged import Damaged
