@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import read_json
 from mrcnn.data.formats.label_images import LABEL_ENDINGS
 from mrcnn.data.formats.layouts import (
+    MASK_SUFFIXES,
     Format,
     Layout,
     Part,
@@ -19,11 +20,13 @@ from mrcnn.data.formats.layouts import (
     masks_in,
     some_names,
 )
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.mask_files import mask_files
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"
+FILES_OF_SYSTEMS = ("Thumbs.db", "desktop.ini")
 
 
 class MaskFolderDataset(AnnotatedDataset):
@@ -89,6 +92,11 @@ class MaskFolderDataset(AnnotatedDataset):
                 f"{where}: {len(missing)} of the {len(ids)} ids of this subset have no "
                 f"folder, for example {some}; complete the data or the split."
             )
+        folders = [found[image_id][0] / "masks" for image_id in ids]
+        others = [path for folder in folders for path in _other_files(folder)]
+        text = "files in masks/ are no images that can be read, "
+        text += f"{some_names(others)}, and are left out; save them as png or tif."
+        warn_left_out(where, len(others), text)
         class_id = register_classes(self, source, [class_name], where)[class_name]
         for image_id in ids:
             folder, images = found[image_id]
@@ -108,6 +116,14 @@ def _image_folders(home: Path) -> dict[Path, list[Path]]:
     """Returns the folders in a folder that hold images/, each with its image files."""
     found = {folder: images_in(folder / "images") for folder in list_folders(home)}
     return {folder: images for folder, images in found.items() if images}
+
+
+def _other_files(folder: Path) -> list[Path]:
+    """Returns the files in a folder of masks that are none by their ending."""
+    if not folder.is_dir():
+        return []
+    files = [f for f in list_files(folder) if f.name not in FILES_OF_SYSTEMS]
+    return [path for path in files if path.suffix.lower() not in MASK_SUFFIXES]
 
 
 def find_mask_folders(root: str | Path) -> list[Path]:

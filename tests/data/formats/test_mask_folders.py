@@ -213,3 +213,11 @@ def test_connected_parts_are_objects_if_asked_for(tmp_path):
     assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 2)
     masks, _ = load(tmp_path, separate=True).load_mask(0)
     assert masks.sum(axis=(0, 1)).tolist() == [10, 10, 10, 30]
+
+
+def test_masks_in_files_that_are_no_images_are_told(tmp_path):
+    add(tmp_path, "a", [slice(0, 3)])
+    for name in ("1.npy", "Thumbs.db", ".hidden"):
+        (tmp_path / "a" / "masks" / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"1 files in masks/ .* 1\.npy, and are left"):
+        assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 1)
