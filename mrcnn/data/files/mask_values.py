@@ -76,10 +76,10 @@ def label_numbers(page: MaskPage) -> np.ndarray:
         )
     if labels.dtype.kind == "f":
         labels = labels.astype(np.int64)
-    num_values = len(_counts(labels)[0])
-    if _are_soft(labels) or (page.is_lossy and num_values > 2):
+    values, counts = _counts(labels)
+    if _are_soft(labels, values, counts) or (page.is_lossy and len(values) > 2):
         raise ValueError(
-            f"these are no labels: the {num_values} values change little by little, "
+            f"these are no labels: the {len(values)} values change little by little, "
             "as in a mask with soft edges, or where labels were resized by "
             "interpolation or saved as JPEG. Save each object with a number of its "
             "own, as png or tif, without smoothing; or pass separate=True: each "
@@ -124,9 +124,8 @@ def has_soft_edges(values: np.ndarray) -> bool:
     return 2 * slope > np.count_nonzero(between)
 
 
-def _are_soft(labels: np.ndarray) -> bool:
+def _are_soft(labels: np.ndarray, values: np.ndarray, counts: np.ndarray) -> bool:
     """Returns True for labels [H, W], most of whose values are found on slopes."""
-    values, counts = _counts(labels)
     if len(values) <= 2 + FEW_VALUES:
         return False
     if _is_noisy(values, counts):

@@ -22,7 +22,7 @@ from mrcnn.data.formats.layouts import (
 )
 from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.mask_files import mask_files
+from mrcnn.data.outlines.mask_files import masks_of_file
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"
@@ -107,7 +107,7 @@ class MaskFolderDataset(AnnotatedDataset):
                 annotations=[
                     Annotation(mask, class_id)
                     for path in masks_in(folder / "masks")
-                    for mask in mask_files(path, separate)
+                    for mask in masks_of_file(path, separate)
                 ],
             )
 

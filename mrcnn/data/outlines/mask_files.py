@@ -97,7 +97,7 @@ class LabelValue(MaskFile):
             )
 
 
-def mask_files(path: str | Path, separate: bool = False) -> list[MaskFile]:
+def masks_of_file(path: str | Path, separate: bool = False) -> list[MaskFile]:
     """Returns the objects of a mask file: one a page.
 
     Args:

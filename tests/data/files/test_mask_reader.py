@@ -187,6 +187,16 @@ def test_labels_are_not_taken_for_soft_edges(tmp_path, scale):
     np.testing.assert_array_equal(mask_of(path), labels > 0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_without_background_between_them_are_no_soft_edges(tmp_path, seed):
+    # 300 cells of 8 px, each pixel the number of its nearest point.
+    points = np.random.default_rng(seed).uniform(0, (40, 60), (300, 2))
+    places = np.moveaxis(np.indices(MASK.shape), 0, -1)[..., None, :]
+    labels = ((places - points) ** 2).sum(axis=-1).argmin(axis=-1).astype(np.uint16)
+    path = save(tmp_path, Image.fromarray(labels))
+    np.testing.assert_array_equal(label_numbers(read_pages(path)[0]), labels)
+
+
 def test_labels_resized_by_interpolation_are_refused(tmp_path):
     image = Image.fromarray(LABELS * 20).resize((120, 80), Image.Resampling.BILINEAR)
     with pytest.raises(ValueError, match="pass separate=True"):
