@@ -192,10 +192,10 @@ def annotated_as(info: dict) -> dict:
         info: of `Dataset.image_info`. Its size, where the annotations gave it, and
             `exif` say whether the image is turned; without either, it is not.
     """
-    size = (info.get("height"), info.get("width"))
-    if None in size or info.get("size_from_file"):
-        return {"exif": info.get("exif") or "ignore"}
-    return {"exif": info.get("exif") or "auto", "annotated_size": size}
+    size, exif = (info.get("height"), info.get("width")), info.get("exif", "auto")
+    if None not in size:
+        return {"exif": exif, "annotated_size": size}
+    return {"exif": "ignore" if exif == "auto" else exif}
 
 
 def turned_size(
