@@ -18,7 +18,7 @@ from mrcnn.config_checks import range_problem
 
 # Bits that cameras have; 8, where a file is of a wider type than its values.
 CAMERA_BITS = (8, 10, 12, 14, 16)
-# Levels from which steps between values say something: a mask has steps as well.
+# Different values from which their steps say something: a drawing has steps as well.
 FEWEST_LEVELS = 16
 MAX_8_BIT, MAX_16_BIT = 255, 65535
 # 255 * 257 is 65535: what programs multiply by to make 16 bits of 8.
@@ -79,15 +79,16 @@ class Values(NamedTuple):
         dtype: of the values.
         low: smallest value.
         high: largest value.
-        bits: all values, joined by "or"; 0 unless they are whole numbers.
-        is_stretched: True when all are multiples of 257.
+        levels: how many different values there are; 0 unless they are whole numbers
+            of 0..65535.
+        step: largest number that divides all of them.
     """
 
     dtype: np.dtype
     low: float
     high: float
-    bits: int
-    is_stretched: bool
+    levels: int = 0
+    step: int = 1
 
 
 def values_of(parts: Iterable[np.ndarray]) -> Values:
@@ -97,28 +98,22 @@ def values_of(parts: Iterable[np.ndarray]) -> Values:
         parts: the image, or pieces of it one after the other: a large one need not be
             in memory as a whole.
     """
-    found = [_values(part) for part in parts if np.size(part)]
-    if not found:
-        return Values(np.dtype(np.uint8), 0, 0, 0, False)
-    bits = np.bitwise_or.reduce([value.bits for value in found])
-    return Values(
-        found[0].dtype,
-        # NaN in a part makes NaN of the whole.
-        np.min([value.low for value in found]).item(),
-        np.max([value.high for value in found]).item(),
-        int(bits),
-        all(value.is_stretched for value in found),
-    )
-
-
-def _values(image: np.ndarray) -> Values:
-    low, high = image.min().item(), image.max().item()
-    bits, is_stretched = 0, False
-    if image.dtype.kind in "ui" and low >= 0:
-        bits = int(np.bitwise_or.reduce(image, axis=None))
-        is_stretched = high % STEP_OF_8_IN_16 == 0
-        is_stretched = is_stretched and not np.any(image % STEP_OF_8_IN_16)
-    return Values(image.dtype, low, high, bits, is_stretched)
+    dtype, lows, highs = np.dtype(np.uint8), [], []
+    is_seen = np.zeros(MAX_16_BIT + 1, bool)
+    for part in parts:
+        if not part.size:
+            continue
+        dtype, low, high = part.dtype, part.min(), part.max()
+        lows.append(low)
+        highs.append(high)
+        if dtype.kind in "ui" and low >= 0 and high <= MAX_16_BIT:
+            is_seen[part.ravel()] = True
+    if not lows:
+        return Values(dtype, 0, 0)
+    # NaN in a part makes NaN of the whole.
+    ends = np.min(lows).item(), np.max(highs).item()
+    seen = np.flatnonzero(is_seen)
+    return Values(dtype, *ends, len(seen), max(int(np.gcd.reduce(seen)), 1))
 
 
 def plan_8_bit(
@@ -173,11 +168,11 @@ def _fits(declared: int | None, high: float) -> bool:
 
 def _guessed_bits(values: Values, where: str) -> int:
     """Returns how many bits an image of whole numbers has, and tells it."""
-    if values.is_stretched and values.high > 0:
-        return CAMERA_BITS[-1]
     least = int(values.high).bit_length()
-    zeros = (values.bits & -values.bits).bit_length() - 1
-    if values.bits >> max(zeros, 0) >= FEWEST_LEVELS:
+    if values.step % STEP_OF_8_IN_16 == 0:
+        return CAMERA_BITS[-1]
+    if values.levels >= FEWEST_LEVELS:
+        zeros = (values.step & -values.step).bit_length() - 1
         least = min(max(least, 8 + zeros), CAMERA_BITS[-1])
     bits = next(bits for bits in CAMERA_BITS if bits >= least)
     if bits < CAMERA_BITS[-1] and values.high > 0 and bits not in _told:

@@ -168,6 +168,6 @@ def _note_problem(header: Header, shape, given) -> str | None:
         f"has an EXIF note to turn or mirror it (orientation {header.orientation}) and "
         f"is read as stored; {why} which of both was annotated. Draw its objects "
         "(visualize.display_instances): where they lie beside what they show, they "
-        'were drawn on the turned image; then add_image(..., exif="apply") is right, or '
-        'open_dataset(..., exif="apply") (mrcnn: --option exif=apply)'
+        "were drawn on the turned image; then add_image(..., exif='apply') is right, "
+        "or open_dataset(..., exif='apply') (mrcnn: --option exif=apply)"
     )

@@ -18,6 +18,7 @@ from mrcnn.data.files.open_images import (
     TIFF_MAGIC,
     UPRIGHT,
     check_pixels,
+    damaged,
     is_address,
     naming_damage,
     open_image,
@@ -31,7 +32,7 @@ from mrcnn.geometry.bit_depth import Range, Scale, plan_8_bit, values_of
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 # Pixels of a band in which the values of a large image are looked at.
-BAND = 1 << 24
+BAND = 1 << 22
 COLOR_MODES = ("RGB", "RGBA", "RGBX", "LA")
 BITS_PER_SAMPLE = 258  # tag of TIFF
 
@@ -66,7 +67,8 @@ def open_source(
     """
     if is_address(path):
         return _deep_source(_Array(_read_by_skimage(path)), UPRIGHT, image_range, path)
-    tiff = _tiff(path) if _is_tiff(path) else None
+    is_tiff = _is_tiff(path)
+    tiff = _tiff(path) if is_tiff else None
     is_parted = in_parts and tiff is not None and tiff.can_be_parted
     try:
         with open_image(path, None if is_parted else max_pixels) as image:
@@ -81,8 +83,10 @@ def open_source(
     except UnidentifiedImageError:
         # Formats that Pillow does not know (multi-channel TIFF, for one).
         orientation = UPRIGHT
-        if tiff is None:
+        if not is_tiff:
             array = _read_by_skimage(path)
+        elif tiff is None:
+            raise damaged(path, "no page of this TIFF can be found") from None
         else:
             check_pixels(*tiff.size, max_pixels, path)
             with naming_damage(path):

@@ -57,7 +57,7 @@ def check_pixels(
         )
 
 
-def damaged(path: str | Path, error: Exception) -> OSError:
+def damaged(path: str | Path, error: Exception | str) -> OSError:
     """Returns the error of a file that can't be decoded."""
     text = " ".join(str(error).split()) or type(error).__name__
     return OSError(

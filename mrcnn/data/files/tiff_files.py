@@ -69,6 +69,7 @@ class TiffImage:
                 page.compression in COMPRESSIONS
                 and page.photometric in GREY_OR_RGB
                 and page.imagedepth == 1
+                and len(page.dataoffsets) == np.prod(page.chunked)
                 and ASSOCIATED_ALPHA not in page.extrasamples
                 and self.dtype is not None
                 and page.bitspersample == 8 * self.dtype.itemsize

@@ -142,8 +142,8 @@ def tiled_image(image, config, max_pixels: int | None = MAX_PIXELS):
     channels = config.IMAGE_CHANNEL_COUNT
     if isinstance(image, TiledImage):
         return image
-    if not isinstance(image, str | os.PathLike):
-        return network_values(as_image(image, channels), config, "image")
+    if not isinstance(image, str | os.PathLike) or channels not in (1, 3):
+        return network_image(image, config, 0)
     parts = open_parts(
         image,
         exif="apply",
