@@ -40,7 +40,7 @@ WARNING_KINDS = {
     "object, or pass separate=True to open_dataset (--option separate=True).",
     "scattered object": "If masks show classes, not objects, pass separate=True to "
     "open_dataset (--option separate=True): each connected part is an object.",
-    "exif note": "Look at its masks; if turned, give add_image() width and height.",
+    "exif note": "Look at its masks; if they lie beside, open it with exif='apply'.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "area is that of the box": "AP of small and large objects goes by it; leave it "
     "out for that of the outlines.",
