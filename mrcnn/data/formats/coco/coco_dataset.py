@@ -12,6 +12,7 @@ import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset, AnnotationCounts
 from mrcnn.data.files.downloads import download
+from mrcnn.data.files.find_images import find_images
 from mrcnn.data.formats.coco.coco_images import find_image_dir
 from mrcnn.data.formats.coco.coco_json import (
     annotations_by_image,
@@ -108,7 +109,8 @@ class CocoDataset(AnnotatedDataset):
         Args:
             annotation_file: json with images, annotations and categories; info and
                 licenses are not needed.
-            image_dir: folder that the file names start from.
+            image_dir: folder that the file names start from; names as another machine
+                has them are looked for in it and below it, see `find_images`.
             class_ids: ids of the categories to load, and with them of the images that
                 have any of them; None for all categories and all images.
             source: name for `add_class` and `add_image`.
@@ -139,7 +141,9 @@ class CocoDataset(AnnotatedDataset):
         for class_id in wanted:
             self.add_class(source, class_id, names[class_id])
         by_image = annotations_by_image(content, names, boxes_as_masks, where)
-        for image in content["images"]:
+        file_names = [image["file_name"] for image in content["images"]]
+        paths = find_images(image_dir, file_names, where)
+        for image, path in zip(content["images"], paths, strict=True):
             annotations = by_image[image["id"]]
             if class_ids is not None:
                 annotations = [a for a in annotations if a["category_id"] in wanted]
@@ -149,7 +153,7 @@ class CocoDataset(AnnotatedDataset):
             self.add_image(
                 source,
                 image["id"],
-                str(Path(image_dir) / image["file_name"]),
+                path,
                 width=image.get("width"),
                 height=image.get("height"),
                 annotations=annotations,
