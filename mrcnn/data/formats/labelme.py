@@ -23,7 +23,7 @@ from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.compound import join_shapes
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
 from mrcnn.data.outlines.shapes import (
     Ellipse,
@@ -180,12 +180,7 @@ def _annotations(
 
 def _join(parts: list[Mapping], height: int, width: int, line_width: float) -> Shape:
     """Returns the outline of an object of one or several LabelMe shapes."""
-    shapes = [_shape(part, height, width, line_width) for part in parts]
-    if len(shapes) == 1:
-        return shapes[0]
-    if all(isinstance(shape, Polygons) for shape in shapes):
-        return Polygons([ring for shape in shapes for ring in shape.rings])
-    return Compound(tuple(shapes))
+    return join_shapes([_shape(part, height, width, line_width) for part in parts])
 
 
 def _shape(shape: Mapping, height, width, line_width: float) -> Shape:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.image_files import is_address
 from mrcnn.data.formats import format_hints
+from mrcnn.data.formats.cvat import is_cvat
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Layout, Part
@@ -42,20 +43,20 @@ def open_dataset(
 
     Args:
         path: folder of a data set, with or without its subsets; or one COCO or VIA
-            json.
+            json, or one xml of CVAT.
         subset: such as "train"; a folder, a list of images or a part of the name of an
             annotation file, as the format has it; "val", "valid" and "validation" are
             one. None: all there is.
-        format: "coco", "via", "voc", "labelme", "mask_folders" or "label_images";
-            needed where several fit.
+        format: "coco", "via", "voc", "labelme", "cvat", "mask_folders" or
+            "label_images"; needed where several fit.
         verbose: 1 prints what it was taken for, 0 nothing.
         **kwargs: for the `load_...` method of the format, such as `image_dir=` for COCO
             and VIA, `boxes_as_masks=True` for COCO and VOC or `class_name="cell"` for
             masks.
 
     Returns:
-        CocoDataset, ViaDataset, VocDataset, LabelMeDataset, MaskFolderDataset or
-        LabelImageDataset, prepared.
+        CocoDataset, ViaDataset, VocDataset, LabelMeDataset, CvatDataset,
+        MaskFolderDataset or LabelImageDataset, prepared.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -103,6 +104,8 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     """Returns the layout of a single annotation file."""
     folder, suffix = str(path.parent), path.suffix.lower()
     kind = json_kind(path) if suffix == ".json" else ""
+    if suffix == ".xml" and is_cvat(path):
+        kind = "cvat"
     if subset is not None:
         reason = "is a file, which has no subsets; leave subset away, or pass the "
         reason += f"folder that holds the files of all, for example {folder!r}."
