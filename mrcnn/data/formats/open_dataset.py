@@ -13,6 +13,7 @@ from mrcnn.data.formats.cvat import is_cvat
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Layout, Part
+from mrcnn.data.formats.other_tools import name_tool
 from mrcnn.data.formats.subset_names import match_subset, synonyms
 
 logger = logging.getLogger("mrcnn")
@@ -109,6 +110,8 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     if subset is not None:
         reason = "is a file, which has no subsets; leave subset away, or pass the "
         reason += f"folder that holds the files of all, for example {folder!r}."
+    elif kind not in FORMATS and kind != "labelme" and name_tool(path):
+        reason = name_tool(path)
     elif suffix in ARCHIVES:
         reason = "is an archive; unpack it and pass the folder."
     elif not kind:

@@ -106,7 +106,7 @@ class VocDataset(AnnotatedDataset):
         images |= dict(zip(other, found, strict=True))
         outlines = []
         for image_id, image in parsed.items():
-            annotations = _annotations(image_id, image, masks, class_ids)
+            annotations = _annotations(image_id, image, masks, class_ids, where)
             outlines += [annotation.shape for annotation in annotations]
             if image_id in masks and not image.damage:
                 annotations += _unlisted(masks[image_id], len(image.objects), class_ids)
@@ -165,22 +165,22 @@ def voc_subsets(folder: str | Path) -> list[str]:
     return []
 
 
-def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation]:
+def _annotations(
+    image_id, image: VocImage, masks, class_ids, load: str
+) -> list[Annotation]:
     """Returns the objects whose class is wanted, in the order of the xml file."""
     if image.damage:
         return [Annotation(Damaged(image.damage), None)]
     path = masks.get(image_id)
     if path is not None and len(image.objects) >= VOID:
-        reason = (
-            f"load_voc(): image {image_id!r} has {len(image.objects)} objects, but "
-        )
-        reason += f"a VOC label image has numbers for {VOID - 1} only."
+        reason = f"{load}: image {image_id!r} has {len(image.objects)} objects, but a "
+        reason += f"VOC label image has numbers for {VOID - 1} only."
         return [Annotation(Damaged(reason), None)]
     annotations = []
     for k, item in enumerate(image.objects, start=1):
         if item.name not in class_ids:
             continue
-        where = f"load_voc(): object {k} ({item.name!r}) of image {image_id!r}: "
+        where = f"{load}: object {k} ({item.name!r}) of image {image_id!r}: "
         if path is not None:
             shape = LabelValue(str(path), k)
         elif item.box is not None:
