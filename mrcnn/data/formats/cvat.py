@@ -18,7 +18,15 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
-from mrcnn.data.formats.fields import Flag, Name, Number, Side, Whole, check_fields
+from mrcnn.data.formats.fields import (
+    Flag,
+    Name,
+    Number,
+    Side,
+    Whole,
+    check_fields,
+    check_size,
+)
 from mrcnn.data.formats.layouts import Format, Layout, Part, file_layout
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.formats.voc.voc_xml import parse_xml
@@ -202,7 +210,8 @@ def read_cvat(path: str | Path) -> tuple[list[CvatImage], set[str]]:
     images = []
     for i, element in enumerate(elements):
         raw = check_fields(IMAGE, element.attrib, f"{where}: image {i}")
-        size = (raw.get(side) or None for side in ("height", "width"))
+        size = [raw.get(side) or None for side in ("height", "width")]
+        check_size(*size, f"{where}: image {i}")
         images.append(CvatImage(raw["name"], raw.get("subset", ""), *size, [*element]))
     names = {(e.text or "").strip() for e in root.findall("meta//label/name")}
     for image in images:

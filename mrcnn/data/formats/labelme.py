@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
-from mrcnn.data.formats.fields import Flag, Name, Number, Side, check_fields
+from mrcnn.data.formats.fields import Flag, Name, Number, Side, check_fields, check_size
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
@@ -150,7 +151,7 @@ class LabelMeDataset(AnnotatedDataset):
     def load_image(self, image_id: int) -> np.ndarray:
         """Returns the image, from the json where no file is left: uint8 [H, W, 3]."""
         info = self.image_info[image_id]
-        if info["source"] != SOURCE or Path(info["path"]).is_file():
+        if info["source"] != SOURCE or os.path.isfile(info["path"]):
             return super().load_image(image_id)
         file = info["annotation_file"]
         content = read_json(file, "load_image")
@@ -239,7 +240,9 @@ def _read_files(folder: Path) -> dict[Path, Mapping]:
             content = read_json(path, "load_labelme")
             if not is_labelme(content):
                 continue
-            content = check_fields(CONTENT, content, f"load_labelme({str(path)!r})")
+            where = f"load_labelme({str(path)!r})"
+            content = check_fields(CONTENT, content, where)
+            check_size(content.get("imageHeight"), content.get("imageWidth"), where)
         except ValueError as error:
             image = next((p for p in images_in(folder) if p.stem == path.stem), None)
             if image is None:
@@ -276,15 +279,15 @@ def _find_images(contents: Mapping[Path, Mapping], where: str) -> list[Path]:
         name = str(content.get("imagePath") or "").replace("\\", "/")
         meant = path.parent / name
         beside = path.parent / (Path(name).name or f"{path.stem}.jpg")
-        image = meant if meant.is_file() else beside
-        if not image.is_file():
+        image = meant if os.path.isfile(meant) else beside
+        if not os.path.isfile(image):
             image = Path(find_images(path.parent, [name or beside.name], where)[0])
-        if not image.is_file() and not content.get("imageData"):
+        if not os.path.isfile(image) and not content.get("imageData"):
             raise ValueError(
                 f"load_labelme(): {str(path)!r} has no imageData, and its image "
                 f"{str(meant)!r} is missing; restore the image, or remove the json."
             )
-        found.append(image if image.is_file() else beside)
+        found.append(image if os.path.isfile(image) else beside)
     return found
 
 
@@ -294,7 +297,7 @@ def _size(content: Mapping, image: Path) -> tuple[int | None, int | None]:
     if all(size):
         return size
     try:
-        is_file = image.is_file()
+        is_file = os.path.isfile(image)
         with (
             Image.open(image)
             if is_file

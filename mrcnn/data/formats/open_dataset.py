@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from pathlib import Path
 
@@ -220,7 +221,7 @@ def _warn_missing_images(dataset, where: str) -> None:
     """Warns when no image file is there, as with annotations that came alone."""
     paths = [str(info["path"]) for info in dataset.image_info[:20] if info["path"]]
     paths = [p for p in paths if not is_address(p)]
-    if paths and not any(Path(path).is_file() for path in paths):
+    if paths and not any(map(os.path.isfile, paths)):
         warnings.warn(
             f"{where}: the image files are not there, for example {paths[0]}; masks "
             "can be drawn, but load_image will fail.",

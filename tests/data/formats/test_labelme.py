@@ -312,3 +312,20 @@ def test_real_files_hold_their_polygons(shared):
             y, x = ring.T
             area = abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2
             assert masks[..., i].sum() == pytest.approx(area, rel=0.05)
+
+
+def test_size_that_no_mask_can_have_is_refused_before_memory_is_filled(tmp_path):
+    bitmap = shape([[1, 1], [3, 2]], "mask", mask=png(np.ones([2, 3], np.uint8)))
+    write(tmp_path, [bitmap], imageHeight=10**6, imageWidth=10**6)
+    write(tmp_path, [bitmap], name="b")
+    with pytest.warns(
+        UserWarning, match=r"a\.json'\): the image is said to be 1000000"
+    ):
+        dataset = load(tmp_path)
+    assert dataset.load_mask(1)[0].sum() == 6
+
+
+def test_name_that_no_file_can_have_is_a_missing_image(tmp_path):
+    write(tmp_path, [shape(SQUARE)], picture=False, imagePath="A" * 5000)
+    with pytest.raises(ValueError, match=r"a\.json' has no imageData, and its image"):
+        load(tmp_path)

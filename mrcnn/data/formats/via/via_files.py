@@ -18,6 +18,7 @@ from mrcnn.data.formats.fields import (
     Number,
     Whole,
     check_fields,
+    check_size,
 )
 from mrcnn.data.formats.json_kinds import VIA3_KEYS, read_json
 
@@ -152,6 +153,7 @@ def read_via(source: str | Path | Mapping) -> list[dict]:
             # Anything else is an attribute of the user's that has this name.
             if text.isdecimal() and 0 < int(text[:9]) <= MAX_SIDE:
                 image[side] = int(text)
+        check_size(image.get("height"), image.get("width"), f"{where}: entry {key!r}")
         images.append(image)
     return images
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from mrcnn.data.formats.fields import Flag, Number, Side, check_fields
+from mrcnn.data.formats.fields import Flag, Number, Side, check_fields, check_size
 
 FLAGS = ("difficult", "truncated", "occluded")
 
@@ -69,6 +69,7 @@ def read_voc_xml(path: str | Path) -> VocImage:
             raise ValueError(f"its root is <{root.tag}>, not <annotation>")
         size = _numbers(root.find("size"), SIZE, "<size>")
         height, width = (size.get(side) or None for side in ("height", "width"))
+        check_size(height, width, "<size>")
         elements = root.findall("object")
         objects = [
             _read_object(element, f"{where}: object {k}")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data import open_dataset
 from mrcnn.data.formats.via.via_dataset import ViaDataset
 from mrcnn.data.formats.via.via_files import read_via
 
@@ -158,3 +159,11 @@ def test_damaged_region_of_via_3_is_one_alone(xy, reason):
     assert region["attributes"] == {"kind": "cell"}
     with pytest.raises(ValueError, match=reason):
         raise ValueError(region["damage"])
+
+
+@pytest.mark.parametrize("name", ["A" * 5000, "a\x00.png", ".."])
+def test_name_that_no_file_can_have_is_a_missing_image(tmp_path, name):
+    with pytest.warns(UserWarning, match="the image files are not there"):
+        load(tmp_path, GOOD, filename=name)
+        dataset = open_dataset(tmp_path, verbose=0)
+    assert dataset.validate().errors[0].path == str(tmp_path / name)
