@@ -15,7 +15,7 @@ from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.files.image_files import is_address
 
 MAX_DEPTH = 4  # levels of folders that are looked into
-MAX_FILES = 200_000
+MAX_ENTRIES = 100_000  # files and folders
 # Label Studio serves files at .../data/local-files/?d=FOLDER/NAME and at
 # .../data/upload/PROJECT/HASH-NAME, and exports these addresses.
 SERVED_PATH = re.compile(r"[?&]d=([^&]+)")
@@ -51,33 +51,7 @@ def find_images(folder: str | Path, names: Iterable[str], where: str) -> list[st
         Paths or addresses, in the order of `names`; `folder / name` for what was not
         found (`load_image` then raises, `validate` lists it).
     """
-    folder, names = Path(folder), list(names)
-    paths = [name if is_address(name) else str(folder / name) for name in names]
-    missing = [
-        i
-        for i, path in enumerate(paths)
-        if (SERVED_HERE.match(path) if is_address(path) else not os.path.isfile(path))
-    ]
-    if not missing:
-        return paths
-    index = _index_of(folder)
-    fitting = {i: _fitting(names[i], index) for i in missing}
-    found = {
-        i: os.path.join(folder, *files[0]) for i, files in fitting.items() if files
-    }
-    # By its name before it is changed: one image may be listed twice.
-    takers = {(path, name) for path, name in zip(paths, names, strict=True)}
-    takers |= {(path, names[i]) for i, path in found.items()}
-    counts = Counter(path for path, _ in takers)
-    unclear = []
-    for i, path in found.items():
-        if len(fitting[i]) > 1:
-            files = [str(Path(*parts)) for parts in fitting[i][:4]]
-            unclear.append(f"{names[i]!r} fits {', '.join(files)}")
-        elif counts[path] > 1:
-            unclear.append(f"{names[i]!r} fits {path}, as another name does")
-        else:
-            paths[i] = path
+    paths, unclear = _find(Path(folder), list(names))
     if unclear:
         warnings.warn(
             f"{where}: {len(unclear)} names of images fit several files in {folder}, "
@@ -89,22 +63,61 @@ def find_images(folder: str | Path, names: Iterable[str], where: str) -> list[st
     return paths
 
 
+def count_images(folder: str | Path, names: Iterable[str]) -> int:
+    """Returns how many of some names `find_images` finds a file for."""
+    paths, _ = _find(Path(folder), list(names))
+    return sum(map(os.path.isfile, paths))
+
+
+def _find(folder: Path, names: list[str]) -> tuple[list[str], list[str]]:
+    """Returns what `find_images` does, and what is unclear, a line a name."""
+    paths = [name if is_address(name) else str(folder / name) for name in names]
+    missing = [
+        i
+        for i, path in enumerate(paths)
+        if (SERVED_HERE.match(path) if is_address(path) else not os.path.isfile(path))
+    ]
+    unclear: list[str] = []
+    if not missing:
+        return paths, unclear
+    index = _index_of(folder)
+    fitting = {i: _fitting(names[i], index) for i in missing}
+    found = {
+        i: str(folder.joinpath(*files[0])) for i, files in fitting.items() if files
+    }
+    # By its name before it is changed: one image may be listed twice.
+    takers = {(path, name) for path, name in zip(paths, names, strict=True)}
+    takers |= {(path, names[i]) for i, path in found.items()}
+    counts = Counter(path for path, _ in takers)
+    for i, path in found.items():
+        if len(fitting[i]) > 1:
+            files = [str(Path(*parts)) for parts in fitting[i][:4]]
+            unclear.append(f"{names[i]!r} fits {', '.join(files)}")
+        elif counts[path] > 1:
+            unclear.append(f"{names[i]!r} fits {path}, as another name does")
+        else:
+            paths[i] = path
+    return paths, unclear
+
+
 def _index_of(folder: Path) -> dict[str, list[Parts]]:
     """Returns the files in and below a folder by `_key` of their name, as its parts."""
     index = defaultdict(list)
     places: list[tuple[Path, Parts]] = [(folder, ())]
     count = 0
     for place, parts in places:  # grows: folders come after those they lie in
-        if len(parts) > MAX_DEPTH or count > MAX_FILES:
+        if len(parts) > MAX_DEPTH or count > MAX_ENTRIES:
             break
         try:
             files, folders = list_files(place), list_folders(place)
         except OSError:  # not there, or locked: it has no file that could be read
             continue
-        count += len(files)
+        count += len(files) + len(folders)
         for file in files:
             index[_key(file.name)].append((*parts, file.name))
-        places += [(inner, (*parts, inner.name)) for inner in folders]
+        # All of a machine is below its root: no place to look for one image.
+        if place.resolve() != Path(place.anchor).resolve():
+            places += [(inner, (*parts, inner.name)) for inner in folders]
     return index
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     AllowInfNan,
     BeforeValidator,
     Field,
+    PlainValidator,
     TypeAdapter,
     ValidationError,
 )
@@ -38,12 +39,22 @@ def _plain_flag(value: Any) -> Any:
     return False if value is None or value == "" else value
 
 
+def _plain_id(value: Any) -> Any:
+    """Returns a text, or a whole number as an int: 3.0 is 3, as it is in json."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("an id is a whole number or a text")
+    return value
+
+
 Number = Annotated[float, BeforeValidator(_no_flag), AllowInfNan(False)]
 Whole = Annotated[int, BeforeValidator(_no_flag)]
 Flag = Annotated[bool, BeforeValidator(_plain_flag)]
 # Of an image, px; 0 stands for one that is not known.
 Side = Annotated[Whole, Field(ge=0, le=MAX_SIDE)]
 Name = Annotated[str, Field(min_length=1)]
+Id = Annotated[int | str, PlainValidator(_plain_id)]
 
 
 def check_fields(schema: TypeAdapter, content: Any, where: str) -> Any:

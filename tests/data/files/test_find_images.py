@@ -113,5 +113,12 @@ def test_folders_are_looked_into_to_a_limit(tmp_path, monkeypatch):
     make(tmp_path, "1/2/3/4/a.png", "1/2/3/4/5/b.png", ".hidden/c.png")
     assert found(tmp_path, "a.png", "b.png", "c.png") == ["1/2/3/4/a.png", None, None]
     make(tmp_path, "x.png", "y.png")
-    monkeypatch.setattr(module, "MAX_FILES", 1)
+    monkeypatch.setattr(module, "MAX_ENTRIES", 1)
     assert found(tmp_path, "X.png", "a.png") == ["x.png", None]
+
+
+def test_all_folders_of_a_machine_are_not_looked_into(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(module, "list_files", lambda place: looked.append(place) or [])
+    find_images(tmp_path.anchor, ["no such image.png"], "load()")
+    assert [str(place) for place in looked] == [tmp_path.anchor]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 from pathlib import Path
 
+from mrcnn.data.files.find_images import count_images
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.formats.coco.coco_json import search_file
-from mrcnn.data.formats.layouts import COCO_PREFIX
+from mrcnn.data.files.text_files import encoding_of
+from mrcnn.data.formats.coco.coco_json import read_coco_json, search_file
+from mrcnn.data.formats.layouts import ANNOTATION_FOLDERS, COCO_PREFIX
 from mrcnn.data.formats.subset_names import match_subset
 
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -42,6 +45,20 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
 
     counts = [sum((place / n).is_file() for n in file_names) for place in places]
     most = max(counts)
+    if most < len(file_names):
+        # Named as on another machine, or in folders below.
+        is_inner = home.name.lower() in ANNOTATION_FOLDERS
+        around = {home.parent, *list_folders(home.parent)} if not is_inner else set()
+        found = [0 if p in around else count_images(p, file_names) for p in places]
+        if max(found) > most:
+            most = max(found)
+            best = [place for place, n in zip(places, found, strict=True) if n == most]
+            # A folder has what those below it have.
+            above = {parent for place in best for parent in place.absolute().parents}
+            counts = [
+                0 if place.absolute() in above else count
+                for place, count in zip(places, found, strict=True)
+            ]
     if not most:
         return home
     # One image may be missing where it belongs, but not where another one lies.
@@ -71,5 +88,13 @@ def coco_file_names(path: str | Path, limit: int = 20) -> list[str]:
         path: the json file.
         limit: how many names.
     """
-    found = itertools.islice(search_file(path, FILE_NAME), limit)
-    return [json.loads(match[1]) for match in found]
+    with open(path, "rb") as file:
+        is_utf_8 = encoding_of(file.read(4)).startswith("utf-8")
+    if not is_utf_8:
+        names = (image["file_name"] for image in read_coco_json(path)["images"])
+        return list(itertools.islice(names, limit))
+    names = []
+    for match in itertools.islice(search_file(path, FILE_NAME), limit):
+        with contextlib.suppress(ValueError):  # the reader of all says what is wrong
+            names.append(json.loads(match[1]))
+    return names
