@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checks.anchor_report": ["anchor_report"],
         "checks.validation_report": ["ValidationReport"],
         "dataset": ["Dataset"],
+        "failures": ["BadDataError", "FailureLog"],
         "feature_maps": ["feature_shapes", "pixel_anchors"],
         "files.atomic": ["atomic_file"],
         "files.downloads": [
