@@ -57,6 +57,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "generator": ["DataGenerator"],
         "image_gt": ["load_image_gt"],
         "in_memory": ["InMemoryDataset"],
+        "load_checks": ["check_has_objects", "check_sources"],
         "objects": ["Objects"],
         "outlines.annotation": ["Annotation"],
         "outlines.mask_files": ["LabelValue", "MaskFile"],

@@ -224,9 +224,8 @@ def _detect(
                 except Exception as error:
                     if failed is None or len(failed) + 1 > len(ids) / 4:
                         raise
-                    failed[image_id] = (
-                        f"image id {image_id}: {type(error).__name__}: {error}"
-                    )
+                    text = f"{type(error).__name__}: {error}"
+                    failed[image_id] = f"image id {image_id}: {text}"
                     bar.update()
                     continue
                 images.append(image)

@@ -1,4 +1,4 @@
-"""An image that can't be loaded is left out and named; too many of them are an error."""
+"""An image that can't be loaded is left out and named; too many are an error."""
 
 from __future__ import annotations
 
