@@ -111,6 +111,9 @@ def score_cut(model: Any, min_confidence: float) -> Iterator[bool]:
     Yields:
         Whether it could be done.
     """
+    if hasattr(model, "follow_config"):
+        # Else what was changed in its Config would take the place of this cut.
+        model.follow_config("evaluate")
     layers = getattr(getattr(model, "keras_model", None), "layers", ())
     cut_layers = [layer for layer in layers if hasattr(layer, "min_confidence")]
     if not cut_layers:

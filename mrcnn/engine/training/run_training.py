@@ -24,6 +24,8 @@ from mrcnn.engine.training.callbacks import (
 from mrcnn.engine.training.schedules import is_number, make_schedule
 from mrcnn.engine.training.training_checks import (
     check_data,
+    warn_of_foreign_norms,
+    warn_of_learning_rate,
     warn_of_untrained_statistics,
 )
 from mrcnn.engine.training.training_model import TrainingModel
@@ -120,6 +122,7 @@ class Trainable:
         """
         self._need("training", "train")
         config, model = self.config, self.keras_model
+        self.follow_config("train")
         check_data(config, train_dataset, val_dataset, custom_callbacks)
         state_file = self._load_newest(verbose) if resume else None
         if self.epoch >= epochs:
@@ -139,6 +142,8 @@ class Trainable:
         chosen = set_trainable(model, layers)
         logger.info("training %d layers with weights", len(chosen))
         warn_of_untrained_statistics(model)
+        warn_of_foreign_norms(config, model)
+        warn_of_learning_rate(config, learning_rate, optimizer)
 
         generator = DataGenerator(
             train_dataset,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import keras
 import numpy as np
 
 from mrcnn.data import AnnotatedDataset, check_has_objects, check_sources
-from mrcnn.engine.layer_groups import leaf_layers
+from mrcnn.engine.layer_groups import leaf_layers, unwrapped
 from mrcnn.engine.training.evaluation_callback import EvaluationCallback
+from mrcnn.engine.training.schedules import is_number
 from mrcnn.nn.norms import BatchNorm
 
 
@@ -90,3 +92,57 @@ def warn_of_untrained_statistics(model) -> None:
                     stacklevel=3,
                 )
             return
+
+
+def warn_of_foreign_norms(config, model) -> None:
+    """Warns of BatchNormalization layers of Keras, which TRAIN_BN doesn't reach."""
+    layers = [unwrapped(layer) for _, layer in leaf_layers(model)]
+    names = [
+        layer.name
+        for layer in layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and not isinstance(layer, BatchNorm)
+        and layer.trainable
+    ]
+    if names and config.TRAIN_BN is not None:
+        warnings.warn(
+            f"train(): TRAIN_BN={config.TRAIN_BN} does not hold for {len(names)} "
+            "BatchNormalization layers of Keras in the backbone, "
+            f"{names[0]!r} for one: in training they use the statistics of the batch, "
+            "and move their own, even if called with training=False. Make them "
+            "mrcnn.model.BatchNorm(name=...), or leave them out of train(layers=...); "
+            "TRAIN_BN = None says that it is meant.",
+            stacklevel=3,
+        )
+
+
+def warn_of_learning_rate(config, learning_rate, optimizer) -> None:
+    """Warns of a learning rate that is not the one that will be trained with."""
+    if learning_rate is None:
+        return
+    if optimizer is not None:
+        if not is_number(learning_rate) or not np.isclose(
+            float(optimizer.learning_rate), float(learning_rate)
+        ):
+            warnings.warn(
+                f"train(learning_rate={learning_rate!r}, optimizer=...): the optimizer "
+                f"has a learning_rate of its own, {float(optimizer.learning_rate):g}, "
+                "and trains with that. Pass learning_rate=None beside an optimizer.",
+                stacklevel=3,
+            )
+        return
+    shaped = {
+        "LEARNING_RATE_SCHEDULE": config.LEARNING_RATE_SCHEDULE != "constant",
+        "LEARNING_RATE_WARMUP_STEPS": bool(config.LEARNING_RATE_WARMUP_STEPS),
+        "LEARNING_RATE_BATCH": bool(config.LEARNING_RATE_BATCH),
+    }
+    names = [f"{n}={getattr(config, n)!r}" for n, is_so in shaped.items() if is_so]
+    # The number of the Config itself is meant to be shaped by its other attributes.
+    if names and is_number(learning_rate) and learning_rate != config.LEARNING_RATE:
+        warnings.warn(
+            f"train(learning_rate={float(learning_rate):g}): this is not the rate of "
+            f"each step: {', '.join(names)} of the Config shape it. For a constant "
+            'rate set LEARNING_RATE_SCHEDULE = "constant", LEARNING_RATE_WARMUP_STEPS '
+            "= 0 and LEARNING_RATE_BATCH = None.",
+            stacklevel=3,
+        )
