@@ -56,6 +56,9 @@ class Config:
     KEEP_CHECKPOINTS: int | None = None
     # Start of every random stream: weights, data order, augmentation, sampling.
     SEED = 0
+    # What an image does that can't be loaded in training: "skip" = it is left out and
+    # named, up to a quarter of the images; "raise" = it ends the training.
+    ON_DATA_ERROR = "skip"
 
     # --- Backbone and pyramid --------------------------------------------------
     # "resnet18", "resnet50", "resnet101", or a callable

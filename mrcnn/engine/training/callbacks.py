@@ -7,6 +7,7 @@ import time
 import keras
 import tensorflow as tf
 
+from mrcnn.data import FailureLog
 from mrcnn.engine.weights.checkpoints import checkpoint_path, prune_checkpoints
 from mrcnn.engine.weights.model_weights import save_weights
 from mrcnn.engine.weights.optimizer_state import RunState, save_state
@@ -20,11 +21,15 @@ class BatchSource:
     shapes of all, and shuffles.
     """
 
-    def __init__(self, loader, epoch: int = 0):
+    def __init__(self, loader, epoch: int = 0, failures: FailureLog | None = None):
         self.loader = loader
         self.steps = len(loader.generator)
         self.epoch = epoch
         self.error: BaseException | None = None
+        # What the images of the data set that can't be loaded are told to.
+        self.failures = failures
+        # The images of the batches of this epoch, where others took their places.
+        self._image_ids: dict[int, list[int]] = {}
 
     def dataset(self, model: keras.Model) -> tf.data.Dataset:
         """Returns what `fit` reads: one epoch, the inputs of the model by name."""
@@ -42,13 +47,23 @@ class BatchSource:
         kept in `self.error`.
         """
         epoch = self.epoch
+        self._image_ids = {}
         for index in range(self.steps):
             try:
                 batch = self.loader.get(epoch, index)
+                if batch.failures:
+                    self._image_ids[index] = batch.image_ids
+                    if self.failures is not None:
+                        self.failures.add(batch.failures)
             except BaseException as error:
                 self.error = error
                 raise
-            yield batch
+            yield dict(batch)
+
+    def image_labels(self, index: int) -> str:
+        """Returns the images of a batch of this epoch as errors name them."""
+        generator = self.loader.generator
+        return generator.image_labels(self.epoch, index, self._image_ids.get(index))
 
 
 class EpochTracker(keras.callbacks.Callback):
