@@ -116,9 +116,9 @@ class StateWriter(keras.callbacks.Callback):
         self.run_dir, self.name, self.state, self.keep = run_dir, name, state, keep
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the state of the checkpoint just written, removes old checkpoints."""
+        """Writes the state of the checkpoint just written, removes what is old."""
         save_state(self.model, self.run_dir, self.state._replace(epoch=epoch + 1))
-        prune_checkpoints(self.run_dir, self.name, self.keep)
+        prune_checkpoints(self.run_dir, self.name, self.keep, epoch + 1)
 
 
 class HistoryWriter(keras.callbacks.Callback):
