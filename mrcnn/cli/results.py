@@ -45,9 +45,9 @@ TABLE_HEAD = ["image", "size", "objects", "median area", "total area", "classes"
 MAX_ROWS = 20
 # Bytes: the longest name of a file is 255, and the drawing's is longer.
 MAX_STEM = 200
-# The list of images is written anew each time; with many thousands of them less often,
-# so that this takes at most one part in so many of the time.
-JSON_SHARE = 50
+# The list of images is written anew each time; where it is longer than LONG bytes less
+# often, so that this takes at most one part in JSON_SHARE of the time.
+LONG, JSON_SHARE = 1 << 20, 50
 # Errors about the place of the results: they would come again with the next file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # What would break a line of the csv, or isn't UTF-8; and a backslash that would be read
@@ -280,7 +280,7 @@ class _Json(_GrowingFile):
         }
         body = json.dumps(head)[:-1] + ', "annotations": ['
         self._images, self._waiting = bytearray(), bytearray()
-        self._is_empty, self._pause, self._last = True, 0.0, 0.0
+        self._is_empty, self._next = True, 0.0
         super().__init__(own, JSON_FILE, body.encode(), self._tail())
 
     def add(self, image: dict, annotations: list[dict]) -> None:
@@ -290,7 +290,7 @@ class _Json(_GrowingFile):
             self._waiting += b", " * (not self._is_empty)
             self._waiting += json.dumps(annotation).encode()
             self._is_empty = False
-        if time.monotonic() - self._last >= self._pause:
+        if len(self._images) < LONG or time.monotonic() >= self._next:
             self.end()
 
     def end(self, failed: Iterable[dict] = ()) -> None:
@@ -298,8 +298,8 @@ class _Json(_GrowingFile):
         start = time.monotonic()
         self.extend(bytes(self._waiting), self._tail(list(failed)))
         self._waiting.clear()
-        self._last = time.monotonic()
-        self._pause = JSON_SHARE * (self._last - start)
+        done = time.monotonic()
+        self._next = done + JSON_SHARE * (done - start)
 
     def _tail(self, failed: Sequence[dict] = ()) -> bytes:
         """Returns the end of the file."""
