@@ -35,6 +35,7 @@ from mrcnn.cli.errors import (
 from mrcnn.cli.inputs import find_inputs, is_video
 from mrcnn.cli.results import Results
 from mrcnn.config_checks import DETECTION_LIMITS, most_detections
+from mrcnn.data import MAX_PIXELS
 from mrcnn.engine import is_example
 from mrcnn.geometry.resize_plan import plan_resize
 
@@ -65,6 +66,11 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     add("--overlap", type=int, metavar="PX", help=text)
     add("--batch", type=int, default=1, metavar="N", help="images or tiles at once")
+    text = (
+        "most pixels of an image that is read as a whole; a TIFF may be larger with "
+        f"--tile (default: {MAX_PIXELS}; 0: any number)"
+    )
+    add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help=text)
     add("--quiet", action="store_true", help="no progress bar and no table")
 
 
@@ -100,6 +106,8 @@ def _checked(args: argparse.Namespace) -> list[str]:
     for part in save:
         need(part in OUTPUTS, f"--save {part}: choose of {', '.join(OUTPUTS)}")
     need(args.batch >= 1, f"--batch {args.batch}: 1 or more")
+    most = args.max_pixels
+    need(most >= 0, f"--max-pixels {most}: 1 or more, or 0 for any number")
     score, side, overlap = args.min_score, args.tile, args.overlap
     if score is not None:
         need(0 <= score <= 1, f"--min-score {score:g}: from 0 to 1")
@@ -169,12 +177,10 @@ class Job:
 
     def _images(self, paths: list[Path], bar) -> None:
         """Detects in a batch of images and draws them."""
-        from mrcnn.engine import as_image
-
         images = {}
         for path in paths:
             with self._reporting(path):
-                image = as_image(path, self.model.config.IMAGE_CHANNEL_COUNT)
+                image = self._read(path)
                 self._advise_tiles(path, image.shape)
                 images[path] = image
 
@@ -192,11 +198,30 @@ class Job:
                 result = found[path] if found else self._detect([image], show)[0]
                 self.results.add(path, image.shape, result)
                 self._full += _full_parts(self.model.config, path, image.shape, result)
-                if "pictures" in self.save:
-                    drawn = pictures.draw_image(image, result, self.class_names)
+                if "pictures" in self.save and self._can_be_drawn(path, image.shape):
+                    whole = np.asarray(image)
+                    drawn = pictures.draw_image(whole, result, self.class_names)
                     self.results.save_drawing(path, drawn)
                     self.drawn += 1
         bar.update(len(paths))
+
+    def _read(self, path: Path):
+        """Returns an image; for tiles one that may read its parts when needed."""
+        from mrcnn.engine import as_image, tiled_image
+
+        config, most = self.model.config, self.args.max_pixels or None
+        if self.args.tile is not None:
+            return tiled_image(path, config, max_pixels=most)
+        channels, values = config.IMAGE_CHANNEL_COUNT, config.IMAGE_RANGE
+        return as_image(path, channels, image_range=values, max_pixels=most)
+
+    def _can_be_drawn(self, path: Path, shape) -> bool:
+        """Returns False, and says so, for an image that is too large to draw."""
+        most = self.args.max_pixels
+        is_small = not most or shape[0] * shape[1] <= most
+        if not is_small:
+            note(f"{path}: not drawn, as it has more than {most} pixels (--max-pixels)")
+        return is_small
 
     def _video(self, path: Path) -> None:
         """Detects in the frames of a video and draws them."""

@@ -194,6 +194,7 @@ def job_of(folder, tile=None, save=(), **values):
     args = SimpleNamespace(
         output=folder, tile=tile, overlap=None, quiet=True, batch=1, debug=False
     )
+    args.max_pixels = 0
     return Job(args, save, model, ["BG", "box", "bar"])
 
 
@@ -366,6 +367,7 @@ def test_a_broken_file_is_reported_and_the_others_are_done(
         (["--tile", "64", "--overlap", "40"], "--overlap 40: from 0 to 32"),
         (["--tile", "0"], "--tile 0:"),
         (["--batch", "0"], "--batch 0"),
+        (["--max-pixels", "-1"], "--max-pixels -1"),
         (["--weights", "nothing.h5"], "nothing.h5"),
         (["--preset", "small"], "config.json"),
         (["--classes", "one"], "--classes"),

@@ -209,6 +209,23 @@ def test_an_image_of_a_name_that_is_not_utf_8_opens_as_data(
     assert dataset.load_image(0).shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("tile", [(), ("--tile", 32)])
+def test_the_limit_of_pixels_has_a_switch(photos, detect_in, tmp_path, tile):
+    """A png is read as a whole, a TIFF without compression in tiles."""
+    photo = Image.open(photos / "a.png")
+    photo.save(photos / "a.tif")
+    photo.crop((0, 0, 40, 40)).save(photos / "small.png")
+    files = [photos / name for name in ("a.png", "a.tif", "small.png")]
+    out = tmp_path / "out"
+    argv = (*files, "--output", out, *tile, "--max-pixels")
+    code, _, err = detect_in(*argv, 2000)
+    done = ["a.tif", "small.png"] if tile else ["small.png"]
+    assert code == 2 and names_of(out / "detections.json") == done
+    assert any("a.png: " in line and "--max-pixels" in line for line in err)
+    assert any("a.tif: not drawn" in line for line in err) == bool(tile)
+    assert detect_in(*argv, 0)[0] == 0
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("error", [TypeError("raw"), KeyError("a"), RecursionError()])
 def test_whatever_a_file_raises_is_its_own_error(

@@ -30,7 +30,7 @@ ERROR_KINDS = {
 WARNING_KINDS = {
     "duplicate image": "Keep one of them, with the objects of both.",
     "duplicate object": "Keep one of them.",
-    "exif note": "Look at its masks; if turned, give add_image() width and height.",
+    "exif note": "Look at its masks; if they lie beside, open it with exif='apply'.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "beyond border": "What lies outside is cut off; look whether the size is right.",
     "unknown class": "They are left out; add_class() takes them in.",
