@@ -7,12 +7,12 @@ INSTALLED := $(VENV)/.installed
 FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 # The command holds back what TensorFlow prints by itself.
-test test-slow demo-train: export TF_CPP_MIN_LOG_LEVEL ?= 2
+test test-slow fuzz demo-train: export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Tests run on the CPU, so that they are the same everywhere; set it to use a GPU.
-test test-slow: export CUDA_VISIBLE_DEVICES ?= -1
+test test-slow fuzz: export CUDA_VISIBLE_DEVICES ?= -1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-train test test-slow lint docs clean
+.PHONY: help venv demo demo-train test test-slow fuzz lint docs clean
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test: lint  ## Check style, run the tests, measure the coverage of geometry and 
 
 test-slow: $(INSTALLED)  ## Run the tests that train networks (long)
 	$(BIN)/python -m pytest -m slow --timeout=7200
+
+# Another SEED makes 10,000 other inputs.
+fuzz: $(INSTALLED)  ## Try 10,000 damaged files and wrong arguments (20 minutes)
+	$(BIN)/python -m tests.fuzz --cases 10000 --first $(or $(SEED),0)
 
 lint: $(INSTALLED)  ## Check style and formatting
 	$(BIN)/ruff check .

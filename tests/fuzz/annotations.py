@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 
 from mrcnn.data import open_dataset
-from tests.data.formats.test_via_dataset import project2, via1, via2, via3
+from tests.data.formats.via.test_via_dataset import project2, via1, via2, via3
 from tests.data.planted import HEIGHT, TRIANGLE, WIDTH, PlantConfig
 from tests.fuzz.case import Case, error_fault
 from tests.fuzz.damage import damage_json, damage_xml

@@ -27,7 +27,7 @@ class OtherTool(NamedTuple):
 
 def _with_keys(*keys: str) -> bytes:
     """Returns the pattern of a text that holds all of some keys, in any order."""
-    return b"(?s)" + b"".join(b'(?=.*"%s"\\s*:)' % key.encode() for key in keys)
+    return b"(?s)\\A" + b"".join(b'(?=.*"%s"\\s*:)' % key.encode() for key in keys)
 
 
 def _by_datumaro(name: str) -> str:
@@ -64,7 +64,7 @@ OTHER_TOOLS = (
         _OF_YOLO,
     ),
     OtherTool(
-        "YOLO", r".*\.ya?ml", rb"(?ms)(?=.*^names\s*:)(?=.*^(train|nc)\s*:)", _OF_YOLO
+        "YOLO", r".*\.ya?ml", rb"(?ms)\A(?=.*^names\s*:)(?=.*^(train|nc)\s*:)", _OF_YOLO
     ),
     OtherTool(
         "Label Studio",
