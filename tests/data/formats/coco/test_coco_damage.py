@@ -123,3 +123,23 @@ def test_one_id_of_two_images_is_named(tmp_path):
         ValueError, match="names one image, but 1 is that of 'a.jpg', 'b"
     ):
         open_dataset(tmp_path)
+
+
+def test_size_that_no_mask_can_have_is_named(tmp_path):
+    content = coco()
+    content["images"][0] |= {"height": 900_000, "width": 900_000}
+    write_picture(tmp_path / "a.jpg")
+    write_json(tmp_path / "x.json", content)
+    dataset = open_dataset(tmp_path)
+    with pytest.raises(ValueError, match=r"\(900000, 900000\), 2\*\*32 px.*x\.json"):
+        dataset.load_mask(0)
+    assert not dataset.validate().ok
+
+
+def test_file_of_keypoints_says_that_they_are_not_read(tmp_path):
+    content = coco()
+    content["annotations"][0] |= {"keypoints": [1, 2, 2], "segmentation": []}
+    write_picture(tmp_path / "a.jpg")
+    write_json(tmp_path / "x.json", content)
+    with pytest.warns(UserWarning, match="no segmentation.*Keypoints are not read"):
+        open_dataset(tmp_path)
