@@ -197,7 +197,8 @@ def to_coco_ground_truth(
         dict(images, categories, annotations); annotations are numbered from 1.
 
     Raises:
-        ValueError: an annotation of an image or category that isn't listed.
+        ValueError: an annotation of an image or category that isn't listed, or one
+            whose iscrowd, area or bbox are no plain numbers.
     """
     from pycocotools import mask as mask_utils
 
@@ -217,6 +218,7 @@ def to_coco_ground_truth(
                 f"category {annotation['category_id']} isn't listed; add it to images "
                 "or categories."
             )
+        _check_plain(annotation)
         # pycocotools reads a match with annotation 0 as no match: count from 1.
         new = {**annotation, "id": len(filled) + 1}
         new.setdefault("iscrowd", 0)
@@ -288,6 +290,35 @@ def is_area_of_box(area: float, crop: Any) -> bool:
     # Boxes of outlines end between pixels, those of masks do not.
     is_box = (height - 1) * (width - 1) <= area <= (height + 1) * (width + 1)
     return is_box and 0 < crop.area < FULL_BOX * (height - 1) * (width - 1)
+
+
+def _check_plain(annotation: dict) -> None:
+    """Raises ValueError for numbers that pycocotools would take for others.
+
+    To it every text is a crowd ("0" too), and an object with an area below 0 is none.
+    """
+    area, bbox = annotation.get("area", 0), annotation.get("bbox", [0] * 4)
+    is_plain = {
+        "iscrowd": annotation.get("iscrowd", 0) in (0, 1),
+        "area": _is_number(area) and area >= 0,
+        "bbox": len(bbox) == 4 and all(map(_is_number, bbox))
+        if isinstance(bbox, list | tuple | np.ndarray)
+        else False,
+    }
+    for key, is_right in is_plain.items():
+        if not is_right:
+            raise ValueError(
+                f"to_coco_ground_truth(annotations): {key} of annotation "
+                f"{annotation.get('id')!r} is {annotation[key]!r:.60}; iscrowd is 0 or "
+                "1, area a number from 0 on, bbox [x, y, width, height]. "
+                "CocoDataset.load_json(return_coco=True) reads what tools write."
+            )
+
+
+def _is_number(value: Any) -> bool:
+    """Returns whether a value is a finite number, no text and no flag."""
+    is_real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return is_real and bool(np.isfinite(value))
 
 
 def _fit(stated: Sequence[float], box: np.ndarray) -> float:

@@ -243,6 +243,8 @@ def annotations_by_image(
     if not boxes_as_masks:
         text = f"of {kept} objects have no segmentation, so their masks have no pixel; "
         text += "load_json(boxes_as_masks=True) takes their boxes for masks."
+        if any("keypoints" in annotation for annotation in content["annotations"]):
+            text += " Keypoints are not read."
         warn_left_out(where, kept - masked, text)
     return by_image
 
