@@ -12,6 +12,7 @@ import numpy as np
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.text_files import read_text
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
@@ -250,7 +251,8 @@ def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[
     for kind in (*kinds, "."):
         path = folder / "ImageSets" / kind / f"{subset}.txt"
         if path.is_file():
-            rows = [line.split() for line in path.read_text("utf-8-sig").splitlines()]
+            text = read_text(path, f"{where}: {path}")
+            rows = [line.split() for line in text.splitlines()]
             # Lists of one class mark the images that do not show it by -1.
             return list(dict.fromkeys(r[0] for r in rows if r and r[1:] != ["-1"]))
     known = ", ".join(voc_subsets(folder)) or "none"
