@@ -34,7 +34,7 @@ ERROR_KINDS = {
 WARNING_KINDS = {
     "duplicate image": "Keep one of them, with the objects of both.",
     "duplicate object": "Keep one of them.",
-    "exif note": "Look at its masks; if turned, give add_image() width and height.",
+    "exif note": "Look at its masks; if they lie beside, open it with exif='apply'.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "area is that of the box": "AP of small and large objects goes by it; leave it "
     "out for that of the outlines.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,15 @@ from typing_extensions import Required, TypedDict
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.files.image_files import read_image
+from mrcnn.data.files.open_images import (
+    UPRIGHT,
+    ImageTooLargeError,
+    open_image,
+    orientation_of,
+    turn,
+    turned_size,
+)
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.fields import Flag, Name, Number, Side, check_fields, check_size
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
@@ -87,7 +97,9 @@ class LabelMeDataset(AnnotatedDataset):
         and kept: `validate` lists all of them, and `load_mask` raises.
 
         An image that is not where `imagePath` says (relative to the json) is looked
-        for beside the json under the same name, then taken from `imageData`.
+        for beside the json under the same name, then taken from `imageData`. LabelMe
+        turns images by their EXIF note, and so are they read, unless the size in the
+        json or `imageData` shows that its shapes were drawn on the image as stored.
 
         Args:
             folder: holds the json files, or the folder `subset` that does.
@@ -139,6 +151,7 @@ class LabelMeDataset(AnnotatedDataset):
                 str(image),
                 height=height,
                 width=width,
+                exif=_exif(image, content),
                 annotations=annotations,
                 annotation_file=str(path),
             )
@@ -154,10 +167,8 @@ class LabelMeDataset(AnnotatedDataset):
         if info["source"] != SOURCE or os.path.isfile(info["path"]):
             return super().load_image(image_id)
         file = info["annotation_file"]
-        content = read_json(file, "load_image")
         where = f"load_image(image_id={image_id}): imageData of {file!r}"
-        with _decoded(content.get("imageData"), where) as image:
-            return np.array(image.convert("RGB"), dtype=np.uint8)
+        return _embedded(read_json(file, "load_image"), where, self.image_range)
 
 
 def _annotations(
@@ -297,13 +308,11 @@ def _size(content: Mapping, image: Path) -> tuple[int | None, int | None]:
     if all(size):
         return size
     try:
-        is_file = os.path.isfile(image)
-        with (
-            Image.open(image)
-            if is_file
-            else _decoded(content.get("imageData"), "imageData") as opened
-        ):
-            return opened.height, opened.width
+        if not os.path.isfile(image):
+            return _embedded(content).shape[:2]
+        with open_image(image, None) as opened:
+            size = (opened.height, opened.width)
+            return turned_size(orientation_of(opened), size, exif=_exif(image, content))
     except (OSError, ValueError):
         # `validate` lists an image that cannot be read.
         return None, None
@@ -317,6 +326,45 @@ def _decoded(encoded: str | None, where: str) -> Image.Image:
     except Exception as error:  # of damaged bytes Pillow raises errors of many kinds
         raise ValueError(f"{where} is no image: {error}; restore it.") from error
     return image
+
+
+def _exif(image: Path, content: Mapping) -> str:
+    """Returns how an image is turned that the shapes of a json were drawn on.
+
+    LabelMe turns a file by its EXIF note, but shows `imageData` as it is.
+    """
+    if not os.path.isfile(image) or not content.get("imageData"):
+        return "viewer"
+    try:
+        with open_image(image) as opened:
+            orientation = orientation_of(opened)
+        if orientation == UPRIGHT:
+            return "viewer"
+        stored, shown = read_image(image, exif="ignore"), _embedded(content)
+    except (OSError, ValueError):  # validate and load_image say what is damaged
+        return "viewer"
+    differences = [
+        np.abs(np.subtract(one, shown, dtype=np.int16)).mean()
+        if one.shape == shown.shape
+        else np.inf
+        for one in (stored, turn(stored, orientation))
+    ]
+    if differences[0] == differences[1]:
+        return "viewer"
+    return "ignore" if differences[0] < differences[1] else "apply"
+
+
+def _embedded(content: Mapping, where="imageData", image_range=None) -> np.ndarray:
+    """Returns the image inside a json, as stored: uint8 [H, W, 3]."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "imageData"
+        try:
+            file.write_bytes(base64.b64decode(content.get("imageData") or ""))
+            return read_image(file, exif="ignore", image_range=image_range)
+        except ImageTooLargeError:
+            raise
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{where} is no image: {error}; restore it.") from error
 
 
 def _find(folder: Path, files: Sequence[Path]) -> Layout:

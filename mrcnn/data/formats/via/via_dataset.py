@@ -228,6 +228,7 @@ class ViaDataset(AnnotatedDataset):
                 path,
                 width=image.get("width"),
                 height=image.get("height"),
+                exif="viewer",  # a browser has turned it
                 annotations=annotations,
             )
         points = sum(region["shape"].get("name") == "point" for region in regions)
