@@ -364,7 +364,7 @@ def _embedded(content: Mapping, where="imageData", image_range=None) -> np.ndarr
         except ImageTooLargeError:
             raise
         except (OSError, ValueError) as error:
-            raise ValueError(f"{where} is no image: {error}; restore it.") from error
+            raise OSError(f"{where} is no image, restore it: {error}") from error
 
 
 def _find(folder: Path, files: Sequence[Path]) -> Layout:

@@ -282,7 +282,7 @@ def test_numbers_as_text_are_numbers(tmp_path):
 
 def test_picture_in_the_json_that_is_none_is_named(tmp_path):
     write(tmp_path, [shape(SQUARE)], picture=False, imageData="AAAA")
-    with pytest.raises(ValueError, match=r"imageData of '.*a\.json' is no image"):
+    with pytest.raises(OSError, match=r"imageData of '.*a\.json' is no image"):
         load(tmp_path).load_image(0)
 
 
