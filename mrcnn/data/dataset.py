@@ -317,7 +317,7 @@ class Dataset:
 
 
 def _shown_names(names: list[str]) -> list[str]:
-    """Returns class names up to their comma, "tench" of ImageNet's "tench, Tinca tinca".
+    """Returns class names up to their comma: "tench" of "tench, Tinca tinca".
 
     Whole where classes would become one name: "cell, round" and "cell, long".
     """

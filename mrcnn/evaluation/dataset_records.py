@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.evaluation.coco_format import crop_to_rle
-from mrcnn.evaluation.stated import area_differs, box_differs
+from mrcnn.evaluation.coco_format import area_differs, box_differs, crop_to_rle
 from mrcnn.geometry.bit_depth import using_range
 
 
@@ -63,7 +62,7 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
             of an image have it: difficult; and, where the objects are drawn from the
             annotations, box (y1, x1, y2, x2) or COCO's bbox (x, y, width, height);
             area, px. These are what published numbers are measured with. COCO's that
-            are not those of the outline (`mrcnn.evaluation.stated`) do not count.
+            are not those of the outline (`box_differs`, `area_differs`) do not count.
         image_id: inside id.
         height: px, of the image.
         width: px, of the image.
@@ -114,7 +113,7 @@ def _stated(dataset: Any, image_id: int, objects: Any) -> dict:
     if found["gt_boxes"] is None and (boxes := all_of("bbox")) is not None:
         x, y, w, h = np.array(boxes, np.float64).T
         found["gt_boxes"] = np.stack([y, x, y + h, x + w], axis=1)
-        _take_outlines(found, objects)
+    _take_outlines(found, objects)
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -127,7 +126,8 @@ def _take_outlines(found: dict, objects: Any) -> None:
         if (shape := getattr(annotation, "shape", None)) is None:
             continue
         crop, extra = objects.crops[i], annotation.extra
-        if box_differs(extra["bbox"], crop, shape):
+        bbox = None if boxes is None else extra.get("bbox")
+        if bbox is not None and box_differs(bbox, crop, shape):
             boxes[i], is_wrong = crop.box, True
         # A crowd's area is that of the objects in it, however it is outlined.
         is_crowd = annotation.is_crowd and extra.get("area", 0) > 0

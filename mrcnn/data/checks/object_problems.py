@@ -12,7 +12,7 @@ from mrcnn.data.checks.image_problems import CheckedImage, describe
 from mrcnn.data.checks.validation_report import Problem
 from mrcnn.data.load_checks import check_objects, checked_class_ids, load_objects
 from mrcnn.data.outlines.shapes import MaskCountError, MaskSizeError, Shape
-from mrcnn.evaluation.stated import area_differs, box_differs, is_area_of_box
+from mrcnn.evaluation.coco_format import area_differs, box_differs, is_area_of_box
 from mrcnn.geometry.crops import Crop
 
 # px that an outline may lie outside: tools round, and click on the far border.

@@ -103,6 +103,12 @@ def test_what_tools_write_a_little_differently_is_no_problem(tmp_path, stated):
         assert record["gt_areas"] == [stated.get("area", 600)]
 
 
+def test_area_below_0_without_a_box_does_not_count_either(tmp_path):
+    with pytest.warns(UserWarning, match="that is not that of their outline"):
+        record = truth_record(load(tmp_path, bbox=None, area=-600), 0, 64, 96)
+    assert record["gt_areas"] == [600] and "gt_boxes" not in record
+
+
 def test_evaluation_goes_by_the_outline_where_the_stated_is_wrong(tmp_path):
     dataset = load(tmp_path, bbox=[10, 20, 30, 50], area=-600)
     with pytest.warns(UserWarning, match="that is not that of their outline"):

@@ -242,3 +242,15 @@ def test_damaged_file_of_another_subset_does_not_stop_this_one(tmp_path):
 )
 def test_names_of_files_of_one_set(stem, other, is_one):
     assert of_one_set(stem, [other]) == of_one_set(other, [stem]) == is_one
+
+
+def test_pictures_of_another_data_set_beside_it_are_not_taken(tmp_path):
+    content = coco("1.png")
+    content["images"].append(content["images"][0] | {"id": 2, "file_name": "2.png"})
+    write_json(tmp_path / "mine" / "a.json", content)
+    write_picture(tmp_path / "mine" / "1.png", value=1)  # the second one is missing
+    for name in ("1.png", "2.png"):
+        write_picture(tmp_path / "other" / name, value=2)
+    dataset = open_dataset(tmp_path / "mine")
+    assert dataset.load_image(0).max() == 1
+    assert dataset.validate().counts()["missing file"] == 1

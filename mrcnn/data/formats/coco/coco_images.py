@@ -43,32 +43,35 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
     places += [*list_folders(home), home.parent, *list_folders(home.parent)]
     places = list({place.resolve(): place for place in reversed(places)}.values())[::-1]
 
-    counts = [sum((place / n).is_file() for n in file_names) for place in places]
-    most = max(counts)
+    counts = {p: sum((p / name).is_file() for name in file_names) for p in places}
+    # Beside the folder other data sets may have images of the same names.
+    inner = [place for place in places if home in (place, *place.parents)]
+    if 2 * max(counts[place] for place in inner) >= len(file_names):
+        places = inner
+    most = max(counts[place] for place in places)
     if most < len(file_names):
         # Named as on another machine, or in folders below.
         is_inner = home.name.lower() in ANNOTATION_FOLDERS
         around = {home.parent, *list_folders(home.parent)} if not is_inner else set()
-        found = [0 if p in around else count_images(p, file_names) for p in places]
-        if max(found) > most:
-            most = max(found)
-            best = [place for place, n in zip(places, found, strict=True) if n == most]
+        found = {p: count_images(p, file_names) for p in places if p not in around}
+        if max(found.values()) > most:
+            most = max(found.values())
+            best = [place.absolute() for place in found if found[place] == most]
             # A folder has what those below it have.
-            above = {parent for place in best for parent in place.absolute().parents}
-            counts = [
-                0 if place.absolute() in above else count
-                for place, count in zip(places, found, strict=True)
-            ]
+            above = {parent for place in best for parent in place.parents}
+            counts = {p: 0 if p.absolute() in above else n for p, n in found.items()}
+            places = list(counts)
     if not most:
         return home
     # One image may be missing where it belongs, but not where another one lies.
     named = [
         place
-        for place, count in zip(places, counts, strict=True)
-        if 2 * count >= most and match_subset([stem, subset], place.resolve().name)
+        for place in places
+        if 2 * counts[place] >= most
+        and match_subset([stem, subset], place.resolve().name)
     ]
     exact = [place for place in named if place.name in (stem, subset)]
-    tied = [p for p, count in zip(places, counts, strict=True) if count == most]
+    tied = [place for place in places if counts[place] == most]
     usual = [place for place in tied if place.name.lower() in USUAL_FOLDERS]
     beside = [place for place in tied if place == home]
     found = next(choice for choice in (exact, named, beside, usual, tied) if choice)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
 from mrcnn.data.formats.coco.coco_outlines import has_outline
-from mrcnn.data.formats.fields import Flag, Id, Side, check_fields
+from mrcnn.data.formats.fields import Flag, Id, Name, Side, check_fields
 from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
 from mrcnn.data.formats.left_out import warn_left_out
 
@@ -33,7 +33,7 @@ class _Image(TypedDict):
     """What is read of an image."""
 
     id: Id
-    file_name: str
+    file_name: Name
     width: NotRequired[Side | None]
     height: NotRequired[Side | None]
 
@@ -243,6 +243,8 @@ def annotations_by_image(
     if not boxes_as_masks:
         text = f"of {kept} objects have no segmentation, so their masks have no pixel; "
         text += "load_json(boxes_as_masks=True) takes their boxes for masks."
+        if any("keypoints" in annotation for annotation in content["annotations"]):
+            text += " Keypoints are not read."
         warn_left_out(where, kept - masked, text)
     return by_image
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from mrcnn.data.formats.fields import Flag, Number, Side, Whole, check_fields
+from mrcnn.data.formats.fields import MAX_SIDE, Flag, Number, Side, Whole, check_fields
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.damaged import Damaged
 from mrcnn.data.outlines.shapes import Polygons, Rectangle, Rle, Shape
@@ -36,7 +36,7 @@ class _Rings(TypedDict):
 class _Lengths(TypedDict):
     """Lengths of the runs of a mask, not compressed, and its (height, width)."""
 
-    counts: list[Annotated[Whole, Field(ge=0)]]
+    counts: list[Annotated[Whole, Field(ge=0, le=MAX_SIDE**2)]]
     size: NotRequired[Annotated[list[Side], Field(min_length=2, max_length=2)] | None]
 
 
