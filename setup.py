@@ -55,7 +55,6 @@ setup(
             "scipy",
             "setuptools",
             "tensorboard",
-            "tifffile",
         ],
     },
     classifiers=[

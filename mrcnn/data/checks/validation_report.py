@@ -34,6 +34,12 @@ ERROR_KINDS = {
 WARNING_KINDS = {
     "duplicate image": "Keep one of them, with the objects of both.",
     "duplicate object": "Keep one of them.",
+    "turned-over mask": "If that is the background, turn the mask over; of a label "
+    "image, pass its value as ignore=[1].",
+    "nested rings": "A mask with soft edges is no label image: save one number an "
+    "object, or pass separate=True to open_dataset (--option separate=True).",
+    "scattered object": "If masks show classes, not objects, pass separate=True to "
+    "open_dataset (--option separate=True): each connected part is an object.",
     "exif note": "Look at its masks; if they lie beside, open it with exif='apply'.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "area is that of the box": "AP of small and large objects goes by it; leave it "

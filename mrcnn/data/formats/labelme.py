@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pydantic import TypeAdapter
 from typing_extensions import Required, TypedDict
 
@@ -20,6 +19,8 @@ from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.files.image_files import read_image
+from mrcnn.data.files.mask_reader import read_pages
+from mrcnn.data.files.mask_values import object_mask
 from mrcnn.data.files.open_images import (
     UPRIGHT,
     ImageTooLargeError,
@@ -230,10 +231,8 @@ def _bitmap(encoded: str, points: np.ndarray, height, width) -> Rle:
     """Returns the outline of a mask shape: a png with its first pixel at a corner."""
     if height is None:
         raise ValueError("a mask of an image whose size is not known.")
-    with _decoded(encoded, "'mask' of a shape") as image:
-        part = np.asarray(image) != 0
-    if part.ndim != 2:
-        raise ValueError(f"a mask of {part.shape[-1]} channels, not of one.")
+    pages = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
+    part = object_mask(pages[0])
     # A rectangle refuses what lies beyond any image.
     y1, x1 = map(round, Rectangle(*points.min(axis=0)[::-1], 0, 0).extent()[:2])
     return Rle.from_part(part, y1, x1, height, width)
@@ -316,16 +315,6 @@ def _size(content: Mapping, image: Path) -> tuple[int | None, int | None]:
     except (OSError, ValueError):
         # `validate` lists an image that cannot be read.
         return None, None
-
-
-def _decoded(encoded: str | None, where: str) -> Image.Image:
-    """Returns an image that a json holds as text."""
-    try:
-        image = Image.open(io.BytesIO(base64.b64decode(encoded)))
-        image.load()
-    except Exception as error:  # of damaged bytes Pillow raises errors of many kinds
-        raise ValueError(f"{where} is no image: {error}; restore it.") from error
-    return image
 
 
 def _exif(image: Path, content: Mapping) -> str:

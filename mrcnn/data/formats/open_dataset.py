@@ -60,8 +60,9 @@ def open_dataset(
             on the turned image, "ignore" if on the image as stored; None to decide by
             the tool and by the sizes in the files, where they say it.
         **kwargs: for the `load_...` method of the format, such as `image_dir=` for COCO
-            and VIA, `boxes_as_masks=True` for COCO and VOC or `class_name="cell"` for
-            masks.
+            and VIA, `boxes_as_masks=True` for COCO and VOC, `class_name="cell"` for
+            masks, or `separate=True` for masks that show classes: each connected part
+            is an object then.
 
     Returns:
         CocoDataset, ViaDataset, VocDataset, LabelMeDataset, CvatDataset,

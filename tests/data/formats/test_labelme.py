@@ -329,3 +329,17 @@ def test_name_that_no_file_can_have_is_a_missing_image(tmp_path):
     write(tmp_path, [shape(SQUARE)], picture=False, imagePath="A" * 5000)
     with pytest.raises(ValueError, match=r"a\.json' has no imageData, and its image"):
         load(tmp_path)
+
+
+def test_bitmap_may_be_in_alpha_or_in_a_palette_with_white_first(tmp_path):
+    part = np.eye(4, dtype=np.uint8)
+    alpha = np.stack([part * 0 + 255] * 3 + [part * 255], axis=-1)
+    inverted = Image.fromarray(1 - part, "P")
+    inverted.putpalette([255, 255, 255, 0, 0, 0])
+    file = io.BytesIO()
+    inverted.save(file, "png")
+    texts = [png(alpha), base64.b64encode(file.getvalue()).decode()]
+    corners = [[2, 1], [5, 4]]
+    masks = masks_of(tmp_path, [shape(corners, "mask", mask=text) for text in texts])
+    for i in range(2):
+        np.testing.assert_array_equal(masks[1:5, 2:6, i], part > 0)
