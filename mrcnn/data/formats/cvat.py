@@ -181,6 +181,7 @@ class CvatDataset(AnnotatedDataset):
                 image_path,
                 width=image.width,
                 height=image.height,
+                exif="viewer",  # CVAT has turned it
                 annotations=annotations,
             )
         text = f"annotations without an outline ({', '.join(sorted(set(left_out)))}) "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
-from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.json_kinds import NO_JSON, json_kind
 from mrcnn.data.formats.layouts import Layout, some_names
 from mrcnn.data.formats.other_tools import name_tool, other_tool
 
@@ -181,5 +181,7 @@ def describe_folder(folder: Path) -> str:
 def _kind_of(path: Path) -> str:
     """Returns a few words on what a json file is."""
     kind = json_kind(path)
+    if kind == NO_JSON:
+        return f"{NO_JSON}, it is damaged: repair or restore it"
     tool = None if kind in FORMATS else other_tool(path)
     return kind if tool is None else f"{tool.title}'s"

@@ -13,6 +13,7 @@ from mrcnn.data.files.text_files import EncodingError, encoding_of, read_text
 HEAD_BYTES = 1 << 16
 # Larger files are judged by words in their head and tail: parsing takes seconds.
 MAX_PARSED_BYTES = 1 << 25
+NO_JSON = "no valid json"
 UNKNOWN = "a large json of unknown content"
 LABELME_KEYS = {"shapes", "imagePath", "imageData"}
 # VIA 3 keeps files, views and regions apart.
@@ -72,7 +73,7 @@ def json_kind(path: str | Path) -> str:
         reason = str(error).removeprefix(f"json_kind({str(path)!r}): ")
         return f"not readable as json ({reason})"
     except ValueError:
-        return "no valid json"
+        return NO_JSON
 
 
 def is_labelme(content) -> bool:

@@ -23,6 +23,7 @@ from mrcnn.data.files.mask_reader import read_pages
 from mrcnn.data.files.mask_values import object_mask
 from mrcnn.data.files.open_images import (
     UPRIGHT,
+    ImageTooLargeError,
     open_image,
     orientation_of,
     turn,
@@ -167,12 +168,8 @@ class LabelMeDataset(AnnotatedDataset):
         if info["source"] != SOURCE or os.path.isfile(info["path"]):
             return super().load_image(image_id)
         file = info["annotation_file"]
-        try:
-            return _embedded(read_json(file, "load_image"), self.image_range)
-        except (OSError, ValueError) as error:
-            raise type(error)(
-                f"load_image(image_id={image_id}): imageData of {str(file)!r}: {error}"
-            ) from error
+        where = f"load_image(image_id={image_id}): imageData of {file!r}"
+        return _embedded(read_json(file, "load_image"), where, self.image_range)
 
 
 def _annotations(
@@ -234,7 +231,7 @@ def _bitmap(encoded: str, points: np.ndarray, height, width) -> Rle:
     """Returns the outline of a mask shape: a png with its first pixel at a corner."""
     if height is None:
         raise ValueError("a mask of an image whose size is not known.")
-    pages = read_pages("'mask' of a shape", io.BytesIO(_unpacked(encoded, "'mask'")))
+    pages = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
     part = object_mask(pages[0])
     # A rectangle refuses what lies beyond any image.
     y1, x1 = map(round, Rectangle(*points.min(axis=0)[::-1], 0, 0).extent()[:2])
@@ -314,11 +311,10 @@ def _size(content: Mapping, image: Path) -> tuple[int | None, int | None]:
             return _embedded(content).shape[:2]
         with open_image(image, None) as opened:
             size = (opened.height, opened.width)
-            orientation = orientation_of(opened)
+            return turned_size(orientation_of(opened), size, exif=_exif(image, content))
     except (OSError, ValueError):
         # `validate` lists an image that cannot be read.
         return None, None
-    return turned_size(orientation, size, exif=_exif(image, content))
 
 
 def _exif(image: Path, content: Mapping) -> str:
@@ -347,20 +343,17 @@ def _exif(image: Path, content: Mapping) -> str:
     return "ignore" if differences[0] < differences[1] else "apply"
 
 
-def _embedded(content: Mapping, image_range=None) -> np.ndarray:
+def _embedded(content: Mapping, where="imageData", image_range=None) -> np.ndarray:
     """Returns the image inside a json, as stored: uint8 [H, W, 3]."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "imageData"
-        file.write_bytes(_unpacked(content.get("imageData"), "imageData"))
-        return read_image(file, exif="ignore", image_range=image_range)
-
-
-def _unpacked(encoded: Any, name: str) -> bytes:
-    """Returns the bytes of an image that a json holds as text."""
-    try:
-        return base64.b64decode(encoded)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is no image: {error}; restore it.") from error
+        try:
+            file.write_bytes(base64.b64decode(content.get("imageData") or ""))
+            return read_image(file, exif="ignore", image_range=image_range)
+        except ImageTooLargeError:
+            raise
+        except (OSError, ValueError) as error:
+            raise OSError(f"{where} is no image, restore it: {error}") from error
 
 
 def _find(folder: Path, files: Sequence[Path]) -> Layout:

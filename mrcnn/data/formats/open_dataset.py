@@ -13,7 +13,7 @@ from mrcnn.data.files.open_images import is_address
 from mrcnn.data.formats import format_hints
 from mrcnn.data.formats.cvat import is_cvat
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
-from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.json_kinds import NO_JSON, json_kind, read_json
 from mrcnn.data.formats.layouts import Layout, Part, some_names
 from mrcnn.data.formats.other_tools import name_tool
 from mrcnn.data.formats.subset_names import match_subset, of_one_set, synonyms
@@ -118,6 +118,8 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     """Returns the layout of a single annotation file."""
     folder, suffix = str(path.parent), path.suffix.lower()
     kind = json_kind(path) if suffix == ".json" else ""
+    if kind == NO_JSON:
+        read_json(path, "open_dataset")  # raises, and says where it is damaged
     if suffix == ".xml" and is_cvat(path):
         kind = "cvat"
     if subset is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.text_files import read_text
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
@@ -117,11 +118,11 @@ class VocDataset(AnnotatedDataset):
         outlines = []
         for image_id, image in parsed.items():
             annotations = _annotations(image_id, image, masks, class_ids, where)
-            outlines += [annotation.shape for annotation in annotations]
             if image_id in masks and not image.damage:
                 num_listed = len(image.objects)
                 path = masks[image_id]
                 annotations += unlisted_objects(path, num_listed, class_ids)
+            outlines += [annotation.shape for annotation in annotations]
             self.add_image(
                 SOURCE,
                 image_id,
@@ -234,7 +235,8 @@ def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[
     for kind in (*kinds, "."):
         path = folder / "ImageSets" / kind / f"{subset}.txt"
         if path.is_file():
-            rows = [line.split() for line in path.read_text("utf-8-sig").splitlines()]
+            text = read_text(path, f"{where}: {path}")
+            rows = [line.split() for line in text.splitlines()]
             # Lists of one class mark the images that do not show it by -1.
             return list(dict.fromkeys(r[0] for r in rows if r and r[1:] != ["-1"]))
     known = ", ".join(voc_subsets(folder)) or "none"

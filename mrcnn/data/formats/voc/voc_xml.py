@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from mrcnn.data.files.text_files import read_text
 from mrcnn.data.formats.fields import Flag, Number, Side, check_fields, check_size
 
 FLAGS = ("difficult", "truncated", "occluded")
@@ -95,10 +96,11 @@ def parse_xml(path: str | Path) -> ElementTree.Element:
         ValueError: it is no xml, or declares a document type, by whose entities a
             small file can fill the memory or read other files.
     """
+    text = read_text(path, Path(path).name)
     parser = ElementTree.XMLParser(target=_PlainTreeBuilder())
     try:
-        return ElementTree.fromstring(Path(path).read_bytes(), parser)
-    except (ElementTree.ParseError, LookupError) as error:  # also: an unknown encoding
+        return ElementTree.fromstring(text, parser)
+    except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
 
 

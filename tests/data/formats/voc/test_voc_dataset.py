@@ -248,6 +248,15 @@ def test_lists_of_a_class_leave_out_images_without_it(tmp_path):
     assert voc_subsets(tmp_path) == ["train"]
 
 
+def test_list_in_another_encoding_is_named(tmp_path):
+    add_image(tmp_path, "zähne", ["cat"], LABELS)
+    add_list(tmp_path, "train", ["zähne"])
+    path = tmp_path / "ImageSets" / "Segmentation" / "train.txt"
+    path.write_text("zähne", encoding="cp1252")
+    with pytest.raises(ValueError, match=r"train\.txt: byte 0xe4 .*Save it as UTF-8"):
+        load(tmp_path, "train")
+
+
 def test_year_is_needed_only_among_several(tmp_path):
     kit = tmp_path / "VOCdevkit"
     add_image(kit / "VOC2007", "a", ["cat"], LABELS == 1)

@@ -55,7 +55,7 @@ def test_entities_are_refused(tmp_path, text):
         ("", "no element found"),
         ("<html/>", "its root is <html>"),
         ("<annotation><object/></annotation>", "has no <name>"),
-        ('<?xml version="1.0" encoding="x"?><annotation/>', "unknown encoding"),
+        ('<?xml version="1.0" encoding="x"?><annotation/>', "encoding 'x', which"),
         (
             "<annotation><size><width>w</width><height>1</height></size></annotation>",
             "<size>: width is 'w'",
@@ -108,6 +108,19 @@ def test_flags_are_0_and_1_or_words_of_them(tmp_path, text, flag):
     image = read_voc_xml(path)
     assert image.objects[0].extra == ({} if flag is None else {"difficult": flag})
     assert bool(image.unread) == (flag is None and text != "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_encoding_is_that_of_the_mark_or_of_the_first_line(tmp_path, encoding):
+    text = "<annotation><object><name>Zähne</name></object></annotation>"
+    path = tmp_path / "a.xml"
+    path.write_text(text, encoding=encoding)
+    if encoding == "cp1252":
+        with pytest.raises(ValueError, match=r"a\.xml: byte 0xe4 in line 1 .*as UTF-8"):
+            read_voc_xml(path)
+        head = '<?xml version="1.0" encoding="windows-1252"?>'
+        path.write_text(head + text, encoding=encoding)
+    assert read_voc_xml(path).objects[0].name == "Zähne"
 
 
 def test_flags_that_are_words_are_left_out_and_told(tmp_path):
