@@ -249,6 +249,22 @@ def test_close_is_prompt_and_may_be_repeated(kind):
         loader.get(0, 0)
 
 
+def test_exit_codes_are_known_after_close_whoever_collects_them(monkeypatch):
+    waitpid = os.waitpid
+
+    def slow_waitpid(pid, options):
+        result = waitpid(pid, options)
+        time.sleep(0.2 if result[0] else 0)  # ended: a second thread may ask now
+        return result
+
+    monkeypatch.setattr(os, "waitpid", slow_waitpid)
+    loader = PooledLoader(make(), max_queue=20, **PROCESSES)
+    loader.get(0, 0)
+    processes = [p.process for p in loader._processes]
+    loader.close()
+    assert [p.exitcode for p in processes] == [-signal.SIGKILL] * 2
+
+
 def test_close_ends_a_caller_that_waits():
     generator = CountingGenerator(seconds=0.3)
     loader = PooledLoader(generator, workers=1, max_queue=3)
