@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn import data
 from mrcnn.classic.targets import build_detection_targets, generate_random_rois
+from mrcnn.geometry.arguments import as_whole, check_attributes
 
 # Keeps the draws of random RoIs apart from those of the batch they belong to.
 ROIS_KEY = (1,)
@@ -46,15 +47,13 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
         detection_targets: bool = False,
         **kwargs,
     ):
+        check_attributes(config, "DataGenerator(config)", "SEED", "BATCH_SIZE")
+        random_rois = as_whole(random_rois, "DataGenerator(random_rois)", low=0)
         kwargs.setdefault("seed", config.SEED)
         data.DataGenerator.__init__(
             self, dataset, config, shuffle=shuffle, augmentation=augmentation, **kwargs
         )
         keras.utils.PyDataset.__init__(self)
-        if random_rois < 0:
-            raise ValueError(
-                f"DataGenerator(random_rois={random_rois}): must be 0 or more."
-            )
         if detection_targets and not random_rois:
             warnings.warn(
                 "DataGenerator(detection_targets=True, random_rois=0): there are no "

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.data import COCO_MODEL_URL, download
+from mrcnn.geometry.arguments import check_attributes
 from mrcnn.geometry.boxes import trim_zeros_tensor
 from mrcnn.geometry.images import add_mean, subtract_mean
 
@@ -39,6 +40,7 @@ def mold_image(images: np.ndarray, config) -> np.ndarray:
         images: number type [..., H, W, channels], 0..255.
         config: a Config.
     """
+    check_attributes(config, "mold_image(config)", "MEAN_PIXEL")
     return subtract_mean(images, config.MEAN_PIXEL)
 
 
@@ -49,6 +51,7 @@ def unmold_image(normalized_images: np.ndarray, config) -> np.ndarray:
         normalized_images: float32 [..., H, W, channels], as `mold_image` gives them.
         config: a Config.
     """
+    check_attributes(config, "unmold_image(config)", "MEAN_PIXEL")
     return add_mean(normalized_images, config.MEAN_PIXEL)
 
 

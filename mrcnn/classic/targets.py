@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from mrcnn.engine import target_values
+from mrcnn.geometry.arguments import (
+    as_numbers,
+    as_rng,
+    as_sides,
+    as_whole,
+    check_attributes,
+)
+from mrcnn.geometry.box_masks import as_masks
+from mrcnn.geometry.boxes import as_boxes
 from mrcnn.targets.anchor_targets import anchor_targets
 from mrcnn.targets.class_targets import class_targets
 from mrcnn.targets.random_rois import random_rois
+
+MAX_ROIS = 1_000_000
 
 
 def build_rpn_targets(
@@ -33,17 +44,21 @@ def build_rpn_targets(
         rpn_match int32 [A], 1 object, -1 background, 0 neither; rpn_bbox float32
         [RPN_TRAIN_ANCHORS_PER_IMAGE, (dy, dx, log dh, log dw)] / RPN_BBOX_STD_DEV.
     """
+    function = "build_rpn_targets"
+    gt_class_ids, gt_boxes = _truth(gt_class_ids, gt_boxes, function)
+    names = ("RPN_TRAIN_ANCHORS_PER_IMAGE", "RPN_BBOX_STD_DEV", "RPN_POSITIVE_IOU")
+    check_attributes(config, f"{function}(config)", *names)
     return tuple(
         anchor_targets(
-            np.asarray(anchors),
-            np.asarray(gt_class_ids),
-            np.asarray(gt_boxes),
-            image_shape,
+            as_boxes(anchors, f"{function}(anchors)", dtype=None),
+            gt_class_ids,
+            gt_boxes,
+            as_sides(image_shape, f"{function}(image_shape)"),
             num_samples=config.RPN_TRAIN_ANCHORS_PER_IMAGE,
             bbox_std_dev=config.RPN_BBOX_STD_DEV,
             positive_iou=config.RPN_POSITIVE_IOU,
             negative_iou=config.RPN_NEGATIVE_IOU,
-            rng=np.random.default_rng(rng),
+            rng=as_rng(rng, f"{function}(rng)"),
         )
     )
 
@@ -75,8 +90,18 @@ def build_detection_targets(
     Raises:
         ValueError: the masks are not of the kind that USE_MINI_MASK says.
     """
-    gt_masks = np.asarray(gt_masks)
-    _check_kind_of_masks(gt_masks, np.asarray(gt_boxes), config)
+    function = "build_detection_targets"
+    names = ("NUM_CLASSES", "USE_MINI_MASK", "MINI_MASK_SHAPE", "BBOX_STD_DEV")
+    check_attributes(config, f"{function}(config)", *names)
+    rpn_rois = as_boxes(rpn_rois, f"{function}(rpn_rois)", dtype=None).reshape(-1, 4)
+    gt_class_ids, gt_boxes = _truth(gt_class_ids, gt_boxes, function)
+    gt_masks = as_masks(gt_masks, f"{function}(gt_masks)")
+    if gt_masks.shape[2] != len(gt_class_ids):
+        raise ValueError(
+            f"{function}(gt_masks): {gt_masks.shape[2]} masks for {len(gt_class_ids)} "
+            "class ids; give one a class id, stacked as [h, w, G]."
+        )
+    _check_kind_of_masks(gt_masks, gt_boxes, config)
     return tuple(
         class_targets(
             rpn_rois,
@@ -85,7 +110,7 @@ def build_detection_targets(
             gt_masks,
             num_classes=config.NUM_CLASSES,
             **target_values(config),
-            rng=np.random.default_rng(rng),
+            rng=as_rng(rng, f"{function}(rng)"),
         )
     )
 
@@ -107,13 +132,27 @@ def generate_random_rois(
         gt_boxes: int [G, (y1, x1, y2, x2)], px.
         rng: generator or seed; None draws a new one.
     """
-    is_box = np.asarray(gt_class_ids) != 0
+    function = "generate_random_rois"
+    gt_class_ids, gt_boxes = _truth(gt_class_ids, gt_boxes, function)
     return random_rois(
-        image_shape,
-        count,
-        np.asarray(gt_boxes).reshape(-1, 4)[is_box],
-        rng=np.random.default_rng(rng),
+        as_sides(image_shape, f"{function}(image_shape)"),
+        as_whole(count, f"{function}(count)", 0, MAX_ROIS),
+        gt_boxes[gt_class_ids != 0],
+        rng=as_rng(rng, f"{function}(rng)"),
     )
+
+
+def _truth(gt_class_ids, gt_boxes, function: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns class ids [G] and boxes [G, 4] as arrays, or raises."""
+    gt_class_ids = as_numbers(gt_class_ids, f"{function}(gt_class_ids)").reshape(-1)
+    gt_boxes = as_boxes(gt_boxes, f"{function}(gt_boxes)", dtype=None).reshape(-1, 4)
+    if len(gt_class_ids) != len(gt_boxes) or not np.isfinite(gt_boxes).all():
+        raise ValueError(
+            f"{function}(gt_class_ids, gt_boxes): {len(gt_class_ids)} class ids for "
+            f"{len(gt_boxes)} boxes, or a box that is infinite or NaN; give one class "
+            "id a box."
+        )
+    return gt_class_ids, gt_boxes
 
 
 def _check_kind_of_masks(gt_masks, gt_boxes, config) -> None:

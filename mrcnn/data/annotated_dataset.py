@@ -15,7 +15,7 @@ from mrcnn.data.files.open_images import (
     orientation_of,
     turned_size,
 )
-from mrcnn.data.load_checks import check_prepared
+from mrcnn.data.load_checks import check_prepared, checked_info
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.damaged import Damaged
@@ -100,7 +100,8 @@ class AnnotatedDataset(Dataset):
 
     def load_annotations(self, image_id: int) -> list[Annotation]:
         """Returns the objects of an image, as given to `add_image`."""
-        return list(self.image_info[image_id].get("annotations", ()))
+        info = checked_info(self, image_id, "load_annotations(image_id)")
+        return list(info.get("annotations", ()))
 
     def image_size(self, image_id: int) -> tuple[int, int]:
         """Returns (height, width) of an image in px, as annotated.
@@ -112,7 +113,7 @@ class AnnotatedDataset(Dataset):
                 that no mask can have.
             OSError: there is no such file, or it is no image.
         """
-        info = self.image_info[image_id]
+        info = checked_info(self, image_id, "image_size(image_id)")
         if info.get("height") is None or info.get("width") is None:
             if info["path"] is None:
                 raise ValueError(
@@ -126,6 +127,9 @@ class AnnotatedDataset(Dataset):
             except UnidentifiedImageError:
                 # What only scikit-image reads has no header that Pillow knows.
                 height, width = self.load_image(image_id).shape[:2]
+            except OSError as error:
+                text = f"image_size(image_id={image_id}): {error}"
+                raise type(error)(text) from error
             # The size that was annotated stays unknown.
             info |= {"height": height, "width": width, "size_from_file": True}
         height, width = int(info["height"]), int(info["width"])
@@ -166,7 +170,7 @@ class AnnotatedDataset(Dataset):
         Raises:
             ValueError, OSError: as `load_mask`.
         """
-        info = self.image_info[image_id]
+        info = checked_info(self, image_id, "load_mask(image_id)")
         crops, class_ids, annotations = [], [], []
         for i, drawn in enumerate(self.draw_annotations(image_id)):
             annotation, class_id, crop, error = drawn
@@ -233,7 +237,7 @@ class AnnotatedDataset(Dataset):
         objects of `load_mask` in their order, unless a subclass overrides it.
         """
         check_prepared(self, f"load_annotations(image_id={image_id})")
-        source = self.image_info[image_id]["source"]
+        source = checked_info(self, image_id, "load_annotations(image_id)")["source"]
         inside_ids = self.class_from_source_map
         return [
             (annotation, inside_ids.get(f"{source}.{annotation.class_id}"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrcnn.data.files.image_files import read_image
 from mrcnn.data.files.open_images import annotated_as
-from mrcnn.data.load_checks import check_prepared
+from mrcnn.data.load_checks import check_prepared, checked_info
 from mrcnn.data.objects import Objects, mask_objects
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ class Dataset:
                 classes anew, from 1, in the order of these calls.
             class_name: shown where detections are drawn.
         """
+        if not isinstance(source, str) or not isinstance(class_name, str):
+            raise TypeError(
+                f"add_class(source={source!r}, class_id={class_id!r}, "
+                f"class_name={class_name!r}): source and name must be texts."
+            )
         if "." in source:
             raise ValueError(
                 f"add_class(source={source!r}): the name of a source holds no dot "
@@ -164,7 +169,7 @@ class Dataset:
 
     def source_image_link(self, image_id: int) -> str:
         """Returns the path or address of an image."""
-        return self.image_info[image_id]["path"]
+        return checked_info(self, image_id, "source_image_link(image_id)")["path"]
 
     def load_image(self, image_id: int) -> np.ndarray:
         """Returns the image: uint8 [H, W, 3], RGB, orig frame.
@@ -178,7 +183,7 @@ class Dataset:
             ValueError: the image has no path, or can't be read as a photograph.
             OSError: no such file, or no readable image; names id and path.
         """
-        info = self.image_info[image_id]
+        info = checked_info(self, image_id, "load_image(image_id)")
         path = info["path"]
         if path is None:
             raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrcnn.geometry.anchors import generate_pyramid_anchors
+from mrcnn.geometry.arguments import as_sides, check_attributes
 
 
 def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
@@ -19,9 +20,13 @@ def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
     Raises:
         ValueError: COMPUTE_BACKBONE_SHAPE returned something else.
     """
+    where = "feature_shapes"
+    names = ("BACKBONE_STRIDES", "COMPUTE_BACKBONE_SHAPE")
+    check_attributes(config, f"{where}(config)", *names)
+    sides = as_sides(image_shape, f"{where}(image_shape)")
     strides = np.reshape(config.BACKBONE_STRIDES, (-1, 1))
     if config.COMPUTE_BACKBONE_SHAPE is None:
-        return np.ceil(np.array(image_shape[:2]) / strides).astype(np.int64)
+        return np.ceil(np.array(sides) / strides).astype(np.int64)
     shapes = config.COMPUTE_BACKBONE_SHAPE(config, image_shape)
     try:
         sides = np.asarray(shapes, dtype=np.float64)
@@ -40,6 +45,8 @@ def feature_shapes(config, image_shape: tuple[int, ...]) -> np.ndarray:
 
 def anchor_values(config) -> dict:
     """Returns what a Config says of anchors, by the arguments of `geometry.anchors`."""
+    names = ("RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "BACKBONE_STRIDES")
+    check_attributes(config, "anchor_values(config)", *names, "RPN_ANCHOR_STRIDE")
     return {
         "scales": config.RPN_ANCHOR_SCALES,
         "ratios": config.RPN_ANCHOR_RATIOS,

@@ -18,6 +18,7 @@ from mrcnn.data.image_gt import (
     with_text,
 )
 from mrcnn.data.load_checks import check_prepared, check_sources
+from mrcnn.geometry.arguments import as_whole, check_attributes
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
 from mrcnn.targets.box_matching import AnchorGroups, group_anchors
@@ -71,6 +72,7 @@ class DataGenerator:
                 another, which follows from seed, pass and image too.
         """
         check_prepared(dataset, "DataGenerator(dataset)")
+        check_attributes(config, "DataGenerator(config)", "NUM_CLASSES", "BATCH_SIZE")
         self.image_ids = np.array(dataset.image_ids)
         if not len(self.image_ids):
             raise ValueError(
@@ -91,7 +93,7 @@ class DataGenerator:
             ("seed", seed, 0),
             ("batch_size", batch_size, 1),
         ):
-            if value < least:
+            if as_whole(value, f"DataGenerator({name})", high=2**63) < least:
                 raise ValueError(
                     f"DataGenerator({name}={value}): must be {least} or more."
                 )

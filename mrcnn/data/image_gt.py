@@ -9,7 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data.augmentation.augment import augment as augment_image
-from mrcnn.data.load_checks import checked_class_ids, checked_image, checked_objects
+from mrcnn.data.load_checks import (
+    checked_class_ids,
+    checked_image,
+    checked_info,
+    checked_objects,
+)
 from mrcnn.data.objects import (
     Objects,
     mask_objects,
@@ -17,6 +22,7 @@ from mrcnn.data.objects import (
     resize_objects,
     seen_objects,
 )
+from mrcnn.geometry.arguments import as_rng, check_attributes
 from mrcnn.geometry.bit_depth import shown_values, using_range
 from mrcnn.geometry.crops import stack_crops
 from mrcnn.geometry.image_meta import compose_image_meta
@@ -68,7 +74,12 @@ def load_image_gt(
         Exception: what `load_image`, `load_mask` or the augmentation raised, of the
             same type, with the image's id and path added.
     """
-    rng = np.random.default_rng(rng)
+    check_attributes(dataset, "load_image_gt(dataset)", "load_image", "load_mask")
+    check_attributes(config, "load_image_gt(config)", "IMAGE_RANGE", "MEAN_PIXEL")
+    # An object that only acts like a Dataset has no list of images.
+    if hasattr(dataset, "image_info"):
+        checked_info(dataset, image_id, "load_image_gt(image_id)")
+    rng = as_rng(rng, "load_image_gt(rng)")
     where = f"load_image_gt(image_id={image_id})"
     with naming_image(dataset, image_id):
         # 1. Load, check what the user's class has returned, and resize.

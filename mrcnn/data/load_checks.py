@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn.data.objects import Objects, mask_objects
 from mrcnn.data.outlines.shapes import MaskCountError, MaskSizeError
+from mrcnn.geometry.arguments import as_whole
 
 
 def check_prepared(dataset, where: str) -> None:
@@ -23,6 +24,31 @@ def check_prepared(dataset, where: str) -> None:
             f"{where}: the data set is not prepared; call dataset.prepare() after "
             "adding classes and images."
         )
+
+
+class NoSuchImageError(IndexError, ValueError):
+    """A data set has no image of this id; an IndexError, as a list raises."""
+
+
+def checked_info(dataset, image_id: int, where: str) -> dict:
+    """Returns what a data set keeps of an image, or raises for one that it has not.
+
+    Args:
+        dataset: a Dataset.
+        image_id: inside id.
+        where: "function(argument)", named in the error.
+
+    Raises:
+        TypeError: the id is no number.
+        NoSuchImageError: there is no such image.
+    """
+    count, number = len(dataset.image_info), as_whole(image_id, where)
+    if not -count <= number < count:
+        known = f"the inside ids 0 to {count - 1}" if count else "no images"
+        raise NoSuchImageError(
+            f"{where}: there is no image {image_id}; the data set has {known}."
+        )
+    return dataset.image_info[number]
 
 
 def sources_without_classes(dataset) -> dict[str, int]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mrcnn.data import pixel_anchors
 from mrcnn.engine import layer_groups
+from mrcnn.geometry.arguments import as_list, as_numbers, as_sides, as_whole
 from mrcnn.geometry.coordinates import norm_boxes
 from mrcnn.nn.proposals import ProposalLayer, Proposals, ProposalSteps
 
@@ -24,8 +25,8 @@ PROPOSAL_STEPS = (*Proposals._fields, "post_nms_ix")
 def log(text: str, array=None) -> None:
     """Prints a text and, of an array, shape, least and greatest value, and dtype."""
     if array is not None:
-        array = np.asarray(array)
-        text = f"{text:<25}shape: {str(array.shape):<20} "
+        array = as_numbers(array, "log(array)")
+        text = f"{str(text):<25}shape: {str(array.shape):<20} "
         if array.size:
             text += f"min: {array.min():10.5f}  max: {array.max():10.5f}"
         else:
@@ -191,7 +192,9 @@ class Inspectable:
         Args:
             image_shape: (H, W, ...) of a molded image.
         """
-        shape = tuple(int(n) for n in image_shape)
+        where = "get_anchors(image_shape)"
+        shape = tuple(as_whole(side, where) for side in as_list(image_shape, where))
+        as_sides(shape, where)
         if shape not in self._anchor_cache:
             anchors = pixel_anchors(self.config, shape)
             self._seen = shape, anchors

@@ -66,6 +66,11 @@ def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
         ValueError: nothing with weights matches, or the expression is malformed; or a
             word names stages of a ResNet, and the backbone has none.
     """
+    if not isinstance(layer_regex, str):
+        raise TypeError(
+            f"set_trainable(layers={layer_regex!r}): a word of {sorted(LAYER_GROUPS)} "
+            "or a regular expression is needed."
+        )
     regex = LAYER_GROUPS.get(layer_regex, layer_regex)
     try:
         pattern = re.compile(regex)

@@ -20,6 +20,8 @@ from mrcnn.engine.training.run_training import Trainable
 from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, imagenet, weight_loading
 from mrcnn.engine.weights.model_weights import WeightsReport
+from mrcnn.geometry.arguments import as_numbers, as_sides
+from mrcnn.geometry.boxes import as_boxes
 
 
 class MaskRCNN(Trainable, Inspectable):
@@ -258,7 +260,18 @@ class MaskRCNN(Trainable, Inspectable):
         Raises:
             ValueError: masks that don't go with the detections.
         """
-        detections = np.asarray(detections)
+        where = "unmold_detections"
+        detections = as_numbers(detections, f"{where}(detections)")
+        if detections.ndim != 2 or detections.shape[1] != 6:
+            raise ValueError(
+                f"{where}(detections): [D, (y1, x1, y2, x2, class_id, score)] of one "
+                f"image is needed; received shape {detections.shape}."
+            )
+        mrcnn_mask = as_numbers(mrcnn_mask, f"{where}(mrcnn_mask)")
+        as_sides(original_image_shape, f"{where}(original_image_shape)")
+        as_sides(image_shape, f"{where}(image_shape)")
+        if as_boxes(window, f"{where}(window)").shape != (4,):
+            raise ValueError(f"{where}(window): one box (y1, x1, y2, x2) is needed.")
         masks = own_masks(mrcnn_mask, detections[:, 4].astype(np.int32))
         result = unmold_detections(
             detections, masks, original_image_shape, image_shape, window

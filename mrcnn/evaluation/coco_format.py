@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.geometry.arguments import as_numbers, as_rows, as_whole, shown
-from mrcnn.geometry.box_masks import as_masks
+from mrcnn.geometry.box_masks import MAX_PX, as_masks
 from mrcnn.geometry.masks import crop_masks
 
 # px that a side may differ: tools round, and count the last pixel or not.
@@ -120,8 +120,8 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """
     from pycocotools import mask as mask_utils
 
-    height = as_whole(height, "to_rle(height)", low=1)
-    width = as_whole(width, "to_rle(width)", low=1)
+    height = as_whole(height, "to_rle(height)", 1, MAX_PX)
+    width = as_whole(width, "to_rle(width)", 1, MAX_PX)
     is_rle = isinstance(segmentation, Mapping) and {"size", "counts"} <= set(
         segmentation
     )

@@ -167,6 +167,25 @@ def as_rows(rows: Any, where: str, *keys: str) -> list[Mapping]:
     return rows
 
 
+def as_rng(rng: Any, where: str) -> np.random.Generator:
+    """Returns a generator of random numbers, made of a seed; None is a new one.
+
+    Args:
+        rng: a numpy.random.Generator, a whole number from 0 on, or None.
+        where: "function(argument)", named in the error.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{where}: a numpy.random.Generator, a whole number from 0 on or None is "
+            f"needed; received {shown(rng)}."
+        ) from error
+
+
 def check_attributes(value: Any, where: str, *names: str) -> None:
     """Raises TypeError unless an object has some attributes: as a Config, a Dataset."""
     missing = [name for name in names if not hasattr(value, name)]

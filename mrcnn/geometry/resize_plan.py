@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.config_checks import SIDE_MULTIPLE
-from mrcnn.geometry.arguments import as_number, as_sides, as_whole
+from mrcnn.geometry.arguments import as_number, as_rng, as_sides, as_whole
 
 RESIZE_MODES = ("none", "square", "pad64", "crop")
 MAX_SIDE, MAX_SCALE = 1e6, 1e4  # px and factor: beyond any picture
@@ -96,7 +96,7 @@ def plan_resize(
     h, w = scaled_shape((height, width), scale)
 
     if mode == "crop":
-        rng = np.random.default_rng(rng)
+        rng = as_rng(rng, "plan_resize(rng)")
         y = int(rng.integers(0, h - min_dim + 1))
         x = int(rng.integers(0, w - min_dim + 1))
         window = (0, 0, min_dim, min_dim)

@@ -359,5 +359,7 @@ def test_data_set_that_is_not_prepared_is_named():
 def test_unknown_image_id_is_named():
     dataset = Dataset()
     dataset.prepare()
-    with pytest.raises(IndexError, match="image id 99"):
+    with pytest.raises(
+        IndexError, match=r"load_image_gt\(image_id\): there is no image 99"
+    ):
         load(dataset, 99)

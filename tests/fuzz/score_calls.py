@@ -59,13 +59,17 @@ def score_calls() -> dict[str, Call]:
         evaluation.masks_to_rles: {"masks": mask},
         evaluation.to_rle: {"segmentation": rings, **size},
         evaluation.to_coco_ground_truth: gt,
-        evaluation.truth_record: {"dataset": dataset, "image_id": 1, **size},
+        evaluation.truth_record: {
+            **{"dataset": dataset, "image_id": 1, "height": 150, "width": 210}
+        },
         data.polygon_mask: {
-            "polygon": {
-                "name": "polygon",
-                "all_points_x": [1, 9, 9],
-                "all_points_y": [1, 1, 9],
-            },
+            "regions": [
+                {
+                    "name": "polygon",
+                    "all_points_x": [1, 9, 9],
+                    "all_points_y": [1, 1, 9],
+                }
+            ],
             **size,
         },
         data.load_image_gt: {"dataset": dataset, "config": config, "image_id": 1},
@@ -97,9 +101,12 @@ def score_calls() -> dict[str, Call]:
         "draw_polyline": ("Polyline",),
         "draw_rectangle": ("Rectangle",),
         "draw_ellipse": ("Ellipse",),
-        "draw_rle": ("Rle", "run lengths"),
+        "draw_rle": ("Rle", "read_counts("),
         "add_to_dataset": ("add_class(", "add_image(", "prepare(", "load_mask("),
         "coco_metrics": ("coco_evaluation(", "to_coco_ground_truth(", "to_rle("),
+        "pixel_anchors": ("feature_shapes(", "anchor_values("),
+        "truth_record": ("load_mask(", "image_size(", "drawn_objects("),
+        "anchor_report": ("feature_shapes(", "anchor_values("),
         "load_image_gt": ("load_image(", "load_mask(", "plan_resize("),
         # Of one record, its image is what has to be named.
         **dict.fromkeys(RECORD_READERS, ("record(", "record_overlaps(")),

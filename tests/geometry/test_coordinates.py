@@ -77,7 +77,7 @@ def test_nothing_in_nothing_out():
 @pytest.mark.parametrize("shape", [(0, 5), (5,), 5, (-1, 3)])
 @pytest.mark.parametrize("convert", [C.norm_boxes, C.denorm_boxes])
 def test_shapes_without_pixels_raise(convert, shape):
-    with pytest.raises(ValueError, match=r"boxes\(shape\): an image shape"):
+    with pytest.raises(ValueError, match=r"boxes\(shape\): a shape"):
         convert([[0, 0, 1, 1]], shape)
 
 

@@ -12,6 +12,8 @@ from mrcnn.data.augmentation.albumentations_adapter import (
     is_albumentations,
 )
 from mrcnn.data.augmentation.imgaug_adapter import augment_by_imgaug, is_imgaug
+from mrcnn.geometry.arguments import as_numbers
+from mrcnn.geometry.box_masks import as_masks
 
 
 class Augmented(NamedTuple):
@@ -73,7 +75,19 @@ def augment(
             channels, or the number of masks is not that of the class ids; or the
             augmentation needs more than an image with masks.
     """
-    class_ids = np.asarray(class_ids)
+    image = as_numbers(image, "augment(image)")
+    mask = as_masks(mask, "augment(mask)")
+    class_ids = as_numbers(class_ids, "augment(class_ids)")
+    shapes = image.shape[:2], class_ids.shape
+    if (
+        image.ndim != 3
+        or mask.shape[2:] != shapes[1]
+        or (mask.size and mask.shape[:2] != shapes[0])
+    ):
+        raise ValueError(
+            f"augment(image, mask, class_ids): [H, W, channels], [H, W, N] and [N] are "
+            f"needed; received {image.shape}, {mask.shape} and {class_ids.shape}."
+        )
     if isinstance(augmentation, type):
         name = augmentation.__name__
         raise TypeError(

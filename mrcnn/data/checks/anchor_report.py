@@ -22,6 +22,7 @@ from mrcnn.data.feature_maps import feature_shapes
 from mrcnn.data.image_gt import naming_image
 from mrcnn.data.load_checks import check_prepared, checked_objects
 from mrcnn.geometry.anchors import anchor_sizes
+from mrcnn.geometry.arguments import check_attributes
 
 # px, sides of the squares between small, medium and large, as COCO divides areas.
 SMALL, LARGE = 32, 96
@@ -183,6 +184,8 @@ def anchor_report(
             `dataset.validate()` lists all such images.
     """
     check_prepared(dataset, "anchor_report(dataset)")
+    names = ("RPN_ANCHOR_SCALES", "BACKBONE_STRIDES", "IMAGE_RESIZE_MODE")
+    check_attributes(config, "anchor_report(config)", *names)
     ids = dataset.image_ids.tolist() if image_ids is None else list(image_ids)
     boxes, grids, left_out = _model_boxes(dataset, config, ids, verbose)
     if not len(boxes):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from mrcnn.geometry.arguments import as_list
+
 VALIDATION = ("val", "valid", "validation")  # names of one and the same subset
 # What the names of annotation files have for their subset, with what parts it off.
 SUBSET_WORD = re.compile(
@@ -23,7 +25,11 @@ def match_subset(names: Iterable[str], subset: str) -> list[str]:
         names: to choose from.
         subset: as the user calls it.
     """
-    names = list(names)
+    names = as_list(names, "match_subset(names)")
+    if not all(isinstance(name, str) for name in (subset, *names)):
+        raise TypeError(
+            f"match_subset(names={names!r}, subset={subset!r}): texts are needed."
+        )
     for call in (subset, *synonyms(subset)):
         if call in names:
             return [call]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrcnn.geometry.arguments import as_numbers
 from mrcnn.geometry.crops import Box
 
 # The compressed form (maskApi.c of cocoapi): a number is some characters from 48 on, of
@@ -34,7 +35,7 @@ def read_counts(counts) -> np.ndarray:
     if isinstance(counts, str | bytes):
         runs = _decompress(counts)
     else:
-        runs = np.asarray(counts)
+        runs = as_numbers(counts, "read_counts(counts): run lengths")
         if runs.ndim != 1 or (runs.size and runs.dtype.kind not in "iu"):
             raise ValueError(
                 f"read_counts(counts): run lengths are whole numbers in one list; "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mrcnn.data.outlines.run_lengths import draw_runs, read_counts, runs_box
+from mrcnn.geometry.arguments import as_list, as_number, as_numbers
 from mrcnn.geometry.crops import Box, Crop, no_crop, paste, tight_crop
 
 # px; pycocotools walks along the outline, and its integers end at 4e8.
@@ -86,13 +87,15 @@ class Polygons(Shape):
 
     def __post_init__(self):
         """Checks the points."""
-        rings = tuple(_as_points(ring, "Polygons(rings)") for ring in self.rings)
+        rings = as_list(self.rings, "Polygons(rings)")
+        rings = tuple(_as_points(ring, "Polygons(rings)") for ring in rings)
         object.__setattr__(self, "rings", rings)
 
     @classmethod
     def from_xy(cls, rings: Iterable) -> Polygons:
         """Returns the polygons of rings [x0, y0, x1, y1, ...] or [(x, y), ...]."""
-        return cls([_swap_xy(ring, "Polygons.from_xy(rings)") for ring in rings])
+        where = "Polygons.from_xy(rings)"
+        return cls([_swap_xy(ring, where) for ring in as_list(rings, where)])
 
     def bounds(self, height, width):
         """Returns the box around all points, cut to the image."""
@@ -269,10 +272,9 @@ class Polyline(Shape):
     def __post_init__(self):
         """Checks points and width."""
         object.__setattr__(self, "points", _as_points(self.points, "Polyline(points)"))
-        if not 0 < self.line_width <= MAX_COORDINATE:
-            raise ValueError(
-                f"Polyline(line_width={self.line_width}): must be more than 0 px."
-            )
+        width = as_number(self.line_width, "Polyline(line_width)", high=MAX_COORDINATE)
+        if width <= 0:
+            raise ValueError(f"Polyline(line_width={width}): must be more than 0 px.")
 
     @classmethod
     def from_xy(cls, points, line_width: float = DEFAULT_LINE_WIDTH) -> Polyline:
@@ -345,7 +347,7 @@ def _bounds_of(extent, height: int, width: int, margin: float = 0.0) -> Box:
 
 def _as_points(points, where: str) -> np.ndarray:
     """Returns float64 [N, 2], or raises for what are no points of an image."""
-    array = np.asarray(points, dtype=np.float64)
+    array = as_numbers(points, where, np.float64)
     if array.size == 0:
         return np.zeros([0, 2])
     if array.ndim != 2 or array.shape[1] != 2:
@@ -358,7 +360,7 @@ def _as_points(points, where: str) -> np.ndarray:
 
 def _swap_xy(points, where: str) -> np.ndarray:
     """Returns [N, (y, x)] of [(x, y), ...] or of [x0, y0, x1, y1, ...]."""
-    array = np.asarray(points, dtype=np.float64)
+    array = as_numbers(points, where, np.float64)
     if array.ndim == 1:
         if array.size % 2:
             raise ValueError(
@@ -371,7 +373,7 @@ def _swap_xy(points, where: str) -> np.ndarray:
 
 def _check_numbers(numbers, where: str) -> None:
     """Raises for coordinates that no image has."""
-    array = np.asarray(numbers, dtype=np.float64)
+    array = as_numbers(numbers, where, np.float64)
     if not np.all(np.abs(array) <= MAX_COORDINATE):
         raise ValueError(
             f"{where}: has coordinates from {array.min():g} to {array.max():g} px; the "

@@ -12,6 +12,7 @@ from PIL import Image
 from skimage.color import rgb2gray
 
 from mrcnn.data import MAX_PIXELS, ImageParts, ImageTooLargeError, open_parts
+from mrcnn.geometry.arguments import as_list, as_numbers
 from mrcnn.geometry.bit_depth import Range, shown_values
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image, subtract_mean
@@ -72,7 +73,7 @@ def as_image(
     if isinstance(image, Image.Image) and image.mode in CODED_MODES:
         # Through RGBA: the transparent palette entry keeps its own color.
         image = image.convert("RGBA").convert("RGB")
-    image = np.asarray(image)
+    image = as_numbers(image, "detect(images)")
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim == 3 and channels == 3:
@@ -240,7 +241,7 @@ def mold_images(images: Iterable, config) -> tuple[np.ndarray, np.ndarray, np.nd
         ValueError: no images, or of several shapes after resizing.
     """
     molded = []
-    for i, image in enumerate(images):
+    for i, image in enumerate(as_list(images, "mold_inputs(images)")):
         molded.append(mold_image(network_image(image, config, i), config))
     shapes = sorted({m.image.shape for m in molded})
     if len(shapes) != 1:

@@ -16,9 +16,11 @@ from mrcnn.engine.detection.molding import (
     network_image,
 )
 from mrcnn.evaluation.coco_format import masks_to_rles
+from mrcnn.geometry.arguments import as_numbers, check_iterable
 from mrcnn.geometry.box_masks import paste_crop
 from mrcnn.geometry.coordinates import norm_to_orig
 from mrcnn.geometry.crops import Crop, stack_crops
+from mrcnn.geometry.resize_plan import check_model_sides
 from mrcnn.nn.detections import DetectionLayer, given_thresholds
 from mrcnn.nn.proposals import ProposalLayer
 
@@ -74,7 +76,7 @@ def check_form(form: str | None) -> None:
     Raises:
         ValueError: names the forms.
     """
-    if form not in MASK_FORMS:
+    if not isinstance(form, str | None) or form not in MASK_FORMS:
         raise ValueError(
             f"detect(masks={form!r}): no such form; pass one of {MASK_FORMS}."
         )
@@ -203,6 +205,24 @@ class Detector:
 
     def detect_molded(self, images, metas) -> list[dict]:
         """Returns one result dict per molded image, in px of these."""
+        images = as_numbers(images, "detect_molded(molded_images)")
+        metas = as_numbers(metas, "detect_molded(image_metas)")
+        inputs = {"molded_images": images, "image_metas": metas}
+        for (name, array), tensor in zip(
+            inputs.items(), self.keras_model.inputs, strict=True
+        ):
+            wanted = tensor.shape[1:]
+            fits = array.ndim == len(wanted) + 1 and all(
+                side in (None, own)
+                for side, own in zip(wanted, array.shape[1:], strict=True)
+            )
+            if not fits or not array.size or images.shape[:1] != metas.shape[:1]:
+                raise ValueError(
+                    f"detect_molded({name}): shape {array.shape}, expected "
+                    f"{('B', *wanted)} with one row an image; pass what mold_inputs() "
+                    "returns."
+                )
+        check_model_sides(images.shape[1:], "detect_molded(molded_images)")
         detections, masks = self.run(images, metas)
         shape = np.shape(images)[1:]
         return [
@@ -215,6 +235,7 @@ class Detector:
     ) -> list[dict]:
         """Returns one result dict per image; see `MaskRCNN.detect`."""
         check_form(form)
+        check_iterable(images, "detect(images)")
         if is_one_image(images):
             raise ValueError(
                 "detect(images): one image; pass a list of images, detect([image])."

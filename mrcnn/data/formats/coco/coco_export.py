@@ -12,10 +12,12 @@ import numpy as np
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.files.image_files import is_address
-from mrcnn.data.load_checks import check_prepared, checked_objects
+from mrcnn.data.load_checks import check_prepared, checked_info, checked_objects
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.shapes import Polygons
 from mrcnn.evaluation.coco_format import boxes_to_xywh, crop_to_rle, masks_to_rles
+from mrcnn.geometry.arguments import as_list, as_numbers, as_rows, as_whole
+from mrcnn.geometry.boxes import as_boxes
 from mrcnn.geometry.crops import Crop
 
 SEGMENTATIONS = ("rle", "polygon")
@@ -56,12 +58,16 @@ def to_coco(
         ValueError: another `segmentation`; the data set is not prepared; masks and
             class ids of an image do not fit each other.
     """
-    if segmentation not in SEGMENTATIONS:
+    if not isinstance(segmentation, str) or segmentation not in SEGMENTATIONS:
         raise ValueError(
             f"to_coco(segmentation={segmentation!r}): use one of {SEGMENTATIONS}."
         )
     check_prepared(dataset, "to_coco(dataset)")
-    ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
+    where = "to_coco(image_ids)"
+    ids = as_list(dataset.image_ids if image_ids is None else image_ids, where)
+    ids = [as_whole(i, where, low=0) for i in ids]
+    for i in ids:
+        checked_info(dataset, i, where)
     file_names = _file_names(dataset, ids, image_dir)
     images, annotations = [], []
     for image_id, file_name in zip(ids, file_names, strict=True):
@@ -133,7 +139,10 @@ def detections_to_coco(
         ValueError: there are not as many image ids as results, or the fields of a
             result differ in their counts.
     """
-    results, image_ids = list(results), list(image_ids)
+    where = "detections_to_coco"
+    keys = ("rois", "class_ids", "scores")
+    results = as_rows(results, f"{where}(results)", *keys)
+    image_ids = as_list(image_ids, f"{where}(image_ids)")
     if len(results) != len(image_ids):
         raise ValueError(
             f"detections_to_coco(): {len(results)} results came with "
@@ -205,10 +214,13 @@ def _rows_of(result: Mapping, image_id, dataset: Dataset | None) -> list[dict]:
     masks = result.get("rles") if masks is None else masks
     if isinstance(masks, np.ndarray):
         masks = masks_to_rles(masks)
+    where = f"detections_to_coco(image_id={image_id!r})"
+    class_ids = as_numbers(result["class_ids"], f"{where}: class_ids").reshape(-1)
+    scores = as_numbers(result["scores"], f"{where}: scores", np.float64).reshape(-1)
     columns = {
-        "category_id": [int(class_id) for class_id in result["class_ids"]],
-        "score": [float(score) for score in result["scores"]],
-        "bbox": boxes_to_xywh(result["rois"]).tolist(),
+        "category_id": [as_whole(i, f"{where}: class_ids") for i in class_ids],
+        "score": scores.tolist(),
+        "bbox": boxes_to_xywh(as_boxes(result["rois"], f"{where}: rois")).tolist(),
     }
     if masks is not None:
         columns["segmentation"] = masks
@@ -225,9 +237,10 @@ def _rows_of(result: Mapping, image_id, dataset: Dataset | None) -> list[dict]:
         )
     image_id = int(image_id) if isinstance(image_id, np.integer) else image_id
     if dataset is not None:
-        ids = [dataset.class_info[i]["id"] for i in columns["category_id"]]
-        columns["category_id"] = ids
-        image_id = dataset.image_info[image_id]["id"]
+        classes = len(dataset.class_info) - 1
+        ids = [as_whole(i, f"{where}: class_ids", 0, classes) for i in class_ids]
+        columns["category_id"] = [dataset.class_info[i]["id"] for i in ids]
+        image_id = checked_info(dataset, image_id, f"{where}(image_ids)")["id"]
     return [
         {"image_id": image_id} | dict(zip(columns, row, strict=True))
         for row in zip(*columns.values(), strict=True)

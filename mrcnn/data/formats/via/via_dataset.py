@@ -23,12 +23,14 @@ from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
 from mrcnn.data.outlines.shapes import (
     DEFAULT_LINE_WIDTH,
+    MAX_COORDINATE,
     Ellipse,
     Polygons,
     Polyline,
     Rectangle,
     Shape,
 )
+from mrcnn.geometry.arguments import as_rows, as_whole
 from mrcnn.geometry.crops import stack_crops
 
 SHAPES = ("polygon", "rect", "circle", "ellipse")
@@ -125,8 +127,10 @@ def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndar
         ValueError: a region has no area (point, polyline), lacks a coordinate, or lies
             beyond a million px.
     """
+    height = as_whole(height, "polygon_mask(height)", 1, MAX_COORDINATE)
+    width = as_whole(width, "polygon_mask(width)", 1, MAX_COORDINATE)
     crops = []
-    for i, region in enumerate(regions):
+    for i, region in enumerate(as_rows(regions, "polygon_mask(regions)")):
         shape = region.get("shape", region)
         if shape.get("name") not in SHAPES:
             raise ValueError(
