@@ -135,8 +135,9 @@ class AnnotatedDataset(Dataset):
         height, width = int(info["height"]), int(info["width"])
         if height * width >= MAX_PIXELS:
             raise ValueError(
-                f"image_size(image_id={image_id}): image {info['id']!r} has height and "
-                f"width {(height, width)}, 2**32 px or more; correct them, they come "
+                f"image_size(image_id={image_id}): {info['path'] or info['id']} has "
+                f"height and width {(height, width)}, 2**32 px or more; correct them, "
+                "they come "
                 f"from {info.get('annotation_file') or 'add_image()'}."
             )
         return height, width

@@ -202,7 +202,7 @@ def test_what_cannot_be_trained_on_is_refused_at_once(dataset, config):
         data_generator(dataset, make_config(NUM_CLASSES=7))
     with pytest.raises(ValueError, match="batch_size=0"):
         data_generator(dataset, config, batch_size=0)
-    with pytest.raises(ValueError, match="random_rois=-1"):
+    with pytest.raises(ValueError, match="random_rois\\): a number from 0"):
         data_generator(dataset, config, random_rois=-1)
 
 

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from tests.fuzz.case import FAILURES, OUTCOMES, try_case
 
+ROOT = Path(__file__).resolve().parents[2]
 MAX_SECONDS = 10  # of the processor, a case
 MAX_WAIT = 60  # where it waits for something
 MAX_SETUP_SECONDS = 180  # the imports and good inputs of a kind
@@ -111,12 +112,19 @@ class Worker:
             return self._stop(kind, seed, told)
         return Result(kind, seed, outcome[0], told, outcome[1])
 
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.fuzz", "--work"]
+
     def _start(self) -> None:
-        command = [sys.executable, "-m", "tests.fuzz", "--work"]
         self.errors = tempfile.TemporaryFile()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        # Without a buffer: a line in one is not seen by select.
-        self.process = subprocess.Popen(command, **pipes, stderr=self.errors, bufsize=0)
+        self.process = subprocess.Popen(
+            self._command(),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            bufsize=0,  # select does not see a line in a buffer
+        )
 
     def _answer(self, seconds: float):
         """Returns the next line, or None where there is none in time.

@@ -55,9 +55,9 @@ def _damage_file(path: Path, rng: Random) -> tuple[str, bool]:
     if rng.random() < 0.04:
         path.unlink()
         if rng.random() < 0.5:
-            return "removed the file", True
+            return "removed the file", path.parent.name != "images"
         path.mkdir()
-        return "replaced it by a folder", True
+        return "replaced it by a folder", path.parent.name != "images"
     if path.suffix == ".json":
         damaged = damage_json(json.loads(content), rng)
     elif path.suffix == ".xml":

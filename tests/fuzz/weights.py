@@ -16,7 +16,7 @@ from tests.fuzz.case import Case
 from tests.fuzz.damage import damage_bytes, damage_json
 
 SECRET = 12345.0  # in a file that a weight file must not read
-BOMB = 1 << 30  # bytes of zeros
+BOMB = 1 << 28  # bytes of zeros
 
 
 @functools.cache
@@ -120,7 +120,7 @@ def _damage_archive(path: Path, content: bytes, rng: Random) -> str:
             del members[name]
             told = "removed"
         case "bomb":
-            members[name] = bytes(BOMB if rng.random() < 0.1 else BOMB >> 6)
+            members[name] = bytes(BOMB if rng.random() < 0.1 else BOMB >> 4)
             told = "filled with zeros"
         case "twice":
             members[f"{name}.h5"] = members[name]

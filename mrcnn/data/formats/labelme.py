@@ -32,7 +32,7 @@ from mrcnn.data.files.open_images import (
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.fields import Flag, Name, Number, Side, check_fields, check_size
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
-from mrcnn.data.formats.layouts import Format, Layout, Part, images_in
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.compound import join_shapes
@@ -244,24 +244,29 @@ def _read_files(folder: Path) -> dict[Path, Mapping]:
     A shape that is damaged has `damage`, what is wrong with it, and may lack a label.
     A file that is damaged has one such shape, if its image lies beside it.
     """
-    contents = {}
+    contents, foreign = {}, []
+    images = {path.stem: path for path in reversed(images_in(folder))}
     for path in list_files(folder, ".json"):
         try:
             content = read_json(path, "load_labelme")
             if not is_labelme(content):
+                foreign += [path] if path.stem in images else []
                 continue
             where = f"load_labelme({str(path)!r})"
             content = check_fields(CONTENT, content, where)
             check_size(content.get("imageHeight"), content.get("imageWidth"), where)
         except ValueError as error:
-            image = next((p for p in images_in(folder) if p.stem == path.stem), None)
-            if image is None:
+            if path.stem not in images:
                 raise
+            image = images[path.stem]
             shapes = [{"label": None, "damage": str(error)}]
             contents[path] = {"imagePath": image.name, "shapes": shapes}
         else:
             shapes = [_checked(*pair) for pair in enumerate(content["shapes"])]
             contents[path] = content | {"shapes": shapes}
+    text = f"json files beside an image are not LabelMe's, {some_names(foreign)}, and "
+    text += "are left out with their images; restore them, or move them away."
+    warn_left_out(f"load_labelme({str(folder)!r})", len(foreign), text)
     return contents
 
 

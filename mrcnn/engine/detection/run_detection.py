@@ -235,11 +235,11 @@ class Detector:
     ) -> list[dict]:
         """Returns one result dict per image; see `MaskRCNN.detect`."""
         check_form(form)
-        check_iterable(images, "detect(images)")
         if is_one_image(images):
             raise ValueError(
                 "detect(images): one image; pass a list of images, detect([image])."
             )
+        check_iterable(images, "detect(images)")
         results = []
         for originals, molded in _batches(images, config):
             batch = np.stack([m.image for m in molded])

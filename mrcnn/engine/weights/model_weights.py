@@ -223,7 +223,10 @@ def _faults(
     layers = list(dict.fromkeys(map(_layer, names)))
     if not layers:
         return ""
-    if report.mismatched and _OUTPUTS_PER_CLASS.keys() >= set(layers):
+    # Of what is no kernel or bias at all, no number of classes can be told.
+    are_alike = all(len(one) == len(other) for _, one, other in report.mismatched)
+    only_classes = report.mismatched and _OUTPUTS_PER_CLASS.keys() >= set(layers)
+    if only_classes and are_alike:
         lines = [_other_classes(*report.mismatched[0])]
     elif len(layers) <= 8:
         lines = [
