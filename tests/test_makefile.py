@@ -103,6 +103,15 @@ def test_the_training_demo_is_that_of_the_shapes(tmp_path):
 def test_help_names_every_target_in_aligned_columns():
     lines = make("help").stdout.splitlines()
     targets = [line.split()[1] for line in lines]
-    assert {"help", "venv", "demo", "demo-train", "test", "lint"} <= set(targets)
+    known = {"help", "venv", "demo", "demo-train", "test", "lint", "fuzz"}
+    assert known <= set(targets)
     starts = {line.index(line.split(maxsplit=2)[2]) for line in lines}
     assert len(starts) == 1
+
+
+def test_the_fuzzer_takes_another_seed(tmp_path):
+    program, *argv = recipe("fuzz", tmp_path)
+    assert program == str(tmp_path / "venv" / "bin" / "python")
+    assert argv == ["-m", "tests.fuzz", "--cases", "10000", "--first", "0"]
+    lines = make("-n", "fuzz", f"VENV={tmp_path / 'venv'}", "SEED=7").stdout
+    assert lines.splitlines()[-1].endswith("--first 7")

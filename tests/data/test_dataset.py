@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.files.image_files import EXIF_ORIENTATION
 
@@ -202,3 +203,24 @@ def test_names_are_cut_at_the_comma_unless_two_become_one():
     dataset.add_class("b", 1, "tench, Tinca tinca")
     dataset.prepare()
     assert dataset.class_names == ["BG", "tench", "cell, round", "cell, long", "tench"]
+
+
+@pytest.mark.parametrize(
+    "method", ["load_image", "source_image_link", "image_size", "load_annotations"]
+)
+def test_images_that_the_data_set_has_not_are_named(method):
+    dataset = AnnotatedDataset()
+    dataset.add_class("a", 1, "cat")
+    dataset.add_image("a", "x", None, width=4, height=3)
+    dataset.prepare()
+    # Scripts that go on until an IndexError still end.
+    with pytest.raises(IndexError, match=rf"{method}\(image_id\): there is no image 7"):
+        getattr(dataset, method)(7)
+    with pytest.raises(TypeError, match=rf"{method}\(image_id\): a number is needed"):
+        getattr(dataset, method)("x")
+
+
+@pytest.mark.parametrize("source", [None, 3, []])
+def test_source_of_a_class_is_a_text(source):
+    with pytest.raises(TypeError, match=r"add_class\(source="):
+        Dataset().add_class(source, 1, "cat")

@@ -17,6 +17,7 @@ from mrcnn.evaluation.coco_format import (
     masks_to_rles,
     rle_areas,
     to_coco_ground_truth,
+    to_rle,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
@@ -79,3 +80,24 @@ def test_numbers_that_pycocotools_takes_for_others_are_refused(key, value):
     assert to_coco_ground_truth(images, categories, [annotation])["annotations"]
     with pytest.raises(ValueError, match=f"{key} of annotation 7 is "):
         to_coco_ground_truth(images, categories, [{**annotation, key: value}])
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        (None, "polygons .* are needed"),
+        ([[1, 2, 3, 4]], "three points"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "infinite or NaN"),
+        ({"size": [4, 5], "counts": [3, 4]}, "add up to"),
+        ({"size": [4, 5], "counts": None}, "counts are"),
+    ],
+)
+def test_segmentations_that_are_none_are_named(segmentation, message):
+    with pytest.raises((TypeError, ValueError), match=rf"to_rle\(segm.*{message}"):
+        to_rle(segmentation, 4, 5)
+
+
+def test_annotation_without_box_and_outline_is_named():
+    images, categories = [{"id": 1, "height": 4, "width": 5}], [{"id": 1}]
+    with pytest.raises(ValueError, match="neither bbox nor segmentation"):
+        to_coco_ground_truth(images, categories, [{"image_id": 1, "category_id": 1}])

@@ -206,3 +206,27 @@ def test_what_annotations_say_themselves_is_taken():
     assert found["gt_difficult"] == [True, False, False]
     assert found["gt_areas"] == [99.5, 5, 6]
     np.testing.assert_array_equal(found["gt_boxes"][0], [2, 1, 42, 31])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rois": None}, r"record\(image_id=1\): rois: numbers are needed"),
+        ({"scores": ["high"]}, r"record\(image_id=1\): scores: numbers"),
+        ({"height": "8"}, r"record\(image_id=1\): height: a number is needed"),
+        ({"image_id": [1]}, r"record\(image_id=\[1\]\): image_id must be"),
+        ({"masks": [{"counts": ""}]}, r"record\(image_id=1\): .* has no size"),
+    ],
+)
+def test_fields_of_another_kind_are_named(changes, message):
+    good = make_record(1, [(1, LEFT)], [(1, 0.5, LEFT)])
+    with pytest.raises((TypeError, ValueError), match=message):
+        compact(good | changes)
+
+
+def test_records_that_lack_a_field_or_are_none_are_named():
+    good = make_record(1, [(1, LEFT)], [(1, 0.5, LEFT)])
+    with pytest.raises(ValueError, match=r"record\(\): \[0\] has no rois; add it"):
+        compact({key: value for key, value in good.items() if key != "rois"})
+    with pytest.raises(TypeError, match=r"f\(records\): a list is needed"):
+        compact_all(None, "f")

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mrcnn.data.files.mask_values import voc_colors
 from mrcnn.data.formats.label_images import LabelImageDataset, pair_label_images
+from tests.fuzz.pictures import claim_size
 
 LABELS = np.zeros([8, 10], np.uint8)
 LABELS[1:3, 1:4] = 1
@@ -207,3 +208,14 @@ def test_label_image_of_voc_colors_is_read_by_their_numbers(tmp_path):
     masks, _ = load(tmp_path, ignore=[255]).load_mask(0)
     np.testing.assert_array_equal(masks[..., 1], LABELS == 7)
     assert masks.shape[-1] == 2
+
+
+def test_label_image_that_claims_to_be_huge_is_a_line_of_the_report(tmp_path):
+    save(tmp_path / "images" / "a.png")
+    save(tmp_path / "labels" / "a.png", LABELS)
+    save(tmp_path / "images" / "b.png")
+    save(tmp_path / "labels" / "b.png", LABELS)
+    path = tmp_path / "labels" / "b.png"
+    path.write_bytes(claim_size(path.read_bytes(), 2**31 - 1, 2**31 - 1))
+    problems = load(tmp_path).validate().errors
+    assert problems and all("b.png" in str(problem) for problem in problems)

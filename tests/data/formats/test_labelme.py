@@ -343,3 +343,13 @@ def test_bitmap_may_be_in_alpha_or_in_a_palette_with_white_first(tmp_path):
     masks = masks_of(tmp_path, [shape(corners, "mask", mask=text) for text in texts])
     for i in range(2):
         np.testing.assert_array_equal(masks[1:5, 2:6, i], part > 0)
+
+
+def test_json_beside_an_image_that_is_no_labelme_json_is_told(tmp_path):
+    write(tmp_path, [shape(SQUARE)])
+    write(tmp_path, [shape(SQUARE)], name="b")
+    (tmp_path / "b.json").write_text("null")
+    (tmp_path / "settings.json").write_text("{}")  # of no image
+    with pytest.warns(UserWarning, match=r"1 json files .* LabelMe's, b\.json, and"):
+        dataset = load(tmp_path)
+    assert dataset.num_images == 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 
 import pytest
 from PIL import Image
 
 from mrcnn.data import open_dataset
-from mrcnn.data.formats.other_tools import OTHER_TOOLS, other_tool
+from mrcnn.data.formats.other_tools import OTHER_TOOLS, name_tool, other_tool
 
 POLYGON = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1]]]}
 FILES = {
@@ -150,3 +151,11 @@ def test_pairs_below_other_folders_are_opened_or_named(tmp_path, above):
         return
     with pytest.raises(ValueError, match="Near it is a data set; pass '.*label images"):
         open_dataset(tmp_path)
+
+
+def test_lists_in_lists_are_looked_through_once(tmp_path):
+    # At every place of the file each pattern was tried anew: minutes.
+    (tmp_path / "deep.json").write_text('{"a":' * 13_000)
+    begin = time.process_time()
+    assert name_tool(tmp_path / "deep.json") == ""
+    assert time.process_time() - begin < 2

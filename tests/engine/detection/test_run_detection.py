@@ -360,3 +360,17 @@ def test_with_tiles_one_image_or_its_path_needs_no_list(detector, tmp_path, caps
 def test_impossible_tiles_are_an_error(detector, options, text):
     with pytest.raises(ValueError, match=text):
         detector.detect(images_of([LARGE]), **options)
+
+
+@pytest.mark.parametrize("images", [np.zeros(0), True, np.zeros([1, 64, 64, 4]), "a"])
+def test_molded_images_of_another_shape_do_not_end_the_process(detector, images):
+    # TensorFlow's check of an empty image ended it.
+    metas = np.zeros([1, 15], np.float32)
+    with pytest.raises((TypeError, ValueError), match=r"detect_molded\(molded_images"):
+        detector.detect_molded(images, metas)
+
+
+@pytest.mark.parametrize("images", [3, None, [np.full([4, 5, 3], None)], ["no.png"]])
+def test_what_are_no_images_is_named(detector, images):
+    with pytest.raises((TypeError, OSError), match=r"detect\(images|no\.png"):
+        detector.detect(images)

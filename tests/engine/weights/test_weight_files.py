@@ -141,6 +141,16 @@ def test_text_in_place_of_numbers_is_an_error(file, model, tmp_path):
     assert_refused(model, path, "fpn_p2/bias in it holds object, not numbers")
 
 
+def test_a_number_in_place_of_a_bias_is_told_with_both_shapes(file, model, tmp_path):
+    def write_number(opened):
+        name = "mrcnn_class_logits/mrcnn_class_logits/bias:0"
+        del opened[name]
+        opened[name] = 3.0
+
+    path = spoil(file, tmp_path / "w.h5", write_number)
+    assert_refused(model, path, "mrcnn_class_logits/bias is () in the file, (3,) in")
+
+
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5"])
 def test_single_damaged_bytes_are_refused_or_harmless(source, file, tmp_path, ending):
     path = tmp_path / f"w{ending}"
