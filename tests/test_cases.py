@@ -170,7 +170,7 @@ def test_a_wrong_box_or_area_does_not_go_into_the_evaluation(copy, name):
         "masks": mask,
     }
     model = SimpleNamespace(detect=lambda images, masks: [perfect])
-    records = dataset_records(dataset, model)
+    records = dataset_records(model, dataset)
     assert evaluate_detections(records)["bbox"]["AP"] == 1.0
 
 
