@@ -36,7 +36,8 @@ demo-train: $(INSTALLED)  ## Train on shapes for about two minutes: demo_shapes.
 	$(BIN)/python samples/shapes/shapes.py demo
 
 test: lint  ## Check style, run the tests, measure the coverage of geometry and targets
-	$(BIN)/python -m pytest --cov=mrcnn.geometry --cov=mrcnn.targets --cov-branch \
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+		--cov=mrcnn.geometry --cov=mrcnn.targets --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=95
 
 test-slow: $(INSTALLED)  ## Run the tests that train networks (long)

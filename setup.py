@@ -50,6 +50,7 @@ setup(
             "pytest",
             "pytest-cov",
             "pytest-timeout",
+            "pytest-xdist",
             "pyyaml",
             "ruff",
             "scipy",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 import queue
@@ -124,7 +125,8 @@ class PooledLoader(contextlib.AbstractContextManager):
                 "for as long as they take."
             )
         if future.exception() is not None:
-            self._check_workers(key)
+            with self._lock:
+                self._check_workers(key)
         return future.result()
 
     def close(self) -> None:
@@ -147,9 +149,9 @@ class PooledLoader(contextlib.AbstractContextManager):
         if not self._stop.alive:
             raise RuntimeError("PooledLoader.get(): the loader is closed.")
         for worker in self._processes:
-            if worker.process.is_alive():
+            if not worker.has_ended():
                 continue
-            self.close()
+            self.close()  # collects the exit codes
             epoch, index = worker.key or key
             images = self.generator.image_labels(epoch, index)
             code = worker.process.exitcode
@@ -233,18 +235,26 @@ class _WorkerProcess:
 
     def make_batch(self, epoch: int, index: int) -> dict[str, np.ndarray]:
         """Returns a batch made by the process, or raises what it raised."""
-        if self.process.is_alive():
+        if not self.has_ended():
             self.key = epoch, index
         try:
             self.connection.send((epoch, index))
             answer = self.connection.recv()
-        except (EOFError, OSError):  # the process has ended
-            self.process.join(GRACE)
+        except (EOFError, OSError):
+            self.has_ended(GRACE)  # `get` then says so
             raise
         self.key = None
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def has_ended(self, seconds: float = 0) -> bool:
+        """Returns True when the process has ended, after waiting for it at most so long.
+
+        Does not collect the exit code: that is done under the loader's lock alone. Of
+        two threads that ask for it at once, one gets None.
+        """
+        return bool(multiprocessing.connection.wait([self.process.sentinel], seconds))
 
 
 def _serve(generator, connection, inherited: list) -> None:

@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,37 +13,24 @@ from mrcnn.data import pooled_loader
 from mrcnn.data.generator import DataGenerator
 from mrcnn.data.pooled_loader import PooledLoader
 from tests.data.tiny import (
+    LOADER_KINDS,
     BrokenMaskDataset,
     DeadlyDataset,
     StuckDataset,
     TinyConfig,
     TinyDataset,
     assert_same_batch,
+    wait_until,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
-KINDS = {
-    "in the caller": {"workers": 0},
-    "one thread": {"workers": 1},
-    "three threads": {"workers": 3},
-    "one process": {"workers": 1, "use_multiprocessing": True},
-    "two processes": {"workers": 2, "use_multiprocessing": True},
-}
 PROCESSES = {"workers": 2, "use_multiprocessing": True}
-each_kind = pytest.mark.parametrize("kind", KINDS)
+each_kind = pytest.mark.parametrize("kind", LOADER_KINDS)
 
 
 def make(dataset=None, **kwargs):
     kwargs = {"shuffle": False, **kwargs}
     dataset = TinyDataset() if dataset is None else dataset
     return DataGenerator(dataset, TinyConfig(), **kwargs)
-
-
-def wait_until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 def threads():
@@ -65,7 +48,7 @@ def test_batches_do_not_depend_on_who_makes_them(kind):
     augmentation = iaa.Sequential([iaa.Fliplr(0.5), iaa.Affine(rotate=(-20, 20))])
     generator = make(shuffle=True, augmentation=augmentation, seed=5)
     keys = [(epoch, index) for epoch in range(2) for index in range(4)]
-    with PooledLoader(generator, **KINDS[kind]) as loader:
+    with PooledLoader(generator, **LOADER_KINDS[kind]) as loader:
         for key in keys:
             assert_same_batch(loader.get(*key), generator.make_batch(*key))
         for key in [(0, 0), (0, 1), (0, 0), (7, 3), (2, 2), (7, 3)]:  # any order
@@ -153,7 +136,7 @@ def test_several_callers_share_a_loader():
 def test_error_keeps_its_type_and_names_the_image(kind, error):
     dataset = BrokenMaskDataset()
     dataset.error = error
-    with PooledLoader(make(dataset), **KINDS[kind]) as loader:
+    with PooledLoader(make(dataset), **LOADER_KINDS[kind]) as loader:
         for index in range(2):
             loader.get(0, index)  # the broken batch is being made ahead
         with pytest.raises(type(error)) as caught:
@@ -223,7 +206,7 @@ def test_silence_ends_with_a_timeout_that_names_the_images(kind):
             return TinyDataset.load_mask(dataset, image_id)
 
         dataset.load_mask = load_mask
-    loader = PooledLoader(make(dataset), timeout=2, **KINDS[kind])
+    loader = PooledLoader(make(dataset), timeout=2, **LOADER_KINDS[kind])
     loader.get(0, 0)
     start = time.monotonic()
     with pytest.raises(
@@ -237,7 +220,7 @@ def test_silence_ends_with_a_timeout_that_names_the_images(kind):
 
 @pytest.mark.parametrize("kind", ["in the caller", "one thread", "two processes"])
 def test_close_is_prompt_and_may_be_repeated(kind):
-    loader = PooledLoader(make(), max_queue=20, **KINDS[kind])
+    loader = PooledLoader(make(), max_queue=20, **LOADER_KINDS[kind])
     loader.get(0, 0)
     processes = [p.process for p in loader._processes]
     start = time.monotonic()
@@ -247,6 +230,22 @@ def test_close_is_prompt_and_may_be_repeated(kind):
     assert all(p.exitcode is not None for p in processes)
     with pytest.raises(RuntimeError, match="closed"):
         loader.get(0, 0)
+
+
+def test_exit_codes_are_known_after_close_whoever_collects_them(monkeypatch):
+    waitpid = os.waitpid
+
+    def slow_waitpid(pid, options):
+        result = waitpid(pid, options)
+        time.sleep(0.2 if result[0] else 0)  # ended: a second thread may ask now
+        return result
+
+    monkeypatch.setattr(os, "waitpid", slow_waitpid)
+    loader = PooledLoader(make(), max_queue=20, **PROCESSES)
+    loader.get(0, 0)
+    processes = [p.process for p in loader._processes]
+    loader.close()
+    assert [p.exitcode for p in processes] == [-signal.SIGKILL] * 2
 
 
 def test_close_ends_a_caller_that_waits():
@@ -290,97 +289,6 @@ def test_forgotten_loader_ends_its_workers():
 def test_impossible_numbers_are_refused(kwargs, said):
     with pytest.raises(ValueError, match=said):
         PooledLoader(make(), **kwargs)
-
-
-def run(code, **kwargs):
-    """Runs a script as a user would; it must end by itself."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        **kwargs,
-    )
-
-
-@pytest.mark.parametrize("kind", ["one thread", "three threads", "two processes"])
-@pytest.mark.parametrize("dataset", ["BrokenMaskDataset", "StuckDataset"])
-def test_interpreter_ends_after_an_error(kind, dataset):
-    timeout = 1 if dataset == "StuckDataset" else 20
-    result = run(
-        f"""
-        from mrcnn.data.generator import DataGenerator
-        from mrcnn.data.pooled_loader import PooledLoader
-        from tests.data import tiny
-
-        generator = DataGenerator(
-            tiny.{dataset}(), tiny.TinyConfig(), shuffle=False
-        )
-        loader = PooledLoader(generator, timeout={timeout}, **{KINDS[kind]!r})
-        for index in range(4):
-            loader.get(0, index)  # never closed
-        """
-    )
-    error = "LookupError" if dataset == "BrokenMaskDataset" else "TimeoutError"
-    assert result.returncode == 1
-    assert result.stderr.strip().splitlines()[-1].startswith(error), result.stderr
-
-
-@pytest.mark.parametrize("kind", ["one thread", "two processes"])
-@pytest.mark.parametrize(
-    ("ending", "code"),
-    [("sys.exit(3)", 3), ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT)],
-)
-def test_program_ends_while_workers_hang(kind, ending, code):
-    result = run(
-        f"""
-        import os, signal, sys
-        from mrcnn.data.generator import DataGenerator
-        from mrcnn.data.pooled_loader import PooledLoader
-        from tests.data import tiny
-
-        # A shell that starts the tests in the background makes children ignore it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        generator = DataGenerator(tiny.StuckDataset(), tiny.TinyConfig(), shuffle=False)
-        loader = PooledLoader(generator, **{KINDS[kind]!r})
-        loader.get(0, 0)
-        loader.get(0, 1)  # batch 2 comes next, and hangs
-        {ending}
-        """
-    )
-    assert result.returncode == code, result.stderr
-
-
-def test_workers_end_when_the_program_is_killed():
-    result = run(
-        """
-        import os, signal
-        from mrcnn.data.generator import DataGenerator
-        from mrcnn.data.pooled_loader import PooledLoader
-        from tests.data import tiny
-
-        generator = DataGenerator(tiny.TinyDataset(), tiny.TinyConfig())
-        loader = PooledLoader(generator, workers=2, use_multiprocessing=True)
-        loader.get(0, 0)
-        print(*(p.process.pid for p in loader._processes), flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-        """
-    )
-    assert result.returncode == -signal.SIGKILL
-
-    def alive(pid):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        # An orphan that ended but was not yet collected is as good as gone.
-        state = Path(f"/proc/{pid}/stat")
-        return not (state.exists() and state.read_text().split()[2] == "Z")
-
-    pids = [int(pid) for pid in result.stdout.split()]
-    assert len(pids) == 2
-    assert wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_spawned_workers_give_the_same_batches(monkeypatch):

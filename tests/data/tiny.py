@@ -86,3 +86,20 @@ def assert_same_batch(batch, other):
     for name, array in batch.items():
         assert array.dtype == other[name].dtype, name
         np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+# Keywords of PooledLoader, by who makes the batches.
+LOADER_KINDS = {
+    "in the caller": {"workers": 0},
+    "one thread": {"workers": 1},
+    "three threads": {"workers": 3},
+    "one process": {"workers": 1, "use_multiprocessing": True},
+    "two processes": {"workers": 2, "use_multiprocessing": True},
+}
+
+
+def wait_until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
