@@ -56,7 +56,6 @@ setup(
             "scipy",
             "setuptools",
             "tensorboard",
-            "tifffile",
         ],
     },
     classifiers=[

@@ -14,6 +14,7 @@ from mrcnn.data.checks.anchor_fit import fit_anchors
 from mrcnn.data.checks.image_problems import check_image, path_of
 from mrcnn.data.checks.model_objects import model_objects
 from mrcnn.data.checks.object_problems import FoundObject, find_objects
+from mrcnn.data.checks.odd_masks import odd_masks, scattered_objects, told_scattered
 from mrcnn.data.checks.validation_report import Problem, ValidationReport
 from mrcnn.data.feature_maps import anchor_values, feature_shapes
 from mrcnn.data.load_checks import check_prepared
@@ -78,7 +79,8 @@ def validate_dataset(
         problems.append(Problem("number of classes", None, None, None, text))
     digests: dict[int, bytes] = {}
     class_counts: Counter = Counter()
-    num_objects = 0
+    num_objects = num_checked = 0
+    scattered: list[Problem] = []
     for image_id in tqdm(ids, desc="validate", unit="image", disable=not verbose):
         image = check_image(dataset, config, image_id, read_images)
         if image.digest is not None:
@@ -92,11 +94,18 @@ def validate_dataset(
             continue
         # Objects of one pixel are a problem of their own.
         found = [item for item in found if item.crop.area > 1 and not item.is_crowd]
+        odd = list(odd_masks(found, shape))
+        problems += odd
+        # The rings of a soft edge are scattered too, which tells nothing new.
+        if not any(problem.kind == "nested rings" for problem in odd):
+            num_checked += len(found)
+            scattered += scattered_objects(found)
         problems += mask_problems(found, shape, config)
         if config is not None and len(found) > config.MAX_GT_INSTANCES:
             text = f"has {len(found)} objects, MAX_GT_INSTANCES is "
             text += f"{config.MAX_GT_INSTANCES}"
             problems.append(image.problem("many objects", text))
+    problems += told_scattered(scattered, num_checked)
     for class_id, name in enumerate(dataset.class_names[1:], 1):
         if not class_counts[class_id]:
             text = f"class {class_id} ({name}) has no object"

@@ -30,6 +30,12 @@ ERROR_KINDS = {
 WARNING_KINDS = {
     "duplicate image": "Keep one of them, with the objects of both.",
     "duplicate object": "Keep one of them.",
+    "turned-over mask": "If that is the background, turn the mask over; of a label "
+    "image, pass its value as ignore=[1].",
+    "nested rings": "A mask with soft edges is no label image: save one number an "
+    "object, or pass separate=True to open_dataset (--option separate=True).",
+    "scattered object": "If masks show classes, not objects, pass separate=True to "
+    "open_dataset (--option separate=True): each connected part is an object.",
     "exif note": "Look at its masks; if turned, give add_image() width and height.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "beyond border": "What lies outside is cut off; look whether the size is right.",

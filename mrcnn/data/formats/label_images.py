@@ -11,10 +11,17 @@ from PIL import Image
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
-from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.layouts import (
+    Format,
+    Layout,
+    Part,
+    images_in,
+    masks_in,
+    some_names,
+)
 from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.mask_files import LabelValue, label_values
+from mrcnn.data.outlines.mask_files import LabelValue, label_values, part_values
 
 SOURCE = "label_images"
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
@@ -36,20 +43,27 @@ class LabelImageDataset(AnnotatedDataset):
         subset: str | None = None,
         class_name: str = "object",
         ignore: Iterable[int] = (),
+        *,
+        separate: bool = False,
     ) -> None:
         """Adds the images of a folder that have a label image of the same name.
 
         The two lie in folders images/ and labels/ (or masks/), or side by side as
         `7.jpg` and `7.png`, or `7.png` and `7_labels.png`. Label images have one
         channel of whole numbers of 8, 16 or 32 bits; in a palette file the index
-        counts, not the color. A class map (one value a class) is not a label image: it
-        would make one object of all things of a class.
+        counts, not the color, unless it has two colors (the brighter one is the object)
+        or those of Pascal VOC (color k is value k). Masks of two values and class maps
+        (one value a class) are no label images: all things of a class would be one
+        object. `separate` takes them apart.
 
         Args:
             folder: holds the folders, or the files.
             subset: folder in `folder` that holds them, or that lies in both folders.
             class_name: of every object.
             ignore: values that are no object, such as 255 for void.
+            separate: takes each connected part of a value for an object. Masks of two
+                values, with soft edges or saved as JPEG can be read as well; things
+                that touch are one object.
 
         Raises:
             FileNotFoundError: there is no such folder, or no pair in it.
@@ -67,7 +81,8 @@ class LabelImageDataset(AnnotatedDataset):
         text = f"files have no partner of the same name, {some_names(alone)}, and are "
         text += "left out; an image without objects needs a label image of zeros."
         warn_left_out(where, len(alone), text)
-        _refuse_color([label for _, label in pairs], where)
+        read = part_values if separate else label_values
+        _refuse_color([label for _, label in pairs], read, where)
         class_id = register_classes(self, SOURCE, [class_name], where)[class_name]
         for image, label in pairs:
             self.add_image(
@@ -77,21 +92,28 @@ class LabelImageDataset(AnnotatedDataset):
                 label_path=str(label),
                 class_id=class_id,
                 ignore=tuple(ignore),
+                separate=separate,
             )
 
     def load_annotations(self, image_id: int) -> list[Annotation]:
         """Returns one annotation a value of the label image, in rising order.
 
-        The file is read at the first call; its values are kept in `image_info`.
+        With `separate`, one a connected part, from the top of the image down. The file
+        is read at the first call; its values are kept in `image_info`.
         """
         info = self.image_info[image_id]
         if info["source"] != SOURCE:
             return super().load_annotations(image_id)
+        path, separate = info["label_path"], info.get("separate", False)
         if "label_values" not in info:
-            info["label_values"] = label_values(info["label_path"])
+            read = part_values if separate else label_values
+            info["label_values"] = read(path)
+        values = info["label_values"]
+        # A part has a number of its own: its place in the list of their values.
+        numbers = range(1, len(values) + 1) if separate else values
         return [
-            Annotation(LabelValue(info["label_path"], value), info["class_id"])
-            for value in info["label_values"]
+            Annotation(LabelValue(path, number, separate=separate), info["class_id"])
+            for number, value in zip(numbers, values, strict=True)
             if value not in info["ignore"]
         ]
 
@@ -122,7 +144,7 @@ def pair_label_images(
 def _pair_folders(images: Path, labels: Path) -> tuple[list[Pair], list[Path]]:
     """Pairs the files of two folders; `7_labels.png` belongs to 7 too."""
     by_stem = {path.stem: path for path in images_in(images)}
-    labels_by_stem = {path.stem: path for path in images_in(labels)}
+    labels_by_stem = {path.stem: path for path in masks_in(labels)}
     pairs = []
     for stem, image in by_stem.items():
         names = (stem, *(stem + ending for ending in LABEL_ENDINGS))
@@ -136,7 +158,7 @@ def _pair_folders(images: Path, labels: Path) -> tuple[list[Pair], list[Path]]:
 
 def _pair_files(folder: Path) -> list[Pair]:
     """Pairs the files of one folder: a label image has one channel and no loss."""
-    files = images_in(folder)
+    files = masks_in(folder)
     by_stem, pairs = defaultdict(list), []
     for path in files:
         by_stem[path.stem].append(path)
@@ -150,12 +172,12 @@ def _pair_files(folder: Path) -> list[Pair]:
     return pairs
 
 
-def _refuse_color(labels: list[Path], where: str) -> None:
+def _refuse_color(labels: list[Path], read, where: str) -> None:
     """Raises for label images in color; grey ones, saved in color, can be read."""
     doubtful = [path for path in labels if not _is_label_image(path)]
     for path in doubtful[:MAX_READ]:
         try:
-            label_values(path)
+            read(path)
         except ValueError as error:
             raise ValueError(
                 f"{where}: {error} {len(doubtful)} of {len(labels)} label images "

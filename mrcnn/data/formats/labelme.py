@@ -13,6 +13,8 @@ from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.files.mask_reader import read_pages
+from mrcnn.data.files.mask_values import object_mask
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part
@@ -177,8 +179,8 @@ def _bitmap(encoded: str, points: np.ndarray, height: int, width: int) -> Rle:
     """Returns the outline of a mask shape: a png with its first pixel at a corner."""
     from pycocotools import mask as coco_mask
 
-    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
-        part = np.asarray(image) != 0
+    pages = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
+    part = object_mask(pages[0])
     x1, y1 = np.rint(points.min(axis=0)).astype(int).tolist()
     full = np.zeros([height, width], dtype=np.uint8, order="F")
     paste(full, Crop((y1, x1, y1 + part.shape[0], x1 + part.shape[1]), part))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.image_files import list_images
+from mrcnn.data.files.image_files import IMAGE_SUFFIXES, list_images
 
 # Folders of annotation files that are no subset by themselves.
 ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "json")
 COCO_PREFIX = "instances_"
+MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif")
 
 
 class Part(NamedTuple):
@@ -130,3 +131,10 @@ def some_names(paths: Sequence[Path], folder: Path | None = None) -> str:
 def images_in(folder: Path) -> list[Path]:
     """Returns the image files in a folder, sorted; [] where there is no folder."""
     return list_images(folder) if folder.is_dir() else []
+
+
+def masks_in(folder: Path) -> list[Path]:
+    """Returns the files of masks in a folder, sorted; [] where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in MASK_SUFFIXES)

@@ -7,16 +7,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import read_json
 from mrcnn.data.formats.label_images import LABEL_ENDINGS
-from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
+from mrcnn.data.formats.layouts import (
+    MASK_SUFFIXES,
+    Format,
+    Layout,
+    Part,
+    images_in,
+    masks_in,
+    some_names,
+)
+from mrcnn.data.formats.left_out import warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.mask_files import MaskFile
+from mrcnn.data.outlines.mask_files import masks_of_file
 
 SOURCE = "mask_folders"
 SPLIT_FILE = "split.json"
+FILES_OF_SYSTEMS = ("Thumbs.db", "desktop.ini")
 
 
 class MaskFolderDataset(AnnotatedDataset):
@@ -30,11 +40,13 @@ class MaskFolderDataset(AnnotatedDataset):
         class_name: str = "object",
         *,
         source: str = SOURCE,
+        separate: bool = False,
     ) -> None:
         """Adds the images of a folder of folders, all objects of one class.
 
-        A mask is what is not 0 in its file; masks may overlap. An image without the
-        folder masks/, or with an empty one, has no object.
+        A mask is what is not 0 in its file, the brighter of two colors (`MaskFile`);
+        masks may overlap. Each page of a stack (TIFF, GIF) is a mask. An image without
+        the folder masks/, or with an empty one, has no object.
 
         Args:
             root: holds the folders named by image id, or a folder that holds them.
@@ -45,6 +57,8 @@ class MaskFolderDataset(AnnotatedDataset):
                 ids; None: split.json in `root` or above it, if there is one.
             class_name: of every object.
             source: name for `add_class` and `add_image`.
+            separate: takes each connected part of a mask for an object, where a file
+                shows several of them.
 
         Raises:
             FileNotFoundError: there is no such folder, or an id of the subset has none.
@@ -78,6 +92,11 @@ class MaskFolderDataset(AnnotatedDataset):
                 f"{where}: {len(missing)} of the {len(ids)} ids of this subset have no "
                 f"folder, for example {some}; complete the data or the split."
             )
+        folders = [found[image_id][0] / "masks" for image_id in ids]
+        others = [path for folder in folders for path in _other_files(folder)]
+        text = "files in masks/ are no images that can be read, "
+        text += f"{some_names(others)}, and are left out; save them as png or tif."
+        warn_left_out(where, len(others), text)
         class_id = register_classes(self, source, [class_name], where)[class_name]
         for image_id in ids:
             folder, images = found[image_id]
@@ -86,8 +105,9 @@ class MaskFolderDataset(AnnotatedDataset):
                 image_id,
                 str(_choose_image(folder, images, where)),
                 annotations=[
-                    Annotation(MaskFile(str(path)), class_id)
-                    for path in images_in(folder / "masks")
+                    Annotation(mask, class_id)
+                    for path in masks_in(folder / "masks")
+                    for mask in masks_of_file(path, separate)
                 ],
             )
 
@@ -96,6 +116,14 @@ def _image_folders(home: Path) -> dict[Path, list[Path]]:
     """Returns the folders in a folder that hold images/, each with its image files."""
     found = {folder: images_in(folder / "images") for folder in list_folders(home)}
     return {folder: images for folder, images in found.items() if images}
+
+
+def _other_files(folder: Path) -> list[Path]:
+    """Returns the files in a folder of masks that are none by their ending."""
+    if not folder.is_dir():
+        return []
+    files = [f for f in list_files(folder) if f.name not in FILES_OF_SYSTEMS]
+    return [path for path in files if path.suffix.lower() not in MASK_SUFFIXES]
 
 
 def find_mask_folders(root: str | Path) -> list[Path]:
@@ -125,7 +153,7 @@ def _holds_mask_folders(home: Path) -> bool:
     if all(len(images) == 1 for images in found.values()):
         return bool(masked)
     return any(
-        {path.stem for path in images_in(masks)}.isdisjoint(
+        {path.stem for path in masks_in(masks)}.isdisjoint(
             stem + ending for ending in ("", *LABEL_ENDINGS)
         )
         for masks, stem in masked.items()

@@ -50,8 +50,9 @@ def open_dataset(
             needed where several fit.
         verbose: 1 prints what it was taken for, 0 nothing.
         **kwargs: for the `load_...` method of the format, such as `image_dir=` for COCO
-            and VIA, `boxes_as_masks=True` for COCO and VOC or `class_name="cell"` for
-            masks.
+            and VIA, `boxes_as_masks=True` for COCO and VOC, `class_name="cell"` for
+            masks, or `separate=True` for masks that show classes: each connected part
+            is an object then.
 
     Returns:
         CocoDataset, ViaDataset, VocDataset, LabelMeDataset, MaskFolderDataset or

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data.files.mask_values import voc_colors
 from mrcnn.data.formats.label_images import LabelImageDataset, pair_label_images
 
 LABELS = np.zeros([8, 10], np.uint8)
@@ -149,3 +150,60 @@ def test_label_images_are_read_only_when_asked(tmp_path):
     dataset = load(tmp_path)
     with pytest.raises(OSError, match=r"a.png"):
         dataset.load_mask(0)
+
+
+def test_mask_with_soft_edges_is_no_label_image_unless_separated(tmp_path):
+    soft = np.where(LABELS, 255, 0).astype(np.uint8)
+    big = Image.fromarray(soft).resize((80, 64), Image.Resampling.BILINEAR)
+    save(tmp_path / "images" / "a.png", np.zeros([64, 80, 3], np.uint8))
+    save(tmp_path / "images" / "b.png", np.ones([64, 80, 3], np.uint8))
+    save(tmp_path / "masks" / "a.png", np.asarray(big))
+    save(tmp_path / "masks" / "b.png", np.kron(LABELS, np.ones([8, 8], np.uint8)))
+    dataset = load(tmp_path)  # one damaged file does not stop the others
+    assert dataset.load_mask(1)[0].shape == (64, 80, 3)
+    with pytest.raises(ValueError, match=r"masks.a\.png.*no labels.*separate=True"):
+        dataset.load_mask(0)
+    (problem,) = dataset.validate().errors
+    assert problem.kind == "unreadable masks" and problem.path.endswith("a.png")
+    separate = load(tmp_path, separate=True)
+    masks, _ = separate.load_mask(0)
+    # 1 and 7 touch.
+    np.testing.assert_array_equal(masks.any(axis=-1), np.asarray(big) > 127)
+    assert masks.shape[-1] == 2 and masks[:24, :, 0].any() and masks[40:, :, 1].any()
+    assert separate.load_mask(1)[0].shape == (64, 80, 3)
+    assert not separate.validate().errors
+
+
+def test_parts_of_a_class_map_are_objects_if_asked_for(tmp_path):
+    classes = np.where(LABELS == 7, 255, LABELS)
+    classes[4, 2] = 1
+    classes[5, 3] = 1  # touches by a corner
+    save(tmp_path / "images" / "a.jpg")
+    save(tmp_path / "labels" / "a.png", classes)
+    masks = load(tmp_path, separate=True).load_mask(0)[0]
+    assert sorted(masks.sum(axis=(0, 1))) == [2, 4, 4, 6]
+    masks = load(tmp_path, separate=True, ignore=[255]).load_mask(0)[0]
+    assert sorted(masks.sum(axis=(0, 1))) == [2, 6]
+    # Colors too, which are no label image.
+    colors = np.stack([classes, classes, 255 * (classes == 1)], axis=-1)
+    save(tmp_path / "labels" / "a.png", colors.astype(np.uint8))
+    masks = load(tmp_path, separate=True).load_mask(0)[0]
+    assert sorted(masks.sum(axis=(0, 1))) == [2, 4, 4, 6]
+
+
+def test_stack_of_label_images_is_refused(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    pages = [Image.fromarray(LABELS), Image.fromarray(LABELS)]
+    options = {"save_all": True, "append_images": pages[1:]}
+    pages[0].save(tmp_path / "labels" / "a.tif", **options)
+    with pytest.raises(ValueError, match=r"a\.tif.*stack of 2 pages; save each as"):
+        load(tmp_path).load_mask(0)
+
+
+def test_label_image_of_voc_colors_is_read_by_their_numbers(tmp_path):
+    save(tmp_path / "images" / "a.jpg")
+    save(tmp_path / "labels" / "a.png", voc_colors()[LABELS])
+    masks, _ = load(tmp_path, ignore=[255]).load_mask(0)
+    np.testing.assert_array_equal(masks[..., 1], LABELS == 7)
+    assert masks.shape[-1] == 2

@@ -248,3 +248,17 @@ def test_real_files_hold_their_polygons(shared):
             y, x = ring.T
             area = abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2
             assert masks[..., i].sum() == pytest.approx(area, rel=0.05)
+
+
+def test_bitmap_may_be_in_alpha_or_in_a_palette_with_white_first(tmp_path):
+    part = np.eye(4, dtype=np.uint8)
+    alpha = np.stack([part * 0 + 255] * 3 + [part * 255], axis=-1)
+    inverted = Image.fromarray(1 - part, "P")
+    inverted.putpalette([255, 255, 255, 0, 0, 0])
+    file = io.BytesIO()
+    inverted.save(file, "png")
+    texts = [png(alpha), base64.b64encode(file.getvalue()).decode()]
+    corners = [[2, 1], [5, 4]]
+    masks = masks_of(tmp_path, [shape(corners, "mask", mask=text) for text in texts])
+    for i in range(2):
+        np.testing.assert_array_equal(masks[1:5, 2:6, i], part > 0)

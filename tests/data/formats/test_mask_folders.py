@@ -11,6 +11,7 @@ from mrcnn.data.formats.mask_folders import (
     find_mask_folders,
     read_split,
 )
+from mrcnn.data.outlines import mask_files
 
 SPLIT = {"all": ["a", "b", "c"], "my_validation_ids": ["b"], "elsewhere": ["z"]}
 
@@ -167,3 +168,56 @@ def test_places_are_found_here_and_one_level_below(tmp_path):
     assert find_mask_folders(tmp_path / "nope") == []
     with pytest.raises(FileNotFoundError, match="pass the folder that holds one fold"):
         load(tmp_path / "train" / "a")
+
+
+def save_stack(path, *masks):
+    first, *others = [Image.fromarray(m.astype(np.uint8) * 255) for m in masks]
+    first.save(path, save_all=True, append_images=others)
+
+
+@pytest.mark.parametrize("name", ["stack.tif", "stack.gif"])
+def test_each_page_of_a_stack_is_an_object(tmp_path, name):
+    add(tmp_path, "a", [slice(0, 3)])
+    stack = np.zeros([3, 8, 10], bool)
+    stack[0, 1:3], stack[1, 2:6, 4:], stack[2, 7] = True, True, True
+    save_stack(tmp_path / "a" / "masks" / name, *stack)
+    masks, _ = load(tmp_path).load_mask(0)
+    assert masks.shape == (8, 10, 4)
+    np.testing.assert_array_equal(masks[..., 1:], stack.transpose(1, 2, 0))
+
+
+def test_stack_is_decoded_once_for_its_objects(tmp_path, monkeypatch):
+    add(tmp_path, "a")
+    (tmp_path / "a" / "masks").mkdir()
+    pages = np.arange(1, 7)[:, None, None] > np.indices([8, 10])[0]
+    save_stack(tmp_path / "a" / "masks" / "all.tif", *pages)
+    dataset, read, calls = load(tmp_path), mask_files.read_pages, []
+    monkeypatch.setattr(
+        mask_files, "read_pages", lambda path: calls.append(path) or read(path)
+    )
+    areas = dataset.load_mask(0)[0].sum(axis=(0, 1))
+    assert areas.tolist() == [10, 20, 30, 40, 50, 60]
+    assert len(calls) == 1
+
+
+def test_damaged_stack_is_one_object_that_is_told(tmp_path):
+    add(tmp_path, "a", [slice(0, 3)])
+    (tmp_path / "a" / "masks" / "1.tif").write_bytes(b"II*")
+    dataset = load(tmp_path)
+    (problem,) = dataset.validate().errors
+    assert problem.kind == "unreadable masks" and problem.path.endswith("1.tif")
+
+
+def test_connected_parts_are_objects_if_asked_for(tmp_path):
+    add(tmp_path, "a", [slice(0, 7, 3), slice(2, 5)])
+    assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 2)
+    masks, _ = load(tmp_path, separate=True).load_mask(0)
+    assert masks.sum(axis=(0, 1)).tolist() == [10, 10, 10, 30]
+
+
+def test_masks_in_files_that_are_no_images_are_told(tmp_path):
+    add(tmp_path, "a", [slice(0, 3)])
+    for name in ("1.npy", "Thumbs.db", ".hidden"):
+        (tmp_path / "a" / "masks" / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"1 files in masks/ .* 1\.npy, and are left"):
+        assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 1)

@@ -94,9 +94,9 @@ def test_file_of_labels_is_decoded_once_for_all_objects_of_an_image(
     tmp_path, monkeypatch
 ):
     path = save(tmp_path, LABELS)
-    read, calls = mask_files.read_mask_file, []
+    read, calls = mask_files.read_pages, []
     monkeypatch.setattr(
-        mask_files, "read_mask_file", lambda path: calls.append(path) or read(path)
+        mask_files, "read_pages", lambda path: calls.append(path) or read(path)
     )
     files = {}
     for value in (1, 2, 255):
@@ -127,3 +127,18 @@ def test_unfit_files_are_refused(tmp_path):
         LabelValue("labels.png", 0)
     with pytest.raises(TypeError, match="use MaskFile"):
         LabelValue("labels.png")
+
+
+def test_pages_and_parts_of_a_file_are_objects(tmp_path):
+    pages = [
+        Image.fromarray(np.where(LABELS == v, 255, 0).astype(np.uint8)) for v in (1, 2)
+    ]
+    pages[0].save(tmp_path / "all.tif", save_all=True, append_images=pages[1:])
+    for i, value in enumerate((1, 2)):
+        drawn = draw_outline(MaskFile(tmp_path / "all.tif", page=i), 6, 9)
+        np.testing.assert_array_equal(drawn, LABELS == value)
+    with pytest.raises(ValueError, match=r"all\.tif.*stack of 2 pages"):
+        MaskFile(tmp_path / "all.tif").crop(6, 9)
+    parts = MaskFile(tmp_path / "all.tif", 2, page=1, separate=True)
+    assert parts.crop(6, 9).box == (5, 8, 6, 9)  # the second part of label 2
+    assert mask_files.part_values(tmp_path / "all.tif", 1) == [1, 1]

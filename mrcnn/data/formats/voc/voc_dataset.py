@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
 from mrcnn.data.formats.left_out import warn_left_out
+from mrcnn.data.formats.voc.voc_masks import (
+    VOC_CLASSES,
+    VOID,
+    is_mask_folder,
+    is_voc_folder,
+    mask_class_names,
+    unlisted_objects,
+)
 from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.mask_files import LabelValue, label_values, read_labels
+from mrcnn.data.outlines.mask_files import LabelValue
 from mrcnn.data.outlines.shapes import Rectangle
 
-# The VOC2012 development kit, sec. 1: the order of its class table.
-VOC_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair"),
-    *("cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
-    *("sheep", "sofa", "train", "tvmonitor"),
-)
-VOID = 255  # outline and unlabeled pixels of a SegmentationObject image
 SOURCE = "voc"
 
 
@@ -45,19 +43,24 @@ class VocDataset(AnnotatedDataset):
     ) -> None:
         """Adds the images of a VOC folder that have a label image of their objects.
 
-        Object k of the xml file is value k of the SegmentationObject image; 255 (void)
-        belongs to none. An object that the xml file lacks takes the class that most of
-        its pixels have in SegmentationClass. What the xml says of an object besides
+        Object k of the xml file is value k of the SegmentationObject image, or color k
+        of VOC's palette; 255 (void) belongs to none. An object that the xml file lacks
+        takes the class that most of its pixels have in SegmentationClass, whose colors
+        are those of `labelmap.txt` (CVAT, datumaro) or VOC's. A folder without any xml
+        file is read in that way alone; without SegmentationClass, all its objects are
+        of one class, "object". What the xml says of an object besides
         its name is in `Annotation.extra`: `difficult` and `truncated` (0 or 1), `box`
         (float (y1, x1, y2, x2), orig, half-open: the file's pixels count from 1 and
         include the last). Flags that are no number ("Unspecified") are left out, with
         a warning.
 
         Args:
-            root: folder that holds Annotations; or VOCdevkit, or what holds that.
+            root: folder that holds Annotations or SegmentationObject; or VOCdevkit, or
+                what holds that.
             subset: a list of ImageSets/Segmentation, such as "train", "val" or
                 "trainval" (a list of ImageSets/Main is taken where Segmentation has no
-                such); None: every image with an xml file.
+                such); None: every image with an xml file (without
+                any: with a file in SegmentationObject).
             year: which of several folders VOC2007, VOC2012 ...
             boxes_as_masks: takes images without a mask file too (the lists of
                 ImageSets/Main, then), with the full rectangle of each box as mask.
@@ -78,8 +81,15 @@ class VocDataset(AnnotatedDataset):
         ids = _listed_ids(folder, subset, boxes_as_masks, where)
         if not boxes_as_masks:
             ids = _with_mask(ids, masks, where)
-        parsed = {i: read_voc_xml(folder / "Annotations" / f"{i}.xml") for i in ids}
-        names = {item.name for image in parsed.values() for item in image.objects}
+        has_xml = not is_mask_folder(folder)
+        parsed = {
+            i: read_voc_xml(folder / "Annotations" / f"{i}.xml")
+            if has_xml
+            else VocImage(None, None, [])
+            for i in ids
+        }
+        names = set() if has_xml else mask_class_names(folder)
+        names |= {item.name for image in parsed.values() for item in image.objects}
         if classes is None:
             names |= _other_names(folder, parsed)
             classes = VOC_CLASSES if names <= set(VOC_CLASSES) else None
@@ -91,7 +101,9 @@ class VocDataset(AnnotatedDataset):
         for image_id, image in parsed.items():
             annotations = _annotations(image_id, image, masks, class_ids)
             if image_id in masks:
-                annotations += _unlisted(masks[image_id], len(image.objects), class_ids)
+                num_listed = len(image.objects)
+                path = masks[image_id]
+                annotations += unlisted_objects(path, num_listed, class_ids)
             self.add_image(
                 SOURCE,
                 image_id,
@@ -103,14 +115,14 @@ class VocDataset(AnnotatedDataset):
 
 
 def find_voc_folders(root: str | Path) -> list[Path]:
-    """Returns the folders with VOC's xml files in or below a folder, sorted.
+    """Returns the folders with VOC's files in or below a folder, sorted.
 
     Args:
         root: such a folder, the VOCdevkit above it, or one folder further up.
     """
     root = Path(root)
     for places in ([root], list_folders(root), list_folders(root / "VOCdevkit")):
-        found = [p for p in places if any((p / "Annotations").glob("*.xml"))]
+        found = [place for place in places if is_voc_folder(place)]
         if found:
             return found
     return []
@@ -150,42 +162,13 @@ def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation
     return annotations
 
 
-def _unlisted(path: Path, num_listed: int, class_ids: dict) -> list[Annotation]:
-    """Returns the objects that a label image has, but not the xml file."""
-    annotations = []
-    for value in label_values(path):
-        if value <= num_listed or value == VOID:
-            continue
-        name = _class_of_pixels(path, value)
-        if name is None:
-            warnings.warn(
-                f"load_voc(): object {value} of {str(path)!r} is not in the xml file, "
-                "and SegmentationClass does not show its class; it is left out.",
-                stacklevel=3,
-            )
-        elif name in class_ids:
-            shape = LabelValue(str(path), value)
-            annotations.append(Annotation(shape, class_ids[name]))
-    return annotations
-
-
-def _class_of_pixels(path: Path, value: int) -> str | None:
-    """Returns the class that most pixels of an object have in SegmentationClass."""
-    class_path = path.parent.parent / "SegmentationClass" / path.name
-    if not class_path.is_file():
-        return None
-    classes = read_labels(class_path)[read_labels(path) == value]
-    votes = np.bincount(classes, minlength=VOID + 1)[1 : len(VOC_CLASSES) + 1]
-    return VOC_CLASSES[int(votes.argmax())] if votes.any() else None
-
-
 def _pick_year(folders: list[Path], year, where: str) -> Path:
     """Returns the one folder to load from."""
     if not folders:
         raise FileNotFoundError(
             f"{where}: there is no Annotations/*.xml in it, nor in a folder or in "
-            "VOCdevkit/<year> below it; pass the folder that holds Annotations, "
-            "JPEGImages and SegmentationObject."
+            "VOCdevkit/<year> below it, and no SegmentationObject beside JPEGImages; "
+            "pass the folder that holds Annotations, JPEGImages and SegmentationObject."
         )
     names = ", ".join(folder.resolve().name for folder in folders)
     if year is not None:
@@ -202,7 +185,8 @@ def _pick_year(folders: list[Path], year, where: str) -> Path:
 def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[str]:
     """Returns the image ids of a subset, in the order of its list."""
     if subset is None:
-        return sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
+        xml = sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
+        return xml or [path.stem for path in images_in(folder / "SegmentationObject")]
     kinds = ("Main", "Segmentation") if boxes_as_masks else ("Segmentation", "Main")
     for kind in (*kinds, "."):
         path = folder / "ImageSets" / kind / f"{subset}.txt"
@@ -248,8 +232,8 @@ def _find(folder: Path, json_files) -> Layout:
 FORMAT = Format(
     name=SOURCE,
     title="Pascal VOC",
-    signs="Annotations/*.xml with JPEGImages/ and SegmentationObject/, here, in "
-    "VOC2007 and the like, or in VOCdevkit/",
+    signs="Annotations/*.xml with JPEGImages/ and SegmentationObject/ (or the last two "
+    "alone), here, in VOC2007 and the like, or in VOCdevkit/",
     dataset=VocDataset,
     find=_find,
     load=VocDataset.load_voc,
