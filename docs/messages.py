@@ -82,7 +82,9 @@ def messages(source: str) -> Iterator[str]:
 
 def part_of(path: str) -> str:
     """Returns the key of PARTS for a file, such as "data/formats/labelme.py"."""
-    fitting = [part for part in PARTS if f"{path}/".startswith(f"{part}/" if part else "")]
+    fitting = [
+        part for part in PARTS if f"{path}/".startswith(f"{part}/" if part else "")
+    ]
     return max(fitting, key=len)
 
 

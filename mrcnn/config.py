@@ -115,6 +115,12 @@ class Config:
     # Smallest factor of enlargement, even beyond IMAGE_MIN_DIM; 0 = no such rule.
     IMAGE_MIN_SCALE = 0
     IMAGE_CHANNEL_COUNT = 3
+    # Black and white of images with more than 8 bits, in training and in detection.
+    # "auto" = the fewest bits of 8, 10, 12, 14 and 16 that hold all values of an image,
+    # as cameras of 12 bits write files of 16; told once. "dtype" = all 16 bits. (0,
+    # 4095), say = these values: best where the images of a camera differ in light.
+    # Images of 8 bits are left as they are.
+    IMAGE_RANGE: str | tuple[float, float] = "auto"
     # Subtracted from the image: RGB, 0..255, of the pretrained weights.
     MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
 

@@ -31,6 +31,10 @@ DETECTION_LIMITS = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
 
 _Problems = Iterator[tuple[str, str]]
 """Names of attributes, and the rules that their values break."""
+IMAGE_RANGES = ("auto", "dtype")
+_RANGE_RULE = (
+    'must be "auto", "dtype", or the values that are black and white, as (0, 4095)'
+)
 _COUNT_RULE = "must be a whole number, 1 or more"
 _CHOICES = {
     "BACKBONE": ("resnet18", "resnet50", "resnet101"),
@@ -99,6 +103,16 @@ def most_detections(config: Any) -> float:
     if getattr(config, "DETECTION_CLASS_RULE", "best") == "all":
         rois *= max(getattr(config, "NUM_CLASSES", 2) - 1, 1)
     return min(instances, rois)
+
+
+def range_problem(image_range: Any) -> str | None:
+    """Returns what is wrong with a value of IMAGE_RANGE, None if nothing."""
+    if isinstance(image_range, str):
+        fits = image_range in IMAGE_RANGES
+    else:
+        ends = _numbers(image_range)
+        fits = ends is not None and ends.shape == (2,) and ends[0] < ends[1]
+    return None if fits else _RANGE_RULE
 
 
 def find_near_match(name: str, known: Iterable[str]) -> str | None:
@@ -342,6 +356,7 @@ _RULES = (
         lambda x: x is None or (_is_number(x) and x > 0),
         "must be a number above 0; None means no clipping",
     ),
+    (("IMAGE_RANGE",), lambda x: range_problem(x) is None, _RANGE_RULE),
     (_MASK_SHAPES, _is_pair_of_counts, "must be (height, width), 1 or more each"),
     (
         ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"),

@@ -76,11 +76,12 @@ def check_classes(trained: list[str], present: list[str]) -> None:
 
 def _draw_examples(model, dataset, image_ids, folder: Path) -> None:
     """Writes examples.png: a few images with their objects and detections."""
+    from mrcnn.evaluation import load_image_for
     from mrcnn.viz.grids import display_truth_and_detections
 
     examples = []
     for i in image_ids:
-        image = dataset.load_image(i)
+        image = load_image_for(model, dataset, i)
         examples.append((image, *dataset.load_mask(i), model.detect([image])[0]))
     path = folder / "examples.png"
     display_truth_and_detections(examples, dataset.class_names, save_path=path)

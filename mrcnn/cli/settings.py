@@ -81,6 +81,8 @@ def _typed(config: Config, name: str, text: str) -> Any:
     if isinstance(current, bool):
         # TRAIN_BN may be none; validate() knows which values may.
         check(value is None or isinstance(value, bool), "true")
+    elif name == "IMAGE_RANGE" and isinstance(value, list | tuple):
+        return tuple(value)  # or a word
     elif isinstance(current, str) or name == "NAME":
         return text.strip("'\"")
     elif isinstance(current, int | float):

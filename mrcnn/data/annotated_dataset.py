@@ -6,9 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import UnidentifiedImageError
 
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.files.open_images import (
+    annotated_as,
+    open_image,
+    orientation_of,
+    turned_size,
+)
 from mrcnn.data.load_checks import check_prepared
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation
@@ -109,9 +115,10 @@ class AnnotatedDataset(Dataset):
                     "path; give width and height to add_image()."
                 )
             try:
-                with Image.open(info["path"]) as image:
-                    width, height = image.size
-            except Image.UnidentifiedImageError:
+                with open_image(info["path"], None) as image:
+                    size, orientation = image.size[::-1], orientation_of(image)
+                height, width = turned_size(orientation, size, **annotated_as(info))
+            except UnidentifiedImageError:
                 # What only scikit-image reads has no header that Pillow knows.
                 height, width = self.load_image(image_id).shape[:2]
             # The size that was annotated stays unknown.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.data.files.image_files import read_image
+from mrcnn.data.files.open_images import annotated_as
 from mrcnn.data.load_checks import check_prepared
 from mrcnn.data.objects import Objects, mask_objects
 
@@ -38,6 +39,10 @@ class Dataset:
     given to `add_class`) are the user's own; inside ids count from 0, and class 0 is
     always the background.
     """
+
+    # IMAGE_RANGE with which files are read; None: that of the Config in use, in
+    # training, evaluation and validation, and "auto" elsewhere.
+    image_range: str | tuple[float, float] | None = None
 
     def __init__(self, class_map: Mapping | None = None):
         """Starts with the background class and no image.
@@ -86,7 +91,9 @@ class Dataset:
             path: its file; None when `load_image` is overridden.
             **kwargs: whatever `load_mask` will need, kept in `image_info`. From `width`
                 and `height` (px) `load_image` also decides whether the annotations
-                belong to the image as stored or as turned by its EXIF note.
+                belong to the image as stored or as turned by its EXIF note; `exif`
+                says it where they can't, as "apply" (turned), "ignore" (as stored) or
+                "viewer" (see `mrcnn.data.read_image`).
         """
         self.image_info.append(
             {"id": image_id, "source": source, "path": path, **kwargs}
@@ -164,11 +171,12 @@ class Dataset:
         """Returns the image: uint8 [H, W, 3], RGB, orig frame.
 
         The EXIF orientation of a file is applied only if `width` and `height` were
-        given to `add_image` and are those of the turned image; without them, or when
-        they fit the image as stored, it is read as stored.
+        given to `add_image` and are those of the turned image, or `exif` says so;
+        without them, or when they fit the image as stored, it is read as stored. Files
+        with more than 8 bits are read as `image_range` says, or the Config in use.
 
         Raises:
-            ValueError: the image has no path.
+            ValueError: the image has no path, or can't be read as a photograph.
             OSError: no such file, or no readable image; names id and path.
         """
         info = self.image_info[image_id]
@@ -178,10 +186,9 @@ class Dataset:
                 f"load_image(image_id={image_id}): image {info['id']!r} of source "
                 f"{info['source']!r} has no path; override load_image to make it."
             )
-        size = (info.get("height"), info.get("width"))
-        how = {"exif": "ignore"} if None in size else {"annotated_size": size}
         try:
-            return read_image(path, **how)
+            how = annotated_as(info)
+            return read_image(path, **how, image_range=self.image_range)
         except (OSError, ValueError) as error:
             raise type(error)(f"load_image(image_id={image_id}): {error}") from error
 

@@ -17,6 +17,7 @@ from mrcnn.data.objects import (
     resize_objects,
     seen_objects,
 )
+from mrcnn.geometry.bit_depth import shown_values, using_range
 from mrcnn.geometry.crops import stack_crops
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import ResizedImage, resize_image
@@ -71,7 +72,12 @@ def load_image_gt(
     where = f"load_image_gt(image_id={image_id})"
     with naming_image(dataset, image_id):
         # 1. Load, check what the user's class has returned, and resize.
-        original = checked_image(dataset.load_image(image_id), config, image_id)
+        with using_range(config.IMAGE_RANGE):
+            original = dataset.load_image(image_id)
+        original = checked_image(original, config, image_id)
+        original = shown_values(
+            original, config.IMAGE_RANGE, where, mean_pixel=config.MEAN_PIXEL
+        )
         image, window, scale, *how = _resize(original, config, rng, where)
         objects = checked_objects(dataset, image_id, original.shape)
         objects = resize_objects(objects, original.shape, scale, *how)

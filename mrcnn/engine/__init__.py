@@ -19,7 +19,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "detection.molding": ["as_image"],
+        "detection.molding": ["as_image", "tiled_image"],
         "detection.tile_merging": ["edge_width"],
         "detection.tiling": ["detect_tiled", "tile_boxes"],
         "graph": ["detection_values", "proposal_values", "target_values"],

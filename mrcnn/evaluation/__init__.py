@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "coco_format": ["masks_to_rles", "to_coco_ground_truth", "to_rle"],
         "confusion": ["confusion_matrix"],
         "curves": ["Curve", "precision_recall_curve", "rank"],
-        "dataset_records": ["dataset_records", "truth_record"],
+        "dataset_records": ["dataset_records", "load_image_for", "truth_record"],
         "dsb2018": ["DsbEvaluation", "dsb_evaluate"],
         "evaluator": ["evaluate", "score_cut"],
         "matches": [

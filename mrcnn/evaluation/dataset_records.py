@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.evaluation.coco_format import crop_to_rle
+from mrcnn.geometry.bit_depth import using_range
 
 
 def dataset_records(
@@ -32,11 +33,24 @@ def dataset_records(
             stacklevel=2,
         )
     for image_id in dataset.image_ids if image_ids is None else image_ids:
-        image = dataset.load_image(image_id)
+        image = load_image_for(model, dataset, image_id)
         yield {
             **truth_record(dataset, image_id, *image.shape[:2]),
             **model.detect([image], masks="rle")[0],
         }
+
+
+def load_image_for(model: Any, dataset: Any, image_id: int) -> np.ndarray:
+    """Returns an image of a data set, read as the model's IMAGE_RANGE says.
+
+    Args:
+        model: with the Config as `config`; without one, the range is "auto".
+        dataset: a prepared Dataset.
+        image_id: inside id.
+    """
+    config = getattr(model, "config", None)
+    with using_range(getattr(config, "IMAGE_RANGE", "auto")):
+        return dataset.load_image(image_id)
 
 
 def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mrcnn.config_checks import DETECTION_LIMITS, most_detections
 from mrcnn.evaluation.coco import MAX_DETECTIONS, check_limit, evaluate_records
-from mrcnn.evaluation.dataset_records import truth_record
+from mrcnn.evaluation.dataset_records import load_image_for, truth_record
 from mrcnn.evaluation.records import KINDS, check_kinds, compact, with_classes
 from mrcnn.evaluation.report import EvaluationResult
 
@@ -193,7 +193,7 @@ def _detect(model, dataset, ids, form, verbose) -> Iterator[tuple[dict, dict]]:
     ) as bar:
         for start in range(0, len(ids), size):
             batch = ids[start : start + size]
-            images = [dataset.load_image(image_id) for image_id in batch]
+            images = [load_image_for(model, dataset, image_id) for image_id in batch]
             results = model.detect(images, masks=form)
             for image_id, image, found in zip(batch, images, results, strict=True):
                 yield truth_record(dataset, image_id, *image.shape[:2]), found

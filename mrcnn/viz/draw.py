@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcnn.geometry.bit_depth import shown_values
 from mrcnn.geometry.crops import tight_crop
 from mrcnn.viz.mask_forms import mask_crops
 
@@ -89,10 +90,14 @@ def as_rgb(image: Any) -> np.ndarray:
     Args:
         image: [H, W], [H, W, 1] grey, [H, W, 3] RGB or [H, W, 4] RGBA (alpha is
             dropped); of more channels the first three are shown. uint8 or bool, or
-            numbers of 0..255, or 0..1 when none is larger than 1.
+            numbers of 0..255, or 0..1 when none is larger than 1. Of 16-bit images, the
+            bits that are used are shown, as by IMAGE_RANGE = "auto" of a Config.
 
     Returns:
         uint8 [H, W, 3].
+
+    Raises:
+        ValueError: another shape, or values above 65535.
     """
     image = np.asarray(image)
     if image.ndim == 2:
@@ -103,6 +108,7 @@ def as_rgb(image: Any) -> np.ndarray:
             f"{image.shape}; give one image without a batch axis."
         )
     image = image[:, :, :3] if image.shape[2] >= 3 else image[:, :, [0, 0, 0]]
+    image = shown_values(image, None, "as_rgb(image)")
     if image.dtype == bool:
         return image.astype(np.uint8, order="C") * 255
     if np.issubdtype(image.dtype, np.floating):

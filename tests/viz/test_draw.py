@@ -151,6 +151,23 @@ def test_masks_and_values_out_of_range_become_rgb():
     assert as_rgb(np.array([[-5, 300]]))[0, :, 0].tolist() == [0, 255]
 
 
+@pytest.mark.filterwarnings("ignore:.*taken for one of")
+@pytest.mark.parametrize("dtype", [np.uint16, np.int64, np.float32])
+@pytest.mark.parametrize("factor", [16, 257])
+def test_deep_images_are_shown_as_those_of_8_bits(dtype, factor):
+    """They were white: all above 255 was cut."""
+    seen = np.array([[[120] * 3, [220] * 3, [33] * 3]], np.uint8)
+    deep = seen.astype(dtype) * dtype(factor)
+    np.testing.assert_array_equal(as_rgb(deep), seen)
+    alpha = np.full([1, 3, 1], 65535, dtype)
+    np.testing.assert_array_equal(as_rgb(np.concatenate([deep, alpha], axis=2)), seen)
+
+
+def test_values_that_nothing_can_show_are_an_error():
+    with pytest.raises(ValueError, match=r"as_rgb\(image\): int32.*70000"):
+        as_rgb(np.full([2, 2], 70000, np.int32))
+
+
 def test_a_batch_is_no_image():
     with pytest.raises(ValueError, match=r"\(1, 4, 6, 3\)"):
         as_rgb(np.zeros((1, 4, 6, 3)))

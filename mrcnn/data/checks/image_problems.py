@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from mrcnn.data.checks.validation_report import Problem
-from mrcnn.data.files.image_files import (
-    EXIF_ORIENTATION,
+from mrcnn.data.files.open_images import (
     TURNED_ORIENTATIONS,
+    UPRIGHT,
+    annotated_as,
     is_address,
+    open_image,
+    orientation_of,
+    turned_size,
 )
+from mrcnn.geometry.bit_depth import using_range
 from mrcnn.geometry.resize_plan import check_model_sides
-
-UPRIGHT = 1  # EXIF orientation of an image that is stored as it is seen
 
 
 class Header(NamedTuple):
@@ -25,7 +27,7 @@ class Header(NamedTuple):
 
     Attributes:
         shape: (height, width) as stored, px.
-        orientation: of the EXIF note; 1 without one.
+        orientation: of the EXIF note, 1 to 8; 1 without one.
     """
 
     shape: tuple[int, int]
@@ -73,13 +75,14 @@ def check_image(dataset, config, image_id: int, read_images: bool) -> CheckedIma
         read_images: False reads the header of the file only, where the data set reads
             images from files.
     """
-    path = path_of(dataset, image_id)
-    header, given = read_header(path), _given_size(dataset.image_info[image_id])
+    path, info = path_of(dataset, image_id), dataset.image_info[image_id]
+    header, given = read_header(path), _given_size(info)
     known = CheckedImage(image_id, path, header, given, None, None, [])
     # A user's load_image may return another size than the header says.
     if read_images or not dataset.reads_files or header is None:
         try:
-            image = np.asarray(dataset.load_image(image_id))
+            with using_range("auto" if config is None else config.IMAGE_RANGE):
+                image = np.asarray(dataset.load_image(image_id))
         except Exception as error:  # a user's load_image may raise anything
             is_here = path is None or is_address(path) or Path(path).exists()
             kind = "unreadable image" if is_here else "missing file"
@@ -90,9 +93,9 @@ def check_image(dataset, config, image_id: int, read_images: bool) -> CheckedIma
         if read_images:
             known = known._replace(digest=_pixel_digest(image))
     else:
-        is_turned = header.is_turned and given == header.shape[::-1]
-        shape = given if is_turned else header.shape
-    if header is not None and (text := _note_problem(header, shape, given)):
+        shape = turned_size(header.orientation, header.shape, **annotated_as(info))
+    is_open = header is not None and not info.get("exif")
+    if is_open and (text := _note_problem(header, shape, given)):
         known.problems.append(known.problem("exif note", text))
     if config is not None and config.IMAGE_RESIZE_MODE == "none":
         try:
@@ -107,9 +110,8 @@ def read_header(path: str | None) -> Header | None:
     if path is None or not Path(path).is_file():
         return None
     try:
-        with Image.open(path) as image:
-            orientation = image.getexif().get(EXIF_ORIENTATION, UPRIGHT)
-            return Header((image.height, image.width), orientation)
+        with open_image(path, None) as image:
+            return Header((image.height, image.width), orientation_of(image))
     except Exception:  # plug-ins and damaged notes raise any type of error;
         return None  # load_image says what is wrong with the file
 
@@ -164,5 +166,8 @@ def _note_problem(header: Header, shape, given) -> str | None:
         why = "no width and height in add_image() say"
     return (
         f"has an EXIF note to turn or mirror it (orientation {header.orientation}) and "
-        f"is read as stored; {why} which of both was annotated"
+        f"is read as stored; {why} which of both was annotated. Draw its objects "
+        "(visualize.display_instances): where they lie beside what they show, they "
+        "were drawn on the turned image; then add_image(..., exif='apply') is right, "
+        "or open_dataset(..., exif='apply') (mrcnn: --option exif=apply)"
     )

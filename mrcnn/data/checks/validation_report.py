@@ -36,7 +36,7 @@ WARNING_KINDS = {
     "object, or pass separate=True to open_dataset (--option separate=True).",
     "scattered object": "If masks show classes, not objects, pass separate=True to "
     "open_dataset (--option separate=True): each connected part is an object.",
-    "exif note": "Look at its masks; if turned, give add_image() width and height.",
+    "exif note": "Look at its masks; if they lie beside, open it with exif='apply'.",
     "image size": "Correct width and height in add_image(); the file counts.",
     "beyond border": "What lies outside is cut off; look whether the size is right.",
     "unknown class": "They are left out; add_class() takes them in.",

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
-
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.open_images import open_image
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import (
     Format,
@@ -194,7 +193,7 @@ def _refuse_color(labels: list[Path], read, where: str) -> None:
 def _is_label_image(path: Path) -> bool:
     """Returns True for a file of one channel of whole numbers, by its header."""
     try:
-        with Image.open(path) as image:
+        with open_image(path, max_pixels=None) as image:
             return image.mode in LABEL_MODES
     except OSError:
         return False

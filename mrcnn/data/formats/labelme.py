@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.folders import list_files, list_folders
+from mrcnn.data.files.image_files import read_image
 from mrcnn.data.files.mask_reader import read_pages
 from mrcnn.data.files.mask_values import object_mask
+from mrcnn.data.files.open_images import (
+    UPRIGHT,
+    open_image,
+    orientation_of,
+    turn,
+    turned_size,
+)
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
 from mrcnn.data.formats.layouts import Format, Layout, Part
@@ -57,7 +65,9 @@ class LabelMeDataset(AnnotatedDataset):
         `validate` lists all of them, and `load_mask` raises.
 
         An image that is not where `imagePath` says (relative to the json) is looked
-        for beside the json under the same name, then taken from `imageData`.
+        for beside the json under the same name, then taken from `imageData`. LabelMe
+        turns images by their EXIF note, and so are they read, unless the size in the
+        json or `imageData` shows that its shapes were drawn on the image as stored.
 
         Args:
             folder: holds the json files, or the folder `subset` that does.
@@ -103,6 +113,7 @@ class LabelMeDataset(AnnotatedDataset):
                 str(image),
                 height=height,
                 width=width,
+                exif=_exif(image, content),
                 annotations=annotations,
                 annotation_file=str(path),
             )
@@ -114,8 +125,13 @@ class LabelMeDataset(AnnotatedDataset):
         info = self.image_info[image_id]
         if info["source"] != SOURCE or Path(info["path"]).is_file():
             return super().load_image(image_id)
-        with _embedded(read_json(info["annotation_file"], "load_image")) as image:
-            return np.array(image.convert("RGB"), dtype=np.uint8)
+        file = info["annotation_file"]
+        try:
+            return _embedded(read_json(file, "load_image"), self.image_range)
+        except (OSError, ValueError) as error:
+            raise type(error)(
+                f"load_image(image_id={image_id}): imageData of {str(file)!r}: {error}"
+            ) from error
 
 
 def _annotations(
@@ -228,13 +244,45 @@ def _size(content: Mapping, image: Path) -> tuple[int, int]:
     size = content.get("imageHeight"), content.get("imageWidth")
     if all(size):
         return int(size[0]), int(size[1])
-    with Image.open(image) if image.is_file() else _embedded(content) as opened:
-        return opened.height, opened.width
+    if not image.is_file():
+        return _embedded(content).shape[:2]
+    with open_image(image, None) as opened:
+        size = (opened.height, opened.width)
+        return turned_size(orientation_of(opened), size, exif=_exif(image, content))
 
 
-def _embedded(content: Mapping) -> Image.Image:
-    """Returns the image inside a json."""
-    return Image.open(io.BytesIO(base64.b64decode(content["imageData"])))
+def _exif(image: Path, content: Mapping) -> str:
+    """Returns how an image is turned that the shapes of a json were drawn on.
+
+    LabelMe turns a file by its EXIF note, but shows `imageData` as it is.
+    """
+    if not image.is_file() or not content.get("imageData"):
+        return "viewer"
+    try:
+        with open_image(image) as opened:
+            orientation = orientation_of(opened)
+        if orientation == UPRIGHT:
+            return "viewer"
+        stored, shown = read_image(image, exif="ignore"), _embedded(content)
+    except (OSError, ValueError):  # validate and load_image say what is damaged
+        return "viewer"
+    differences = [
+        np.abs(np.subtract(one, shown, dtype=np.int16)).mean()
+        if one.shape == shown.shape
+        else np.inf
+        for one in (stored, turn(stored, orientation))
+    ]
+    if differences[0] == differences[1]:
+        return "viewer"
+    return "ignore" if differences[0] < differences[1] else "apply"
+
+
+def _embedded(content: Mapping, image_range=None) -> np.ndarray:
+    """Returns the image inside a json, as stored: uint8 [H, W, 3]."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "imageData"
+        file.write_bytes(base64.b64decode(content["imageData"]))
+        return read_image(file, exif="ignore", image_range=image_range)
 
 
 def _find(folder: Path, files: Sequence[Path]) -> Layout:

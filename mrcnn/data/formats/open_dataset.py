@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
-from mrcnn.data.files.image_files import is_address
+from mrcnn.data.files.open_images import is_address
 from mrcnn.data.formats import format_hints
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
@@ -25,6 +25,7 @@ def open_dataset(
     format: str | None = None,
     *,
     verbose: int = 1,
+    exif: str | None = None,
     **kwargs,
 ) -> AnnotatedDataset:
     """Returns the data set in a folder, prepared; its format is found out.
@@ -49,6 +50,9 @@ def open_dataset(
         format: "coco", "via", "voc", "labelme", "mask_folders" or "label_images";
             needed where several fit.
         verbose: 1 prints what it was taken for, 0 nothing.
+        exif: for images with a note to turn them: "apply" if the annotations were drawn
+            on the turned image, "ignore" if on the image as stored; None to decide by
+            the tool and by the sizes in the files, where they say it.
         **kwargs: for the `load_...` method of the format, such as `image_dir=` for COCO
             and VIA, `boxes_as_masks=True` for COCO and VOC, `class_name="cell"` for
             masks, or `separate=True` for masks that show classes: each connected part
@@ -65,6 +69,8 @@ def open_dataset(
     """
     where = f"open_dataset({str(path)!r}" + (f", subset={subset!r})" if subset else ")")
     path = Path(path)
+    if exif not in (None, "apply", "ignore"):
+        raise ValueError(f"{where}: exif={exif!r}; use 'apply' or 'ignore'.")
     if format is not None and format not in FORMATS:
         raise ValueError(
             f"{where}: format={format!r} is unknown; use one of {', '.join(FORMATS)}."
@@ -89,6 +95,9 @@ def open_dataset(
         place = part.place if part.place.is_file() else layout.folder
         chosen.load(dataset, place, part.subset, **kwargs)
         parts += [part.name] * (len(dataset.image_info) - len(parts))
+    if exif is not None:
+        for info in dataset.image_info:
+            info["exif"] = exif
     _tell_images_apart(dataset, parts, where)
     if not chosen.holds_images:
         _warn_missing_images(dataset, where)

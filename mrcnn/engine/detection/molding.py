@@ -11,13 +11,16 @@ import numpy as np
 from PIL import Image
 from skimage.color import rgb2gray
 
-from mrcnn.data import read_image
+from mrcnn.data import MAX_PIXELS, ImageParts, ImageTooLargeError, open_parts
+from mrcnn.geometry.bit_depth import Range, shown_values
 from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import resize_image, subtract_mean
-from mrcnn.geometry.resize_plan import check_model_sides
+from mrcnn.geometry.resize_plan import check_model_sides, plan_resize
 
 # Modes of Pillow whose numbers are no brightness of grey, RGB or RGB with alpha.
 CODED_MODES = ("1", "P", "PA", "LA", "La", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
+# Pixels of a model image whose features take some 20 GB.
+MAX_MODEL_PIXELS = 1 << 26
 
 
 class MoldedImage(NamedTuple):
@@ -40,7 +43,13 @@ def is_one_image(images) -> bool:
     return is_array or isinstance(images, str | os.PathLike)
 
 
-def as_image(image, channels: int) -> np.ndarray:
+def as_image(
+    image,
+    channels: int,
+    *,
+    image_range: Range = None,
+    max_pixels: int | None = MAX_PIXELS,
+) -> np.ndarray:
     """Returns an image as a number array [H, W, channels].
 
     Args:
@@ -49,14 +58,17 @@ def as_image(image, channels: int) -> np.ndarray:
             rotation is applied. With 3 channels wanted, grey is repeated, a palette
             looked up and alpha dropped.
         channels: IMAGE_CHANNEL_COUNT of the config.
+        image_range: IMAGE_RANGE of the config, for files.
+        max_pixels: most pixels of a file; None for any number.
 
     Raises:
         ValueError: the array has another shape.
     """
     if isinstance(image, str | os.PathLike):
-        image = read_image(image, exif="apply")
-        if channels == 1:
-            image = np.rint(rgb2gray(image) * 255).astype(np.uint8)
+        how = {"image_range": image_range, "max_pixels": max_pixels}
+        image = open_parts(image, exif="apply", **how)
+    if isinstance(image, ImageParts):
+        image = _channels_of(np.asarray(image), channels)
     if isinstance(image, Image.Image) and image.mode in CODED_MODES:
         # Through RGBA: the transparent palette entry keeps its own color.
         image = image.convert("RGBA").convert("RGB")
@@ -77,6 +89,71 @@ def as_image(image, channels: int) -> np.ndarray:
     return image
 
 
+def _channels_of(image: np.ndarray, channels: int) -> np.ndarray:
+    """Returns an image of a file with the channels that the network takes."""
+    if channels != 1:
+        return image
+    return np.rint(rgb2gray(image) * 255).astype(np.uint8)
+
+
+class TiledImage:
+    """An image in a file whose tiles are read when they are detected.
+
+    `image[y1:y2, x1:x2]` is a tile, `numpy.asarray(image)` the whole.
+
+    Attributes:
+        shape: (height, width, channels).
+    """
+
+    def __init__(self, parts: ImageParts, channels: int):
+        """Keeps the file, and how many channels are wanted."""
+        self._parts, self._channels = parts, channels
+        self.shape = (*parts.shape[:2], 1 if channels == 1 else parts.shape[2])
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        """Returns a part: uint8 [h, w, channels]."""
+        part = _channels_of(self._parts[key], self._channels)
+        return part[..., np.newaxis] if part.ndim == 2 else part
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Returns the whole image."""
+        image = self[:, :]
+        return image if dtype is None else image.astype(dtype)
+
+
+def tiled_image(image, config, max_pixels: int | None = MAX_PIXELS):
+    """Returns an image for `detect(tile=...)`: of a file, it reads tiles as needed.
+
+    So the memory that a large TIFF takes is that of its tiles. Other formats are
+    decoded as a whole, and kept as they are stored.
+
+    Args:
+        image: the path of a file, or what `as_image` takes.
+        config: a Config.
+        max_pixels: most pixels of a file that is decoded as a whole; None for any
+            number.
+
+    Returns:
+        TiledImage of a file, otherwise number type [H, W, channels].
+
+    Raises:
+        ImageTooLargeError, OSError, ValueError: see `mrcnn.data.read_image`.
+    """
+    channels = config.IMAGE_CHANNEL_COUNT
+    if isinstance(image, TiledImage):
+        return image
+    if not isinstance(image, str | os.PathLike) or channels not in (1, 3):
+        return network_image(image, config, 0)
+    parts = open_parts(
+        image,
+        exif="apply",
+        image_range=config.IMAGE_RANGE,
+        max_pixels=max_pixels,
+        in_parts=True,
+    )
+    return TiledImage(parts, channels)
+
+
 def mold_image(image: np.ndarray, config) -> MoldedImage:
     """Returns one image resized, padded and with the mean subtracted.
 
@@ -93,6 +170,7 @@ def mold_image(image: np.ndarray, config) -> MoldedImage:
             'detect(): IMAGE_RESIZE_MODE="crop" leaves out part of an image, which is '
             'for training; detect with a config that says "square" or "pad64".'
         )
+    _check_model_pixels(image.shape, config)
     molded, window, scale, _, _ = resize_image(
         image,
         min_dim=config.IMAGE_MIN_DIM,
@@ -116,6 +194,37 @@ def mold_image(image: np.ndarray, config) -> MoldedImage:
     )
 
 
+def _check_model_pixels(shape, config) -> None:
+    """Raises ImageTooLargeError for an image whose features would take all memory."""
+    if config.IMAGE_RESIZE_MODE == "square":
+        return  # of the size that the Config says
+    sides = config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE
+    height, width = plan_resize(shape, *sides, config.IMAGE_RESIZE_MODE).shape
+    if height * width > MAX_MODEL_PIXELS:
+        raise ImageTooLargeError(
+            f"detect(): an image of {shape[0]} x {shape[1]} px becomes {height} x "
+            f"{width} px for the model (IMAGE_RESIZE_MODE = "
+            f"{config.IMAGE_RESIZE_MODE!r}), which takes more memory than computers "
+            "have. Detect in tiles: detect([image], tile=512) (mrcnn detect: --tile "
+            "512)."
+        )
+
+
+def network_image(image, config, number: int) -> np.ndarray:
+    """Returns an image as `mold_image` takes it: [H, W, channels], 0..255.
+
+    Args:
+        image: as in `MaskRCNN.detect`.
+        config: a Config.
+        number: which of the images it is, for the text of an error.
+    """
+    if isinstance(image, str | os.PathLike):
+        image = open_parts(image, exif="apply", image_range=config.IMAGE_RANGE)
+        _check_model_pixels(image.shape, config)  # before it fills the memory
+    image = as_image(image, config.IMAGE_CHANNEL_COUNT)
+    return network_values(image, config, f"images[{number}]")
+
+
 def mold_images(images: Iterable, config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns images as the network takes them, in one batch.
 
@@ -132,9 +241,7 @@ def mold_images(images: Iterable, config) -> tuple[np.ndarray, np.ndarray, np.nd
     """
     molded = []
     for i, image in enumerate(images):
-        image = as_image(image, config.IMAGE_CHANNEL_COUNT)
-        check_values(image, config, f"images[{i}]")
-        molded.append(mold_image(image, config))
+        molded.append(mold_image(network_image(image, config, i), config))
     shapes = sorted({m.image.shape for m in molded})
     if len(shapes) != 1:
         raise ValueError(
@@ -145,12 +252,13 @@ def mold_images(images: Iterable, config) -> tuple[np.ndarray, np.ndarray, np.nd
     return tuple(np.stack(part) for part in zip(*molded, strict=True))
 
 
-def check_values(image: np.ndarray, config, name: str) -> None:
-    """Warns of values that the network was not trained on.
+def network_values(image: np.ndarray, config, name: str) -> np.ndarray:
+    """Returns an image in the values that the network was trained on, 0..255.
 
-    They are used as they are; nothing guesses the scale of an image in 0..1, of one of
-    16 bits or of one that is molded already. MEAN_PIXEL says which values are expected:
-    where it is not for 0..255, they may be anything.
+    One with more bits becomes 8-bit as IMAGE_RANGE says. Others that don't fit are used
+    as they are, with a warning: nothing guesses the scale of fractions, nor of an image
+    that is molded already. MEAN_PIXEL says which values are expected: where it is not
+    for 0..255, they may be anything.
 
     Args:
         image: number type [H, W, channels].
@@ -158,10 +266,10 @@ def check_values(image: np.ndarray, config, name: str) -> None:
         name: what to call the image in the message.
 
     Raises:
-        ValueError: a value is infinite or NaN.
+        ValueError: a value is infinite or NaN, or above 65535.
     """
     if image.dtype == np.uint8:
-        return
+        return image
     low, high = float(image.min()), float(image.max())
     if not np.isfinite(low + high):
         raise ValueError(
@@ -170,20 +278,22 @@ def check_values(image: np.ndarray, config, name: str) -> None:
         )
     mean = np.asarray(config.MEAN_PIXEL, np.float64)
     if mean.min() < 0 or not 1 < mean.max() <= 255:
-        return
+        return image
+    shown = shown_values(image, config.IMAGE_RANGE, f"detect({name})")
+    if shown is not image:
+        return shown
     if low < 0:
         fault = (
             "values below 0: molded already, it seems. MEAN_PIXEL is subtracted here; "
             "pass the image as it was before, or use detect_molded()"
         )
-    elif high > 255:
-        fault = "values above 255: divide a 16-bit image by 257 first"
-    elif 0 < high <= 1 and image.dtype.kind in "bf":
+    elif high <= 1 and high > 0 and image.dtype.kind in "bf":
         fault = "no value above 1: multiply an image in 0..1 by 255 first"
     else:
-        return
+        return image
     warnings.warn(
         f"detect({name}): {image.dtype} with {fault}. The network expects 0..255; the "
         "image is used as it is.",
         stacklevel=2,
     )
+    return image

@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from mrcnn.engine.detection.molding import (
     MoldedImage,
-    as_image,
-    check_values,
     is_one_image,
     mold_image,
+    network_image,
 )
 from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.geometry.box_masks import paste_crop
@@ -214,8 +213,7 @@ def _batches(images, config) -> Iterator[tuple[list, list[MoldedImage]]]:
     originals: list[np.ndarray] = []
     molded: list[MoldedImage] = []
     for i, image in enumerate(images):
-        image = as_image(image, config.IMAGE_CHANNEL_COUNT)
-        check_values(image, config, f"images[{i}]")
+        image = network_image(image, config, i)
         new = mold_image(image, config)
         is_full = len(molded) >= max(int(config.BATCH_SIZE), 1)
         if molded and (is_full or molded[0].image.shape != new.image.shape):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.config_checks import most_detections
-from mrcnn.engine.detection.molding import as_image, is_one_image
+from mrcnn.engine.detection.molding import is_one_image, tiled_image
 from mrcnn.engine.detection.run_detection import check_form, masks_in_form
 from mrcnn.engine.detection.tile_merging import merge_tiles
 from mrcnn.geometry.crops import Crop
@@ -82,7 +82,7 @@ def detect_in_tiles(
     check_form(form)
     results = []
     for image in [images] if is_one_image(images) else images:
-        image = as_image(image, model.config.IMAGE_CHANNEL_COUNT)
+        image = tiled_image(image, model.config)
         found = detect_tiled(model, image, side, overlap, on_tiles=on_tiles)
         rows = zip(found["rois"].tolist(), found["masks"], strict=True)
         crops = [Crop(tuple(box), mask) for box, mask in rows]

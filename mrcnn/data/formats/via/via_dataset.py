@@ -185,6 +185,7 @@ class ViaDataset(AnnotatedDataset):
                 _image_path(folder, image["filename"]),
                 width=image.get("width"),
                 height=image.get("height"),
+                exif="viewer",  # a browser has turned it
                 annotations=annotations,
             )
         points = sum(region["shape"].get("name") == "point" for region in regions)
