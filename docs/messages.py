@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "messages.md"
 HEAD = """# All messages
 
-Each error, warning and note that the package itself writes, in the order of the alphabet.
-`…` stands for what differs: a file, a number, a name. A message says what is wrong, where,
-and what to do; [When something goes wrong](errors.md) explains those met most often.
+Each error, warning and note that the package itself writes, in alphabetical order.
+`…` stands for what differs: a file, a number, a name. A message says what is wrong,
+where, and what to do; [When something goes wrong](errors.md) explains those met most.
 This page is written by `python docs/messages.py` from the source.
 """
 # Folder or file of mrcnn/: its heading. The longest that fits is taken.

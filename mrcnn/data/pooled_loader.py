@@ -249,7 +249,7 @@ class _WorkerProcess:
         return answer
 
     def has_ended(self, seconds: float = 0) -> bool:
-        """Returns True when the process has ended, after waiting for it at most so long.
+        """Returns True when the process has ended, after waiting so long at most.
 
         Does not collect the exit code: that is done under the loader's lock alone. Of
         two threads that ask for it at once, one gets None.
