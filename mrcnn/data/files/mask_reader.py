@@ -10,7 +10,12 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mrcnn.data.files.open_images import ImageTooLargeError, open_image
+from mrcnn.data.files.open_images import (
+    MAX_PIXELS,
+    ImageTooLargeError,
+    check_pixels,
+    without_pillow_limit,
+)
 
 # Tags of TIFF 6.0, and their values that need care.
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
@@ -48,14 +53,17 @@ def read_pages(path: str | Path, file: BinaryIO | None = None) -> list[MaskPage]
 
     Raises:
         FileNotFoundError: there is no such file.
-        ImageTooLargeError: it has more pixels than `open_image` reads.
+        ImageTooLargeError: it has more pixels than MAX_PIXELS.
         OSError: it is no image, or damaged.
     """
     if file is None and not Path(path).is_file():
         raise FileNotFoundError(f"read_mask_file({str(path)!r}): no such file.")
     try:
         try:
-            with open_image(path) if file is None else Image.open(file) as image:
+            # Not `open_image`: it may decode, after which the bits are not known.
+            source = path if file is None else file
+            with without_pillow_limit(), Image.open(source) as image:
+                check_pixels(image.height, image.width, MAX_PIXELS, path)
                 if _is_deep_color(image):
                     return [_read_by_opencv(image.fp)]
                 return _read_frames(image)
