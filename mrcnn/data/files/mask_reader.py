@@ -62,7 +62,9 @@ def read_pages(path: str | Path, file: BinaryIO | None = None) -> list[MaskPage]
         try:
             # Not `open_image`: it may decode, after which the bits are not known.
             source = path if file is None else file
-            with without_pillow_limit(), Image.open(source) as image:
+            with without_pillow_limit():
+                image = Image.open(source)
+            with image:
                 check_pixels(image.height, image.width, MAX_PIXELS, path)
                 if _is_deep_color(image):
                     return [_read_by_opencv(image.fp)]
