@@ -56,12 +56,14 @@ def make_setup(
         found: of `weights.find_weights`.
         settings: as those of --set.
     """
-    names = args.classes
+    names = args.classes and [name.strip() for name in args.classes.split(",")]
+    is_clear = not names or (all(names) and len(set(names)) == len(names))
+    need(is_clear, f"--classes {args.classes}: name each class, and each only once")
     return weights.inference_setup(
         found,
         preset=args.preset,
         settings=settings,
-        class_names=names and [name.strip() for name in names.split(",")],
+        class_names=names,
         batch=args.batch,
     )
 

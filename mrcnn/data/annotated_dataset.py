@@ -20,6 +20,9 @@ from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.geometry.crops import Crop, stack_crops
 
+# Run lengths of COCO count pixels in 32 bits.
+MAX_PIXELS = 1 << 32
+
 
 class AnnotationCounts(NamedTuple):
     """How many objects of each class are annotated, by inside class id.
@@ -104,7 +107,8 @@ class AnnotatedDataset(Dataset):
         If `add_image` was not given both, they are read once from the file's header.
 
         Raises:
-            ValueError: no size is known, and the image has no path.
+            ValueError: no size is known, and the image has no path; or the size is one
+                that no mask can have.
             OSError: there is no such file, or it is no image.
         """
         info = self.image_info[image_id]
@@ -123,7 +127,14 @@ class AnnotatedDataset(Dataset):
                 height, width = self.load_image(image_id).shape[:2]
             # The size that was annotated stays unknown.
             info |= {"height": height, "width": width, "size_from_file": True}
-        return int(info["height"]), int(info["width"])
+        height, width = int(info["height"]), int(info["width"])
+        if height * width >= MAX_PIXELS:
+            raise ValueError(
+                f"image_size(image_id={image_id}): image {info['id']!r} has height and "
+                f"width {(height, width)}, 2**32 px or more; correct them, they come "
+                f"from {info.get('annotation_file') or 'add_image()'}."
+            )
+        return height, width
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the masks and classes of an image's objects.

@@ -120,8 +120,7 @@ class Dataset:
             )
         self.num_classes = len(self.class_info)
         self.class_ids = np.arange(self.num_classes)
-        # "tench, Tinca tinca" (ImageNet style) is shown as "tench".
-        self.class_names = [str(c["name"]).split(",")[0] for c in self.class_info]
+        self.class_names = _shown_names([str(c["name"]) for c in self.class_info])
         self.num_images = len(self.image_info)
         self._image_ids = np.arange(self.num_images)
 
@@ -315,6 +314,21 @@ class Dataset:
             read_images=read_images,
             verbose=verbose,
         )
+
+
+def _shown_names(names: list[str]) -> list[str]:
+    """Returns class names up to their comma: "tench" of "tench, Tinca tinca".
+
+    Whole where classes would become one name: "cell, round" and "cell, long".
+    """
+    owners: dict[str, set[str]] = {}
+    for name in names:
+        owners.setdefault(name.split(",")[0], set()).add(name)
+    shown = (name.split(",")[0] for name in names)
+    return [
+        short if len(owners[short]) == 1 else name
+        for short, name in zip(shown, names, strict=True)
+    ]
 
 
 def _numbers_of(infos: Iterable[Mapping]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.evaluation.coco_format import crop_to_rle
+from mrcnn.evaluation.coco_format import area_differs, box_differs, crop_to_rle
 from mrcnn.geometry.bit_depth import using_range
 
 
@@ -61,7 +61,8 @@ def truth_record(dataset: Any, image_id: int, height: int, width: int) -> dict:
             What annotations say of themselves (`Annotation.extra`) is used where all
             of an image have it: difficult; and, where the objects are drawn from the
             annotations, box (y1, x1, y2, x2) or COCO's bbox (x, y, width, height);
-            area, px. These are what published numbers are measured with.
+            area, px. These are what published numbers are measured with. COCO's that
+            are not those of the outline (`box_differs`, `area_differs`) do not count.
         image_id: inside id.
         height: px, of the image.
         width: px, of the image.
@@ -112,4 +113,30 @@ def _stated(dataset: Any, image_id: int, objects: Any) -> dict:
     if found["gt_boxes"] is None and (boxes := all_of("bbox")) is not None:
         x, y, w, h = np.array(boxes, np.float64).T
         found["gt_boxes"] = np.stack([y, x, y + h, x + w], axis=1)
+    _take_outlines(found, objects)
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _take_outlines(found: dict, objects: Any) -> None:
+    """Puts boxes and areas of outlines for those of COCO that are not theirs."""
+    boxes, areas = found["gt_boxes"], found["gt_areas"]
+    areas = found["gt_areas"] = None if areas is None else list(areas)
+    is_wrong = False
+    for i, annotation in enumerate(objects.annotations):
+        if (shape := getattr(annotation, "shape", None)) is None:
+            continue
+        crop, extra = objects.crops[i], annotation.extra
+        bbox = None if boxes is None else extra.get("bbox")
+        if bbox is not None and box_differs(bbox, crop, shape):
+            boxes[i], is_wrong = crop.box, True
+        # A crowd's area is that of the objects in it, however it is outlined.
+        is_crowd = annotation.is_crowd and extra.get("area", 0) > 0
+        if areas is not None and not is_crowd and area_differs(areas[i], crop, shape):
+            areas[i], is_wrong = crop.area, True
+    if is_wrong:
+        # The same text for all images: it is shown once.
+        warnings.warn(
+            "truth_record(): some annotations state a bbox or an area that is not that "
+            "of their outline; the outline counts. dataset.validate() lists them.",
+            stacklevel=4,
+        )

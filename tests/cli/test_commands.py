@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from mrcnn.cli.arguments import make_setup
 from mrcnn.cli.errors import CommandError
 from mrcnn.cli.evaluate import check_classes
 
@@ -106,3 +108,10 @@ def test_info_of_a_preset_lists_what_can_be_set(run):
 def test_info_wants_something_to_look_at(run):
     code, _, err = run("info")
     assert code == 2 and "--preset" in err[0]
+
+
+@pytest.mark.parametrize("classes", ["a,a", "a, a", "a,,b", ","])
+def test_class_names_that_are_not_clear_are_refused(classes):
+    args = SimpleNamespace(classes=classes, preset=None, batch=1)
+    with pytest.raises(CommandError, match=f"--classes {classes}: name each class"):
+        make_setup(args, "coco", [])

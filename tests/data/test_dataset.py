@@ -193,3 +193,12 @@ def test_image_without_a_path_asks_for_load_image():
     dataset.add_image("shapes", 3, None)
     with pytest.raises(ValueError, match="image_id=0.*no path.*override load_image"):
         dataset.load_image(0)
+
+
+def test_names_are_cut_at_the_comma_unless_two_become_one():
+    dataset = Dataset()
+    for i, name in enumerate(["tench, Tinca tinca", "cell, round", "cell, long"], 1):
+        dataset.add_class("a", i, name)
+    dataset.add_class("b", 1, "tench, Tinca tinca")
+    dataset.prepare()
+    assert dataset.class_names == ["BG", "tench", "cell, round", "cell, long", "tench"]

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
 from mrcnn.evaluation import coco_format
-from mrcnn.evaluation.coco_format import crop_to_rle, masks_to_rles, rle_areas
+from mrcnn.evaluation.coco_format import (
+    crop_to_rle,
+    masks_to_rles,
+    rle_areas,
+    to_coco_ground_truth,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
@@ -58,3 +63,19 @@ def test_any_number_of_masks_has_areas(count):
 def test_examples_in_docstrings_hold():
     result = doctest.testmod(coco_format)
     assert result.attempted > 0 and result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("iscrowd", "0"), ("iscrowd", None), ("area", -600), ("area", "12")),
+        *(("area", float("nan")), ("bbox", []), ("bbox", "0 0 1 1"), ("bbox", None)),
+        ("bbox", [0, 0, "1", 1]),
+    ],
+)
+def test_numbers_that_pycocotools_takes_for_others_are_refused(key, value):
+    images, categories = [{"id": 1, "height": 8, "width": 8}], [{"id": 1}]
+    annotation = {"id": 7, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]}
+    assert to_coco_ground_truth(images, categories, [annotation])["annotations"]
+    with pytest.raises(ValueError, match=f"{key} of annotation 7 is "):
+        to_coco_ground_truth(images, categories, [{**annotation, key: value}])

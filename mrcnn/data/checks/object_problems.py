@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from mrcnn.data.checks.image_problems import CheckedImage, describe
 from mrcnn.data.checks.validation_report import Problem
 from mrcnn.data.load_checks import check_objects, checked_class_ids, load_objects
 from mrcnn.data.outlines.shapes import MaskCountError, MaskSizeError, Shape
+from mrcnn.evaluation.coco_format import area_differs, box_differs, is_area_of_box
 from mrcnn.geometry.crops import Crop
 
 # px that an outline may lie outside: tools round, and click on the far border.
@@ -27,6 +29,7 @@ class FoundObject(NamedTuple):
         is_crowd: True for a crowd.
         crop: its box and the mask there.
         shape: its outline; None when the data set gave pixels.
+        stated: what the annotation says of itself beside its outline.
     """
 
     image: CheckedImage
@@ -35,6 +38,7 @@ class FoundObject(NamedTuple):
     is_crowd: bool
     crop: Crop
     shape: Shape | None = None
+    stated: Mapping = MappingProxyType({})
 
     def problem(self, kind: str, text: str) -> Problem:
         """Returns a Problem of this object."""
@@ -71,6 +75,7 @@ def find_objects(dataset, image: CheckedImage) -> Findings:
         problems.append(image.problem("image size", text))
     for item in found:
         problems += [item.problem(*each) for each in _pixel_problems(item, size)]
+        problems += [item.problem(*each) for each in _stated_problems(item)]
     return found, size, problems
 
 
@@ -115,7 +120,8 @@ def _from_annotations(dataset, image: CheckedImage) -> Findings:
             text += "none of the data set's"
             problems.append(image.problem("unknown class", text, i))
         else:
-            found.append(FoundObject(image, i, class_id, is_crowd, crop, shape))
+            item = FoundObject(image, i, class_id, is_crowd, crop, shape)
+            found.append(item._replace(stated=annotation.extra))
     return found, size, problems
 
 
@@ -195,3 +201,22 @@ def _pixel_problems(item: FoundObject, size) -> Iterator[tuple[str, str]]:
     elif pixels == 1:
         y, x = item.crop.box[:2]
         yield "one-pixel object", f"is the pixel ({y}, {x}) alone"
+
+
+def _stated_problems(item: FoundObject) -> Iterator[tuple[str, str]]:
+    """Yields (kind, text) of COCO's bbox and area where they are not the outline's."""
+    bbox, area = item.stated.get("bbox"), item.stated.get("area")
+    y1, x1, y2, x2 = item.crop.box
+    if bbox is not None and box_differs(bbox, item.crop, item.shape):
+        sides = ", ".join(f"{side:g}" for side in bbox)
+        text = f"bbox is ({sides}); x, y, width and height of the outline are "
+        text += f"({x1}, {y1}, {x2 - x1}, {y2 - y1})"
+        yield "box and outline disagree", text
+    # A crowd's area is that of the objects in it, however it is outlined.
+    if area is None or (item.is_crowd and area > 0):
+        return
+    text = f"area is {area:g}, the outline has {item.crop.area} px"
+    if area_differs(area, item.crop, item.shape):
+        yield "area is not that of the outline", text
+    elif is_area_of_box(area, item.crop):
+        yield "area is that of the box", text

@@ -110,6 +110,7 @@ def validate_dataset(
         if not class_counts[class_id]:
             text = f"class {class_id} ({name}) has no object"
             problems.append(Problem("unused class", None, None, None, text))
+    problems += _similar_classes(dataset.class_names)
     problems += _duplicate_images(dataset, ids, digests)
     if against is not None:
         problems += _leaks(dataset, digests, against, config, verbose)
@@ -188,6 +189,17 @@ def _anchor_problems(
             f"anchor has IoU {fit.iou[i]:.2f}"
         )
         yield item.problem(kind, text)
+
+
+def _similar_classes(names: list[str]) -> Iterator[Problem]:
+    """Yields the classes whose name another one has, but for blanks and case."""
+    first: dict = {}
+    for class_id, name in enumerate(names):
+        plain = " ".join(name.replace("_", " ").casefold().split())
+        other = first.setdefault(plain, class_id)
+        if other != class_id:
+            text = f"classes {other} and {class_id} are named {names[other]!r} and "
+            yield Problem("similar classes", None, None, None, f"{text}{name!r}")
 
 
 def _duplicate_images(dataset, ids: list[int], digests: dict) -> Iterator[Problem]:

@@ -24,6 +24,10 @@ ERROR_KINDS = {
     "number of classes": "Set NUM_CLASSES to the classes and 1 for the background.",
     "outside image": "Remove the object, or annotate the image as it is now.",
     "empty object": "Remove the object, or draw it anew.",
+    "box and outline disagree": "Write bbox as [x, y, width, height] in px, or leave "
+    "it out: boxes are measured with it.",
+    "area is not that of the outline": "Write the area in px, or leave it out: objects "
+    "are small, medium or large by it.",
     "duplicate id": "Give each image of a source an id of its own.",
     "leaked image": "Keep the image in one of the two data sets.",
 }
@@ -38,6 +42,8 @@ WARNING_KINDS = {
     "open_dataset (--option separate=True): each connected part is an object.",
     "exif note": "Look at its masks; if they lie beside, open it with exif='apply'.",
     "image size": "Correct width and height in add_image(); the file counts.",
+    "area is that of the box": "AP of small and large objects goes by it; leave it "
+    "out for that of the outlines.",
     "beyond border": "What lies outside is cut off; look whether the size is right.",
     "unknown class": "They are left out; add_class() takes them in.",
     "one-pixel object": "Look whether it is a slip of the annotator.",
@@ -47,6 +53,7 @@ WARNING_KINDS = {
     "unmatched box": "Change scales or ratios of anchors; see anchor_report().",
     "many objects": "Raise MAX_GT_INSTANCES; each step trains a random choice of them.",
     "no objects": "Legal: such an image trains what is background.",
+    "similar classes": "If they are one class, write it alike in all annotations.",
     "unused class": "Remove the class, or find out why nothing has it.",
 }
 KINDS = ERROR_KINDS | WARNING_KINDS

@@ -7,11 +7,20 @@ tools do; what is neither is refused, never guessed.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Annotated, Any
 
-from pydantic import AllowInfNan, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import (
+    AllowInfNan,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
 MAX_SHOWN = 60  # characters of a wrong value
+MAX_SIDE = 1_000_000  # px; the largest scans of slides have a third of it
 
 
 def _no_flag(value: Any) -> Any:
@@ -21,14 +30,30 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
-def _missing_is_false(value: Any) -> Any:
-    """Returns False for null and for empty text."""
+def _plain_flag(value: Any) -> Any:
+    """Returns False for null and for empty text, 0 or 1 for a text of such a number."""
+    if isinstance(value, str):
+        value = value.strip()
+        value = {"0.0": "0", "1.0": "1"}.get(value, value)
     return False if value is None or value == "" else value
+
+
+def _plain_id(value: Any) -> Any:
+    """Returns a text, or a whole number as an int: 3.0 is 3, as it is in json."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("an id is a whole number or a text")
+    return value
 
 
 Number = Annotated[float, BeforeValidator(_no_flag), AllowInfNan(False)]
 Whole = Annotated[int, BeforeValidator(_no_flag)]
-Flag = Annotated[bool, BeforeValidator(_missing_is_false)]
+Flag = Annotated[bool, BeforeValidator(_plain_flag)]
+# Of an image, px; 0 stands for one that is not known.
+Side = Annotated[Whole, Field(ge=0, le=MAX_SIDE)]
+Name = Annotated[str, Field(min_length=1)]
+Id = Annotated[int | str, PlainValidator(_plain_id)]
 
 
 def check_fields(schema: TypeAdapter, content: Any, where: str) -> Any:
@@ -47,7 +72,9 @@ def check_fields(schema: TypeAdapter, content: Any, where: str) -> Any:
         return schema.validate_python(content)
     except ValidationError as error:
         first, *others = error.errors(include_url=False, include_context=False)
-    shown = repr(first["input"])
+    # reprlib: a damaged value may be nested as deep as no stack reaches.
+    shown = first["input"]
+    shown = repr(shown) if isinstance(shown, str | float) else reprlib.repr(shown)
     if len(shown) > MAX_SHOWN:
         shown = f"{shown[:MAX_SHOWN]}..."
     entry = _entry_name(first["loc"]) or "the content"

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from mrcnn.data.files.text_files import EncodingError, encoding_of, read_text
+
 HEAD_BYTES = 1 << 16
 # Larger files are judged by words in their head and tail: parsing takes seconds.
 MAX_PARSED_BYTES = 1 << 25
@@ -22,13 +24,14 @@ def read_json(path: str | Path, reader: str):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no json, or damaged.
+        ValueError: it is no json, damaged, or in an encoding that does not show.
     """
     where = f"{reader}({str(path)!r})"
     if not Path(path).is_file():
         raise FileNotFoundError(f"{where}: there is no such file.")
+    text = read_text(path, where)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{where}: no valid json ({error}); repair or remove it."
@@ -44,17 +47,22 @@ def json_kind(path: str | Path) -> str:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES).decode("utf-8", errors="replace")
+            head = file.read(HEAD_BYTES)
+            encoding = encoding_of(head)
+            head = head.decode(encoding, errors="replace")
             # LabelMe files are many and hold their image: the head is enough.
             if '"shapes"' in head and '"imagePath"' in head and '"images"' not in head:
                 return "labelme"
             if path.stat().st_size > MAX_PARSED_BYTES:
                 file.seek(-HEAD_BYTES, 2)
-                tail = file.read().decode("utf-8", errors="replace")
+                tail = file.read().decode(encoding, errors="replace")
                 return _kind_of_text(head + tail)
         return _kind_of_content(read_json(path, "json_kind"))
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})"
+    except EncodingError as error:
+        reason = str(error).removeprefix(f"json_kind({str(path)!r}): ")
+        return f"not readable as json ({reason})"
     except ValueError:
         return "no valid json"
 
@@ -79,10 +87,9 @@ def _kind_of_content(content) -> str:
         return f"a single {type(content).__name__}"
     if is_labelme(content):
         return "labelme"
-    if all(isinstance(content.get(key), list) for key in ("images", "annotations")):
-        if "categories" in content:
-            return "coco"
-        return "COCO json without categories (captions?)"
+    if isinstance(content.get("images"), list):
+        if kind := _kind_of_coco(content):
+            return kind
     if "_via_img_metadata" in content or VIA3_KEYS <= set(content):
         return "via"
     entries = list(content.values())
@@ -91,6 +98,27 @@ def _kind_of_content(content) -> str:
         return "via"
     keys = ", ".join(map(repr, list(content)[:4])) or "none"
     return f"json with the keys {keys}{' ...' if len(content) > 4 else ''}"
+
+
+def _kind_of_coco(content: Mapping) -> str | None:
+    """Returns "coco" or what else a file with a list of images is; None: not COCO's."""
+    annotations = content.get("annotations")
+    if not isinstance(annotations, list):
+        if "categories" in content and annotations is None:
+            return "COCO json of a test set (images without annotations)"
+        return None
+    first = annotations[0] if annotations else None
+    keys = set(first) if isinstance(first, Mapping) else set()
+    if "segments_info" in keys:
+        return (
+            "COCO json of panoptic segments (their masks are png files); the objects "
+            "of the same images are in instances_*.json"
+        )
+    if "caption" in keys:
+        return "COCO json of captions; the objects are in instances_*.json"
+    if "categories" in content:
+        return "coco"
+    return "COCO json without categories"
 
 
 def _kind_of_text(text: str) -> str:
@@ -103,6 +131,8 @@ def _kind_of_text(text: str) -> str:
         return "via"
     if text.lstrip("\ufeff \n\r\t").startswith("["):
         return "a list"
+    if has("segments_info"):
+        return "COCO json of panoptic segments (their masks are png files)"
     if any(map(has, ("segmentation", "bbox", "category_id"))):
         return "coco"
     if has("categories", "images"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from pathlib import Path
@@ -11,8 +12,8 @@ from mrcnn.data.files.open_images import is_address
 from mrcnn.data.formats import format_hints
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
 from mrcnn.data.formats.json_kinds import json_kind
-from mrcnn.data.formats.layouts import Layout, Part
-from mrcnn.data.formats.subset_names import match_subset, synonyms
+from mrcnn.data.formats.layouts import Layout, Part, some_names
+from mrcnn.data.formats.subset_names import match_subset, of_one_set, synonyms
 
 logger = logging.getLogger("mrcnn")
 
@@ -36,10 +37,12 @@ def open_dataset(
 
         dataset = open_dataset("balloon", "train")
 
-    Subsets number their classes alike: each registers the classes of all. Opened
-    together, without `subset`, images whose ids come in several of them (each json
-    counting from 1) get ids of the form "train/1"; to compare with the files' own ids,
-    as a server does, open one subset at a time.
+    Subsets number their classes alike: each registers the classes of all. Json files
+    in one folder are subsets of one set if their names differ in the word for it alone
+    (cells_train.json, cells_val.json). Opened together, without `subset`, images whose
+    ids come in several of them (each json counting from 1) get ids of the form
+    "train/1"; to compare with the files' own ids, as a server does, open one subset at
+    a time.
 
     Args:
         path: folder of a data set, with or without its subsets; or one COCO or VIA
@@ -85,10 +88,9 @@ def open_dataset(
             f"{format_hints.nearest(path)}."
         )
     chosen = FORMATS[layout.format]
-    if len(layout.parts) > 1 and chosen.classes_of_all:
-        files = [part.place for part in layout.parts]
-        kwargs = {**kwargs, **chosen.classes_of_all(files, where, **kwargs)}
-    layout = _choose_parts(layout, subset, where)
+    everything, layout = layout, _choose_parts(layout, subset, where)
+    if len(everything.parts) > 1 and chosen.classes_of_all:
+        kwargs |= _classes_of_set(everything, layout, where, kwargs)
     dataset = chosen.dataset()
     parts: list[str] = []  # the part of each image
     for part in layout.parts:
@@ -194,6 +196,34 @@ def _choose_parts(layout: Layout, subset: str | None, where: str) -> Layout:
     if not parts:
         return layout
     return layout._replace(parts=parts, evidence=parts[0].evidence)
+
+
+def _classes_of_set(everything: Layout, chosen: Layout, where: str, kwargs) -> dict:
+    """Returns the keywords that number classes alike in the subsets of one data set.
+
+    A file beside the chosen one is a subset of the same set if their names say so.
+    """
+    names = [part.place.stem for part in chosen.parts]
+    own, others = [], []
+    for part in everything.parts:
+        is_own = part in chosen.parts or of_one_set(part.place.stem, names)
+        (own if is_own else others).append(part.place)
+    find = FORMATS[chosen.format].classes_of_all
+    found = find(own, where, **kwargs)
+    is_other = False
+    # Where the numbers contradict each other, they are two data sets for certain.
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        warnings.simplefilter("ignore")
+        is_other = bool(others) and find([*own, *others], where, **kwargs) != found
+    if is_other:
+        warnings.warn(
+            f"{where}: {some_names(others)} has other classes and is taken for another "
+            "data set by its name. If it is a subset of this one, name them alike "
+            "(cells_train.json, cells_val.json), so that both number their classes "
+            "alike.",
+            stacklevel=3,
+        )
+    return found
 
 
 def _tell_images_apart(dataset, parts: list[str], where: str) -> None:

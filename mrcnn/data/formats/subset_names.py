@@ -6,6 +6,11 @@ import re
 from collections.abc import Iterable
 
 VALIDATION = ("val", "valid", "validation")  # names of one and the same subset
+# What the names of annotation files have for their subset, with what parts it off.
+SUBSET_WORD = re.compile(
+    r"[ ._-]*(?<![a-z])(train(ing)?|val(id(ation)?)?|test(ing)?|dev|trainval|minival|"
+    r"valminusminival|(fold|split|part|subset)[ ._-]?\d+)(?![a-z])"
+)
 
 
 def match_subset(names: Iterable[str], subset: str) -> list[str]:
@@ -32,3 +37,18 @@ def synonyms(subset: str) -> list[str]:
     """Returns the other names of a subset."""
     calls = VALIDATION if subset.lower() in VALIDATION else ()
     return [call for call in calls if call != subset.lower()]
+
+
+def of_one_set(stem: str, others: Iterable[str]) -> bool:
+    """Returns whether an annotation file is of the same data set as others.
+
+    Args:
+        stem: of the file's name.
+        others: stems of the other files.
+    """
+    return _without_subset(stem) in map(_without_subset, others)
+
+
+def _without_subset(stem: str) -> str:
+    """Returns the stem of an annotation file without the word for its subset."""
+    return SUBSET_WORD.sub("", stem.lower()).strip(" ._-")

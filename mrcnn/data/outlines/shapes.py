@@ -161,6 +161,21 @@ class Rectangle(Shape):
         """Returns the box itself."""
         return self.y1, self.x1, self.y2, self.x2
 
+    def turned(self, degrees: float) -> Polygons:
+        """Returns the box turned around its center, clockwise on the screen."""
+        sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+        corners = np.array(
+            [
+                (self.y1, self.x1),
+                (self.y1, self.x2),
+                (self.y2, self.x2),
+                (self.y2, self.x1),
+            ]
+        )
+        center = corners.mean(axis=0)
+        y, x = (corners - center).T
+        return Polygons([np.stack([x * sin + y * cos, x * cos - y * sin], 1) + center])
+
     def bounds(self, height, width):
         """Returns the box itself, cut to the image."""
         return _bounds_of([round(side) for side in self.extent()], height, width)

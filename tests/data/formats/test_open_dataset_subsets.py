@@ -12,6 +12,7 @@ import mrcnn.data.formats.coco.coco_json
 from mrcnn.data import open_dataset
 from mrcnn.data.formats.coco.coco_images import find_image_dir
 from mrcnn.data.formats.coco.coco_json import join_categories
+from mrcnn.data.formats.subset_names import of_one_set
 from tests.data.written import coco, labelme, via, write_json, write_picture
 
 # pycocotools hands NumPy 2 an old kind of array.
@@ -187,3 +188,69 @@ def test_xml_files_beside_the_pictures_are_said_to_be_vocs(tmp_path):
     write_json(tmp_path / "via.json", via("other.jpg", "dog"))
     with pytest.raises(ValueError, match=r"a\.xml is Pascal VOC's.*Annotations"):
         open_dataset(folder)
+
+
+def test_other_files_beside_it_do_not_add_their_classes(tmp_path):
+    for name in ("train", "val", "old_export"):
+        write_picture(tmp_path / name / f"{name}.jpg")
+    sets = {
+        "cells_train": {1: "a"},
+        "cells_val": {1: "a", 2: "b"},
+        "old_export": {1: "a", 3: "c"},
+    }
+    for stem, names in sets.items():
+        image = stem.removeprefix("cells_")
+        content = with_categories(coco(f"{image}.jpg"), names)
+        write_json(tmp_path / "annotations" / f"{stem}.json", content)
+    with pytest.warns(UserWarning, match=r"old_export\.json has other classes and is"):
+        assert open_dataset(tmp_path, "train").class_names == ["BG", "a", "b"]
+    # One that contradicts it is another set without doubt, and no error.
+    content = with_categories(coco("old_export.jpg"), {1: "z"})
+    write_json(tmp_path / "annotations" / "old_export.json", content)
+    assert open_dataset(tmp_path, "val").class_names == ["BG", "a", "b"]
+    assert open_dataset(tmp_path, "old_export").class_names == ["BG", "z"]
+
+
+def test_damaged_file_of_another_subset_does_not_stop_this_one(tmp_path):
+    for subset in ("train", "val"):
+        write_picture(tmp_path / subset / f"{subset}.jpg")
+        content = coco(f"{subset}.jpg")
+        write_json(tmp_path / "annotations" / f"{subset}.json", content)
+    content["annotations"][0]["category_id"] = None
+    write_json(tmp_path / "annotations" / "val.json", content)
+    with pytest.warns(
+        UserWarning, match=r"val\.json.*category_id is None.*not counted"
+    ):
+        assert open_dataset(tmp_path, "train").num_images == 1
+    reason = r"val\.json.*annotations\[0\]\.category_id is None: an id is"
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match=reason):
+        open_dataset(tmp_path, "val")
+
+
+@pytest.mark.parametrize(
+    ("stem", "other", "is_one"),
+    [
+        ("train2017", "val2017", True),
+        ("cells_train", "cells-valid", True),
+        ("cells", "cells_test", True),
+        ("fold1", "fold_2", True),
+        ("my_train_v1", "my_val_v1", True),
+        ("train_v1", "train_v2", False),
+        ("cells_train", "mice_train", False),
+        ("trainers", "validators", False),
+    ],
+)
+def test_names_of_files_of_one_set(stem, other, is_one):
+    assert of_one_set(stem, [other]) == of_one_set(other, [stem]) == is_one
+
+
+def test_pictures_of_another_data_set_beside_it_are_not_taken(tmp_path):
+    content = coco("1.png")
+    content["images"].append(content["images"][0] | {"id": 2, "file_name": "2.png"})
+    write_json(tmp_path / "mine" / "a.json", content)
+    write_picture(tmp_path / "mine" / "1.png", value=1)  # the second one is missing
+    for name in ("1.png", "2.png"):
+        write_picture(tmp_path / "other" / name, value=2)
+    dataset = open_dataset(tmp_path / "mine")
+    assert dataset.load_image(0).max() == 1
+    assert dataset.validate().counts()["missing file"] == 1

@@ -12,6 +12,7 @@ import numpy as np
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset, AnnotationCounts
 from mrcnn.data.files.downloads import download
+from mrcnn.data.files.find_images import find_images
 from mrcnn.data.formats.coco.coco_images import find_image_dir
 from mrcnn.data.formats.coco.coco_json import (
     annotations_by_image,
@@ -19,8 +20,9 @@ from mrcnn.data.formats.coco.coco_json import (
     category_names,
     join_categories,
     read_coco_json,
-    to_annotation,
+    sorted_ids,
 )
+from mrcnn.data.formats.coco.coco_outlines import crowd_flag, to_annotation
 from mrcnn.data.formats.layouts import COCO_PREFIX, Format, Layout, file_layout
 from mrcnn.data.outlines.annotation import Annotation
 
@@ -108,7 +110,8 @@ class CocoDataset(AnnotatedDataset):
         Args:
             annotation_file: json with images, annotations and categories; info and
                 licenses are not needed.
-            image_dir: folder that the file names start from.
+            image_dir: folder that the file names start from; names as another machine
+                has them are looked for in it and below it, see `find_images`.
             class_ids: ids of the categories to load, and with them of the images that
                 have any of them; None for all categories and all images.
             source: name for `add_class` and `add_image`.
@@ -129,17 +132,23 @@ class CocoDataset(AnnotatedDataset):
         """
         where = f"load_json({str(annotation_file)!r})"
         content = read_coco_json(annotation_file)
-        names = {**(categories or {}), **category_names(content["categories"])}
-        wanted = sorted(names) if class_ids is None else list(dict.fromkeys(class_ids))
-        if unknown := sorted(set(wanted) - names.keys()):
+        used = {annotation["category_id"] for annotation in content["annotations"]}
+        wanted = None if class_ids is None else list(dict.fromkeys(class_ids))
+        own = category_names(content, where, used | set(wanted or ()))
+        names = {**(categories or {}), **own}
+        wanted = sorted_ids(names) if wanted is None else wanted
+        if unknown := sorted_ids(set(wanted) - names.keys()):
             raise ValueError(
                 f"{where}: class_ids {unknown} are no categories of the file; it has "
-                f"{sorted(names)}."
+                f"{sorted_ids(names)}."
             )
+        _refuse_one_name([i for i in wanted if i in used], names, where)
         for class_id in wanted:
             self.add_class(source, class_id, names[class_id])
         by_image = annotations_by_image(content, names, boxes_as_masks, where)
-        for image in content["images"]:
+        file_names = [image["file_name"] for image in content["images"]]
+        paths = find_images(image_dir, file_names, where)
+        for image, path in zip(content["images"], paths, strict=True):
             annotations = by_image[image["id"]]
             if class_ids is not None:
                 annotations = [a for a in annotations if a["category_id"] in wanted]
@@ -149,9 +158,9 @@ class CocoDataset(AnnotatedDataset):
             self.add_image(
                 source,
                 image["id"],
-                str(Path(image_dir) / image["file_name"]),
-                width=image.get("width"),
-                height=image.get("height"),
+                path,
+                width=image.get("width") or None,
+                height=image.get("height") or None,
                 annotations=annotations,
                 boxes_as_masks=boxes_as_masks,
                 annotation_file=str(annotation_file),
@@ -181,7 +190,8 @@ class CocoDataset(AnnotatedDataset):
             source = self.image_info[image_id]["source"]
             for kept in super().load_annotations(image_id):
                 if isinstance(kept, Mapping):
-                    category, is_crowd = kept["category_id"], kept.get("iscrowd", 0)
+                    where = f"count_annotations(): image {image_id}"
+                    category, is_crowd = kept["category_id"], crowd_flag(kept, where)
                 else:
                     category, is_crowd = kept.class_id, kept.is_crowd
                 class_id = self.class_from_source_map.get(f"{source}.{category}")
@@ -232,6 +242,18 @@ class CocoDataset(AnnotatedDataset):
             finally:
                 shutil.rmtree(unpacked, ignore_errors=True)
             packed.unlink()
+
+
+def _refuse_one_name(ids: Iterable, names: Mapping, where: str) -> None:
+    """Raises ValueError for two categories with objects and one name."""
+    first: dict = {}
+    for i in ids:
+        if first.setdefault(names[i], i) != i:
+            raise ValueError(
+                f"{where}: categories {first[names[i]]!r} and {i!r} are both named "
+                f"{names[i]!r}, and both have objects; give each class a name of its "
+                "own, or their annotations one category_id."
+            )
 
 
 def _zip_files(subset: str, year: str | int) -> dict[str, str]:

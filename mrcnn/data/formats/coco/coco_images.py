@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 from pathlib import Path
 
+from mrcnn.data.files.find_images import count_images
 from mrcnn.data.files.folders import list_folders
-from mrcnn.data.formats.coco.coco_json import search_file
-from mrcnn.data.formats.layouts import COCO_PREFIX
+from mrcnn.data.files.text_files import encoding_of
+from mrcnn.data.formats.coco.coco_json import read_coco_json, search_file
+from mrcnn.data.formats.layouts import ANNOTATION_FOLDERS, COCO_PREFIX
 from mrcnn.data.formats.subset_names import match_subset
 
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -40,18 +43,35 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
     places += [*list_folders(home), home.parent, *list_folders(home.parent)]
     places = list({place.resolve(): place for place in reversed(places)}.values())[::-1]
 
-    counts = [sum((place / n).is_file() for n in file_names) for place in places]
-    most = max(counts)
+    counts = {p: sum((p / name).is_file() for name in file_names) for p in places}
+    # Beside the folder other data sets may have images of the same names.
+    inner = [place for place in places if home in (place, *place.parents)]
+    if 2 * max(counts[place] for place in inner) >= len(file_names):
+        places = inner
+    most = max(counts[place] for place in places)
+    if most < len(file_names):
+        # Named as on another machine, or in folders below.
+        is_inner = home.name.lower() in ANNOTATION_FOLDERS
+        around = {home.parent, *list_folders(home.parent)} if not is_inner else set()
+        found = {p: count_images(p, file_names) for p in places if p not in around}
+        if max(found.values()) > most:
+            most = max(found.values())
+            best = [place.absolute() for place in found if found[place] == most]
+            # A folder has what those below it have.
+            above = {parent for place in best for parent in place.parents}
+            counts = {p: 0 if p.absolute() in above else n for p, n in found.items()}
+            places = list(counts)
     if not most:
         return home
     # One image may be missing where it belongs, but not where another one lies.
     named = [
         place
-        for place, count in zip(places, counts, strict=True)
-        if 2 * count >= most and match_subset([stem, subset], place.resolve().name)
+        for place in places
+        if 2 * counts[place] >= most
+        and match_subset([stem, subset], place.resolve().name)
     ]
     exact = [place for place in named if place.name in (stem, subset)]
-    tied = [p for p, count in zip(places, counts, strict=True) if count == most]
+    tied = [place for place in places if counts[place] == most]
     usual = [place for place in tied if place.name.lower() in USUAL_FOLDERS]
     beside = [place for place in tied if place == home]
     found = next(choice for choice in (exact, named, beside, usual, tied) if choice)
@@ -71,5 +91,13 @@ def coco_file_names(path: str | Path, limit: int = 20) -> list[str]:
         path: the json file.
         limit: how many names.
     """
-    found = itertools.islice(search_file(path, FILE_NAME), limit)
-    return [json.loads(match[1]) for match in found]
+    with open(path, "rb") as file:
+        is_utf_8 = encoding_of(file.read(4)).startswith("utf-8")
+    if not is_utf_8:
+        names = (image["file_name"] for image in read_coco_json(path)["images"])
+        return list(itertools.islice(names, limit))
+    names = []
+    for match in itertools.islice(search_file(path, FILE_NAME), limit):
+        with contextlib.suppress(ValueError):  # the reader of all says what is wrong
+            names.append(json.loads(match[1]))
+    return names

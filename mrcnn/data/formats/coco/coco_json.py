@@ -6,22 +6,66 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter
+from typing_extensions import NotRequired, TypedDict
+
+from mrcnn.data.formats.coco.coco_outlines import has_outline
+from mrcnn.data.formats.fields import Flag, Id, Name, Side, check_fields
 from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
-from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
-from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.shapes import Polygons, Rectangle, Rle, Shape
+from mrcnn.data.formats.left_out import warn_left_out
 
-# The lists of an annotation file, and what each of their entries must have.
-KEYS = {
-    "images": ("id", "file_name"),
-    "annotations": ("image_id", "category_id"),
-    "categories": ("id",),
-}
+ROOT_ID = 0  # of the category that Roboflow adds
+LISTS = ("images", "annotations", "categories")
+
+
+def _name_of(value: Any) -> Any:
+    """Returns a number as text: tools name classes by their number, too."""
+    return str(value) if type(value) in (int, float) else value
+
+
+class _Image(TypedDict):
+    """What is read of an image."""
+
+    id: Id
+    file_name: Name
+    width: NotRequired[Side | None]
+    height: NotRequired[Side | None]
+
+
+class _Annotation(TypedDict):
+    """What is read of an annotation before its outline is needed."""
+
+    image_id: Id
+    category_id: Id
+    iscrowd: NotRequired[Annotated[Flag, AfterValidator(int)]]
+
+
+class _Category(TypedDict):
+    """What is read of a category."""
+
+    id: Id
+    name: NotRequired[Annotated[str | None, BeforeValidator(_name_of)]]
+    supercategory: NotRequired[Any]
+
+
+class _Content(TypedDict):
+    """An annotation file."""
+
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+
+
+_CONTENT, _CATEGORIES = TypeAdapter(_Content), TypeAdapter(list[_Category])
 CATEGORIES = re.compile(rb'"categories"\s*:\s*(?=\[)')
 MAX_CATEGORIES_BYTES = 1 << 20
+OBJECT_OF_ROOT = re.compile(rb'"category_id"\s*:\s*"?0"?\s*[,}]')
 
 
 def read_coco_json(path: str | Path) -> dict:
@@ -34,25 +78,71 @@ def read_coco_json(path: str | Path) -> dict:
     where = f"read_coco_json({str(path)!r})"
     content = read_json(path, "read_coco_json")
     lists = content if isinstance(content, Mapping) else {}
-    if missing := [key for key in KEYS if not isinstance(lists.get(key), list)]:
+    if missing := [key for key in LISTS if not isinstance(lists.get(key), list)]:
         raise ValueError(
             f"{where}: has no list of {' or '.join(missing)}; it is no annotation file "
             "of COCO for objects."
         )
-    for name, keys in KEYS.items():
-        for i, entry in enumerate(content[name]):
-            known = entry if isinstance(entry, Mapping) else ()
-            if lacks := [key for key in keys if key not in known]:
-                raise ValueError(
-                    f"{where}: entry {i} of {name} has no {' and no '.join(lacks)}; "
-                    "complete or remove it."
-                )
+    checked = check_fields(_CONTENT, content, where)
+    for key in LISTS:
+        for entry, found in zip(content[key], checked[key], strict=True):
+            entry.update(found)
+    _write_ids_alike(content)
     return content
 
 
-def category_names(categories: Iterable[Mapping]) -> dict:
-    """Returns the names of COCO's categories by id; the id where there is none."""
-    return {c["id"]: c.get("name", str(c["id"])) for c in categories}
+def _write_ids_alike(content: Mapping) -> None:
+    """Gives annotations the ids of images and categories that they mean.
+
+    VIA, for one, writes "image_id": "0" for the image 0. An id that is there as it
+    stands, or that several others read like, stays.
+    """
+    for key, entries in {"image_id": "images", "category_id": "categories"}.items():
+        ids = {entry["id"] for entry in content[entries]}
+        alike = Counter(map(str, ids))
+        meant = {str(each): each for each in ids if alike[str(each)] == 1}
+        for annotation in content["annotations"]:
+            if annotation[key] not in ids:
+                annotation[key] = meant.get(str(annotation[key]), annotation[key])
+
+
+def category_names(content: Mapping, where: str, used: Container = ()) -> dict:
+    """Returns the names of an annotation file's categories by id.
+
+    The id is the name where there is none. Roboflow puts a category before its classes
+    that is the supercategory of all and that no object has: it is no class.
+
+    Args:
+        content: of `read_coco_json`; only its categories are needed.
+        where: begins the message of an error.
+        used: ids of categories that objects have.
+
+    Raises:
+        ValueError: one id has two names.
+    """
+    names: dict = {}
+    for category in content["categories"]:
+        name = category.get("name") or str(category["id"])
+        if names.setdefault(category["id"], name) != name:
+            raise ValueError(
+                f"{where}: category {category['id']!r} is {names[category['id']]!r} "
+                f"and {name!r}; give each class an id of its own."
+            )
+    root = _root(content["categories"])
+    if root is not None and root not in used:
+        del names[root]
+    return names
+
+
+def _root(categories: Iterable[Mapping]) -> int | None:
+    """Returns the id of the category that all others have above them, or None."""
+    roots = [each for each in categories if each["id"] == ROOT_ID]
+    others = [each for each in categories if each["id"] != ROOT_ID]
+    if len(roots) != 1 or not others:
+        return None
+    name = roots[0].get("name")
+    is_above = all(each.get("supercategory") == name for each in others)
+    return ROOT_ID if is_above and roots[0].get("supercategory") != name else None
 
 
 def join_categories(paths: Iterable[str | Path], where: str) -> dict:
@@ -67,8 +157,20 @@ def join_categories(paths: Iterable[str | Path], where: str) -> dict:
     """
     names: dict = {}
     files: dict = {}
+    lists: dict = {}
+    used: set = set()
     for path in paths:
-        for category, name in category_names(_read_categories(Path(path))).items():
+        try:
+            lists[path], uses_root = _read_categories(Path(path))
+        except ValueError as error:
+            # It may be the one that is wanted, and then its reader raises.
+            text = f"{where}: {error} Until then its classes are not counted."
+            warnings.warn(text, stacklevel=3)
+        else:
+            used |= {ROOT_ID} if uses_root else set()
+    for path, categories in lists.items():
+        found = category_names({"categories": categories}, f"{where}: {path}", used)
+        for category, name in found.items():
             files.setdefault(category, path)
             others = [i for i in names if names[i] == name and files[i] != path]
             if names.setdefault(category, name) != name:
@@ -112,16 +214,19 @@ def annotations_by_image(
     """
     by_image: dict = {image["id"]: [] for image in content["images"]}
     if len(by_image) != len(content["images"]):
+        counts = Counter(image["id"] for image in content["images"])
+        twice = counts.most_common(1)[0][0]
+        files = [i["file_name"] for i in content["images"] if i["id"] == twice]
         raise ValueError(
             f"{where}: {len(content['images'])} images have {len(by_image)} ids; an id "
-            "names one image."
+            f"names one image, but {twice!r} is that of {_some(files)}."
         )
     lost, masked = [], 0
     for annotation in content["annotations"]:
         image_id, category = annotation["image_id"], annotation["category_id"]
         if image_id in by_image and category in names:
             by_image[image_id].append(annotation)
-            masked += bool(annotation.get("segmentation"))
+            masked += has_outline(annotation)
         else:
             lost.append((image_id, category))
     kept = len(content["annotations"]) - len(lost)
@@ -138,55 +243,29 @@ def annotations_by_image(
     if not boxes_as_masks:
         text = f"of {kept} objects have no segmentation, so their masks have no pixel; "
         text += "load_json(boxes_as_masks=True) takes their boxes for masks."
+        if any("keypoints" in annotation for annotation in content["annotations"]):
+            text += " Keypoints are not read."
         warn_left_out(where, kept - masked, text)
     return by_image
 
 
-def to_annotation(raw: Mapping, boxes_as_masks: bool, file) -> Annotation:
-    """Returns an annotation of a COCO file with its outline, `Damaged` if it has none.
+def _read_categories(path: Path) -> tuple[list[dict], bool]:
+    """Returns a file's categories, and whether objects have that of ROOT_ID.
 
-    Args:
-        raw: the dict in the file.
-        boxes_as_masks: takes the box where there is no segmentation.
-        file: that it stands in, for the message.
+    A large file is searched for them, not parsed.
     """
-    where = f"annotation {raw.get('id')!r} of {file}: "
-    shape = outline_or_damaged(where, _to_shape, raw, boxes_as_masks)
-    return Annotation(
-        shape,
-        raw["category_id"],
-        is_crowd=bool(raw.get("iscrowd", 0)),
-        # The evaluation goes by COCO's own box and area, as published numbers do.
-        extra={key: raw[key] for key in ("id", "bbox", "area") if key in raw},
-    )
-
-
-def _to_shape(raw: Mapping, boxes_as_masks: bool) -> Shape:
-    """Returns the outline of an annotation of a COCO file."""
-    segmentation = raw.get("segmentation")
-    if isinstance(segmentation, Mapping):
-        size = segmentation.get("size")
-        return Rle(segmentation["counts"], None if size is None else tuple(size))
-    if not segmentation and boxes_as_masks:
-        if len(raw["bbox"]) != 4:
-            raise ValueError(f"bbox {raw['bbox']} is not x, y, width and height")
-        x, y, width, height = raw["bbox"]
-        return Rectangle(y, x, y + height, x + width)
-    return Polygons.from_xy(segmentation or [])
-
-
-def _read_categories(path: Path) -> list[dict]:
-    """Returns the categories of an annotation file, without parsing a large one."""
     if path.stat().st_size > MAX_PARSED_BYTES:
         for match in search_file(path, CATEGORIES):
             part = match.string[match.end() : match.end() + MAX_CATEGORIES_BYTES]
             # What is no list of categories, or is cut off, is passed by.
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 text = part.decode("utf-8", errors="replace")
                 found = json.JSONDecoder().raw_decode(text)[0]
-                if all(isinstance(each, Mapping) and "id" in each for each in found):
-                    return found
-    return read_coco_json(path)["categories"]
+                categories = check_fields(_CATEGORIES, found, str(path))
+                return categories, any(search_file(path, OBJECT_OF_ROOT))
+    content = read_coco_json(path)
+    used = {annotation["category_id"] for annotation in content["annotations"]}
+    return content["categories"], ROOT_ID in used
 
 
 def search_file(path: str | Path, pattern: re.Pattern) -> Iterator[re.Match]:
@@ -198,6 +277,11 @@ def search_file(path: str | Path, pattern: re.Pattern) -> Iterator[re.Match]:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
         yield from pattern.finditer(content)
+
+
+def sorted_ids(ids: Iterable) -> list:
+    """Returns ids in their order, numbers before texts."""
+    return sorted(ids, key=lambda each: (isinstance(each, str), each))
 
 
 def _some(ids: Iterable) -> str:

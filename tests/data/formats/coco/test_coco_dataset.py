@@ -115,9 +115,9 @@ def test_annotations_without_image_or_category_are_told(tmp_path):
 
 
 def test_annotations_of_which_none_has_an_image_are_an_error(tmp_path):
-    rows = [annotation(1, "10", 8, SQUARE)]  # the images say 10
+    rows = [annotation(1, "010", 8, SQUARE)]  # the images say 10
     path = write(tmp_path / "a.json", CONTENT | {"annotations": rows})
-    with pytest.raises(ValueError, match="image '10'.*the images have 30, 10, 20"):
+    with pytest.raises(ValueError, match="image .010.*the images have 30, 10, 20"):
         load(path)
 
 
@@ -129,7 +129,7 @@ def test_entry_that_lacks_a_key_is_named(tmp_path, key, lacks):
     content = json.loads(json.dumps(CONTENT))
     del content[key][1][lacks]
     path = write(tmp_path / "a.json", content)
-    with pytest.raises(ValueError, match=rf"entry 1 of {key} has no {lacks}"):
+    with pytest.raises(ValueError, match=rf"{key}\[1\].{lacks} is missing; corr"):
         load(path)
 
 
