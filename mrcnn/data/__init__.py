@@ -51,6 +51,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "formats.coco.coco_dataset": ["CocoDataset", "PARTS_OF_VAL"],
         "formats.coco.coco_export": ["detections_to_coco", "to_coco"],
         "formats.coco.coco_names": ["COCO_NAMES"],
+        "formats.cvat": ["CvatDataset"],
         "formats.format_table": ["FORMATS", "find_layouts"],
         "formats.label_images": ["LabelImageDataset"],
         "formats.labelme": ["LabelMeDataset"],

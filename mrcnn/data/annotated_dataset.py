@@ -18,6 +18,7 @@ from mrcnn.data.files.open_images import (
 from mrcnn.data.load_checks import check_prepared
 from mrcnn.data.objects import Objects
 from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.damaged import Damaged
 from mrcnn.geometry.crops import Crop, stack_crops
 
 # Run lengths of COCO count pixels in 32 bits.
@@ -198,7 +199,8 @@ class AnnotatedDataset(Dataset):
 
         def draw(annotation, class_id):
             crop = error = None
-            if class_id is not None:
+            # A damaged annotation may have lost its class; it is no less an object.
+            if class_id is not None or isinstance(annotation.shape, Damaged):
                 height, width = self.image_size(image_id)
                 try:
                     crop = annotation.shape.crop(height, width, files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +84,7 @@ def check_image(dataset, config, image_id: int, read_images: bool) -> CheckedIma
             with using_range("auto" if config is None else config.IMAGE_RANGE):
                 image = np.asarray(dataset.load_image(image_id))
         except Exception as error:  # a user's load_image may raise anything
-            is_here = path is None or is_address(path) or Path(path).exists()
+            is_here = path is None or is_address(path) or os.path.exists(path)
             kind = "unreadable image" if is_here else "missing file"
             return known._replace(problems=[known.problem(kind, describe(error))])
         if text := _shape_problem(image, config):
@@ -107,7 +107,7 @@ def check_image(dataset, config, image_id: int, read_images: bool) -> CheckedIma
 
 def read_header(path: str | None) -> Header | None:
     """Returns the header of an image file; None if Pillow cannot read it."""
-    if path is None or not Path(path).is_file():
+    if path is None or not os.path.isfile(path):
         return None
     try:
         with open_image(path, None) as image:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from mrcnn.data.dataset import Dataset
@@ -17,7 +19,8 @@ def register_classes(
     """Returns the source class id of each class name: those asked for, else all found.
 
     Names that the data set has from this source keep their id; new ones are added with
-    the next ids, counted from 1: in the order asked for, else by the alphabet.
+    the next ids, counted from 1: in the order asked for, else by the alphabet. Names
+    that differ by case or blanks only are classes of their own, with a warning.
 
     Args:
         dataset: gets the classes.
@@ -43,6 +46,16 @@ def register_classes(
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(
             f"{where}: classes {twice} are named more than once; name each once."
+        )
+    alike = defaultdict(list)
+    for name in sorted({*found, *names}):
+        alike["".join(name.split()).casefold()].append(name)
+    if doubtful := [each for each in alike.values() if len(each) > 1]:
+        some = "; ".join(", ".join(map(repr, each)) for each in doubtful[:4])
+        warnings.warn(
+            f"{where}: classes differ by case or blanks only: {some}. Each is a class "
+            "of its own; where one class is meant, write its name alike everywhere.",
+            stacklevel=3,
         )
     own = [info for info in dataset.class_info if info["source"] == source]
     known = {info["name"]: info["id"] for info in own}

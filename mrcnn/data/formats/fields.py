@@ -21,6 +21,7 @@ from pydantic import (
 
 MAX_SHOWN = 60  # characters of a wrong value
 MAX_SIDE = 1_000_000  # px; the largest scans of slides have a third of it
+MAX_AREA = 4e9  # px; a mask has a byte for each
 
 
 def _no_flag(value: Any) -> Any:
@@ -85,6 +86,24 @@ def check_fields(schema: TypeAdapter, content: Any, where: str) -> Any:
     else:
         problem = f"{entry} is {shown}: {message}"
     raise ValueError(f"{where}: {problem}{more}; correct or remove that entry.")
+
+
+def check_size(height: int | None, width: int | None, where: str) -> None:
+    """Raises for an image that is larger than a mask can be.
+
+    Args:
+        height: px; None or 0: not known.
+        width: px; None or 0: not known.
+        where: begins the message: the function and the file.
+
+    Raises:
+        ValueError: names the size.
+    """
+    if height and width and height * width > MAX_AREA:
+        raise ValueError(
+            f"{where}: the image is said to be {height} x {width} px (height x width), "
+            "more than any mask can be; correct or remove these numbers."
+        )
 
 
 def _entry_name(place: tuple[str | int, ...]) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
-from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.json_kinds import NO_JSON, json_kind
 from mrcnn.data.formats.layouts import Layout, some_names
+from mrcnn.data.formats.other_tools import name_tool, other_tool
 
 MAX_NEIGHBORS = 50  # folders that are looked into for a hint
+MAX_DEPTH = 3  # levels of folders that are looked into for a hint
+MAX_FILES = 20  # of each kind in a folder that are looked into for a hint
 
 
 def refuse_several_data_sets(folder: Path, layout: Layout, where: str) -> None:
@@ -52,12 +58,17 @@ def nothing_fits(folder: Path, where: str) -> str:
         folder: that was given.
         where: begins the message.
     """
-    near = [(p, _layouts_near(p)) for p in list_folders(folder)[:MAX_NEIGHBORS]]
-    hints = [_hint(place, layouts[0]) for place, layouts in near if layouts]
+    hints: list[str] = []
+    for places in _levels_below(folder):
+        near = [(place, _layouts_near(place)) for place in places]
+        hints = hints or [_hint(place, found[0]) for place, found in near if found]
     # What lies in the folder itself says more than what lies above it.
-    xml = None if hints else _voc_xml_in(folder)
+    other = "" if hints else _other_tool_in(folder)
+    xml = None if hints or other else _voc_xml_in(folder)
     hint = ""
-    if xml is not None:
+    if other:
+        hint = f" {other}"
+    elif xml is not None:
         hint = (
             f" {xml.relative_to(folder)} is Pascal VOC's, but not where VOC has it: "
             "move the xml files into a folder Annotations, the images into "
@@ -69,6 +80,37 @@ def nothing_fits(folder: Path, where: str) -> str:
         f"{where}: no known data set; found {describe_folder(folder)}.{hint} "
         f"{expectations()}"
     )
+
+
+def _levels_below(folder: Path) -> Iterator[list[Path]]:
+    """Yields the folders of each level below a folder, the nearest first."""
+    places = [folder]
+    for _ in range(MAX_DEPTH):
+        above, places = places, []
+        for place in above:
+            with contextlib.suppress(OSError):  # a locked folder gives no hint
+                places += list_folders(place)
+        places = places[:MAX_NEIGHBORS]
+        yield places
+
+
+def _other_tool_in(folder: Path) -> str:
+    """Returns which file in or below a folder is of another tool, and what to do."""
+    for places in ([folder], *_levels_below(folder)):
+        for path in (path for place in places for path in _some_files(place)):
+            if named := name_tool(path):
+                return f"{path.relative_to(folder)} {named}"
+    return ""
+
+
+def _some_files(folder: Path) -> Iterator[Path]:
+    """Yields the first files of each kind in a folder; none if it is locked."""
+    counts: Counter = Counter()
+    with contextlib.suppress(OSError):
+        for path in list_files(folder):
+            counts[path.suffix.lower()] += 1
+            if counts[path.suffix.lower()] <= MAX_FILES:
+                yield path
 
 
 def _hints_above(folder: Path) -> list[str]:
@@ -132,5 +174,14 @@ def describe_folder(folder: Path) -> str:
         if paths
     ]
     jsons = by_kind.get(".json file", [])[:3]
-    parts += [f"{path.name} is {json_kind(path)}" for path in jsons]
+    parts += [f"{path.name} is {_kind_of(path)}" for path in jsons]
     return "; ".join(parts) or "nothing"
+
+
+def _kind_of(path: Path) -> str:
+    """Returns a few words on what a json file is."""
+    kind = json_kind(path)
+    if kind == NO_JSON:
+        return f"{NO_JSON}, it is damaged: repair or restore it"
+    tool = None if kind in FORMATS else other_tool(path)
+    return kind if tool is None else f"{tool.title}'s"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.formats.coco.coco_dataset import FORMAT as COCO
+from mrcnn.data.formats.cvat import FORMAT as CVAT
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.label_images import FORMAT as LABEL_IMAGES
 from mrcnn.data.formats.labelme import FORMAT as LABELME
@@ -21,7 +22,7 @@ from mrcnn.data.formats.voc.voc_dataset import FORMAT as VOC
 
 FORMATS = {
     format.name: format
-    for format in (COCO, VIA, VOC, LABELME, MASK_FOLDERS, LABEL_IMAGES)
+    for format in (COCO, VIA, VOC, LABELME, CVAT, MASK_FOLDERS, LABEL_IMAGES)
 }
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from mrcnn.data.files.text_files import EncodingError, encoding_of, read_text
 
 HEAD_BYTES = 1 << 16
 # Larger files are judged by words in their head and tail: parsing takes seconds.
 MAX_PARSED_BYTES = 1 << 25
+NO_JSON = "no valid json"
+UNKNOWN = "a large json of unknown content"
+LABELME_KEYS = {"shapes", "imagePath", "imageData"}
 # VIA 3 keeps files, views and regions apart.
 VIA3_KEYS = {"file", "view", "metadata"}
 
@@ -56,7 +61,11 @@ def json_kind(path: str | Path) -> str:
             if path.stat().st_size > MAX_PARSED_BYTES:
                 file.seek(-HEAD_BYTES, 2)
                 tail = file.read().decode(encoding, errors="replace")
-                return _kind_of_text(head + tail)
+                kind = _kind_of_text(head + tail)
+                # A long outline or a large picture parts the words of LabelMe.
+                return (
+                    "labelme" if kind == UNKNOWN and _is_large_labelme(file) else kind
+                )
         return _kind_of_content(read_json(path, "json_kind"))
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})"
@@ -64,16 +73,12 @@ def json_kind(path: str | Path) -> str:
         reason = str(error).removeprefix(f"json_kind({str(path)!r}): ")
         return f"not readable as json ({reason})"
     except ValueError:
-        return "no valid json"
+        return NO_JSON
 
 
 def is_labelme(content) -> bool:
-    """Returns True for the parsed content of a LabelMe json."""
-    return (
-        isinstance(content, Mapping)
-        and isinstance(content.get("shapes"), list)
-        and bool({"imagePath", "imageData"} & set(content))
-    )
+    """Returns True for the parsed content of a LabelMe json, a damaged one too."""
+    return isinstance(content, Mapping) and len(LABELME_KEYS & content.keys()) > 1
 
 
 def _kind_of_content(content) -> str:
@@ -93,8 +98,9 @@ def _kind_of_content(content) -> str:
     if "_via_img_metadata" in content or VIA3_KEYS <= set(content):
         return "via"
     entries = list(content.values())
-    are_images = all(isinstance(e, Mapping) and "filename" in e for e in entries)
-    if are_images and any("regions" in entry for entry in entries):
+    images = [e for e in entries if isinstance(e, Mapping) and "filename" in e]
+    # A damaged entry among others is named by the loader.
+    if 2 * len(images) > len(entries) and any("regions" in e for e in images):
         return "via"
     keys = ", ".join(map(repr, list(content)[:4])) or "none"
     return f"json with the keys {keys}{' ...' if len(content) > 4 else ''}"
@@ -137,4 +143,11 @@ def _kind_of_text(text: str) -> str:
         return "coco"
     if has("categories", "images"):
         return "coco"
-    return "a large json of unknown content"
+    return UNKNOWN
+
+
+def _is_large_labelme(file: BinaryIO) -> bool:
+    """Returns True for a large json with the words of LabelMe anywhere."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        words = (b'"shapes"', b'"imagePath"', b'"imageData"')
+        return all(content.find(word) >= 0 for word in words)

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
+from typing_extensions import Required, TypedDict
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.files.image_files import read_image
 from mrcnn.data.files.mask_reader import read_pages
 from mrcnn.data.files.mask_values import object_mask
 from mrcnn.data.files.open_images import (
     UPRIGHT,
+    ImageTooLargeError,
     open_image,
     orientation_of,
     turn,
     turned_size,
 )
 from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.fields import Flag, Name, Number, Side, check_fields, check_size
 from mrcnn.data.formats.json_kinds import is_labelme, read_json
-from mrcnn.data.formats.layouts import Format, Layout, Part
+from mrcnn.data.formats.layouts import Format, Layout, Part, images_in
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.outlines.annotation import Annotation
-from mrcnn.data.outlines.compound import Compound
+from mrcnn.data.outlines.compound import join_shapes
 from mrcnn.data.outlines.damaged import Damaged, warn_damaged
 from mrcnn.data.outlines.shapes import (
     Ellipse,
@@ -38,11 +45,35 @@ from mrcnn.data.outlines.shapes import (
     Rle,
     Shape,
 )
-from mrcnn.geometry.crops import Crop, paste
 
 SOURCE = "labelme"
 LINES = ("line", "linestrip")
 POINTS = ("point", "points")
+# LabelMe's own converters number these labels -1 and 0: they are no objects.
+NO_OBJECTS = ("__ignore__", "_background_")
+
+
+class _Content(TypedDict, total=False):
+    """A json of LabelMe. Its shapes are checked one by one."""
+
+    shapes: Required[list[Any]]
+    imagePath: str | None
+    imageData: str | None
+    imageHeight: Side | None
+    imageWidth: Side | None
+
+
+class _LabelMeShape(TypedDict, total=False):
+    label: Required[Name]
+    points: Required[list[tuple[Number, Number]]]
+    shape_type: str | None
+    group_id: int | str | None
+    flags: dict[str, Flag] | None
+    description: Any
+    mask: str | None
+
+
+CONTENT, SHAPE = TypeAdapter(_Content), TypeAdapter(_LabelMeShape)
 
 
 class LabelMeDataset(AnnotatedDataset):
@@ -61,8 +92,10 @@ class LabelMeDataset(AnnotatedDataset):
         shapes of one label and one `group_id` become one object. Points have no
         area and are left out, with a warning. `Annotation.extra` holds the shape's
         `flags`, `description` and `group_id` where they are set. A json without shapes
-        is an image without objects. A damaged outline is warned of and kept:
-        `validate` lists all of them, and `load_mask` raises.
+        is an image without objects. Labels that are no objects to LabelMe's own
+        converters (`__ignore__`, `_background_`) are left out, with a warning. A
+        damaged outline, or a json that cannot be read beside its image, is warned of
+        and kept: `validate` lists all of them, and `load_mask` raises.
 
         An image that is not where `imagePath` says (relative to the json) is looked
         for beside the json under the same name, then taken from `imageData`. LabelMe
@@ -78,8 +111,7 @@ class LabelMeDataset(AnnotatedDataset):
 
         Raises:
             FileNotFoundError: there is no such folder, or no LabelMe json in it.
-            ValueError: a file is no json, a shape has no label or no points, or no
-                image belongs to a file.
+            ValueError: no image belongs to a file.
         """
         where = f"load_labelme(folder={str(folder)!r}, subset={subset!r})"
         home = Path(folder) / (subset or "")
@@ -95,12 +127,19 @@ class LabelMeDataset(AnnotatedDataset):
         if subset is not None and classes is None:
             for other in list_folders(folder):
                 labels |= _labels(_read_files(other)) if other != home else set()
+        if classes is None:
+            labels -= set(NO_OBJECTS)
         class_ids = register_classes(self, SOURCE, labels, where, classes)
-        num_points, outlines = 0, []
-        for path, content in contents.items():
-            image = _find_image(path, content)
+        num_points, num_ignored, outlines = 0, 0, []
+        for path, image in zip(contents, _find_images(contents, where), strict=True):
+            content = contents[path]
             height, width = _size(content, image)
-            shapes = [s for s in content["shapes"] if s["label"] in class_ids]
+            num_ignored += sum(
+                shape["label"] in NO_OBJECTS and shape["label"] not in class_ids
+                for shape in content["shapes"]
+            )
+            # A damaged shape without a label may be of any class.
+            shapes = [s for s in content["shapes"] if s["label"] in {*class_ids, None}]
             areas = [s for s in shapes if s.get("shape_type") not in POINTS]
             num_points += len(shapes) - len(areas)
             annotations = _annotations(
@@ -117,21 +156,20 @@ class LabelMeDataset(AnnotatedDataset):
                 annotations=annotations,
                 annotation_file=str(path),
             )
+        text = f"shapes are labelled {' or '.join(NO_OBJECTS)} and are left out, as "
+        text += "LabelMe's own converters do; name them in classes= to keep them."
+        warn_left_out(where, num_ignored, text)
         warn_left_out(where, num_points, "points have no area and are left out.")
         warn_damaged([shape for shape in outlines if isinstance(shape, Damaged)])
 
     def load_image(self, image_id: int) -> np.ndarray:
         """Returns the image, from the json where no file is left: uint8 [H, W, 3]."""
         info = self.image_info[image_id]
-        if info["source"] != SOURCE or Path(info["path"]).is_file():
+        if info["source"] != SOURCE or os.path.isfile(info["path"]):
             return super().load_image(image_id)
         file = info["annotation_file"]
-        try:
-            return _embedded(read_json(file, "load_image"), self.image_range)
-        except (OSError, ValueError) as error:
-            raise type(error)(
-                f"load_image(image_id={image_id}): imageData of {str(file)!r}: {error}"
-            ) from error
+        where = f"load_image(image_id={image_id}): imageData of {file!r}"
+        return _embedded(read_json(file, "load_image"), where, self.image_range)
 
 
 def _annotations(
@@ -148,22 +186,20 @@ def _annotations(
         shape = outline_or_damaged(where, _join, parts, height, width, line_width)
         keys = ("group_id", "flags", "description")
         extra = {k: first[k] for k in keys if first.get(k) not in (None, {}, "")}
-        annotations.append(Annotation(shape, class_ids[first["label"]], extra=extra))
+        class_id = class_ids.get(first["label"])
+        annotations.append(Annotation(shape, class_id, extra=extra))
     return annotations
 
 
 def _join(parts: list[Mapping], height: int, width: int, line_width: float) -> Shape:
     """Returns the outline of an object of one or several LabelMe shapes."""
-    shapes = [_shape(part, height, width, line_width) for part in parts]
-    if len(shapes) == 1:
-        return shapes[0]
-    if all(isinstance(shape, Polygons) for shape in shapes):
-        return Polygons([ring for shape in shapes for ring in shape.rings])
-    return Compound(tuple(shapes))
+    return join_shapes([_shape(part, height, width, line_width) for part in parts])
 
 
-def _shape(shape: Mapping, height: int, width: int, line_width: float) -> Shape:
+def _shape(shape: Mapping, height, width, line_width: float) -> Shape:
     """Returns the outline that a LabelMe shape describes."""
+    if "damage" in shape:
+        raise ValueError(shape["damage"])
     kind = shape.get("shape_type") or "polygon"
     points = np.asarray(shape["points"], dtype=np.float64).reshape([-1, 2])
     if kind == "polygon":
@@ -191,64 +227,93 @@ def _shape(shape: Mapping, height: int, width: int, line_width: float) -> Shape:
     )
 
 
-def _bitmap(encoded: str, points: np.ndarray, height: int, width: int) -> Rle:
+def _bitmap(encoded: str, points: np.ndarray, height, width) -> Rle:
     """Returns the outline of a mask shape: a png with its first pixel at a corner."""
-    from pycocotools import mask as coco_mask
-
-    pages = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
-    part = object_mask(pages[0])
-    x1, y1 = np.rint(points.min(axis=0)).astype(int).tolist()
-    full = np.zeros([height, width], dtype=np.uint8, order="F")
-    paste(full, Crop((y1, x1, y1 + part.shape[0], x1 + part.shape[1]), part))
-    return Rle(coco_mask.encode(full)["counts"], (height, width))
+    if height is None:
+        raise ValueError("a mask of an image whose size is not known.")
+    page, *_ = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
+    # A rectangle refuses what lies beyond any image.
+    y1, x1 = map(round, Rectangle(*points.min(axis=0)[::-1], 0, 0).extent()[:2])
+    return Rle.from_part(object_mask(page), y1, x1, height, width)
 
 
 def _read_files(folder: Path) -> dict[Path, Mapping]:
-    """Returns the content of each LabelMe json in a folder."""
-    files = list_files(folder, ".json")
-    contents = {path: read_json(path, "load_labelme") for path in files}
-    return {path: found for path, found in contents.items() if is_labelme(found)}
+    """Returns the content of each LabelMe json in a folder, its shapes checked.
+
+    A shape that is damaged has `damage`, what is wrong with it, and may lack a label.
+    A file that is damaged has one such shape, if its image lies beside it.
+    """
+    contents = {}
+    for path in list_files(folder, ".json"):
+        try:
+            content = read_json(path, "load_labelme")
+            if not is_labelme(content):
+                continue
+            where = f"load_labelme({str(path)!r})"
+            content = check_fields(CONTENT, content, where)
+            check_size(content.get("imageHeight"), content.get("imageWidth"), where)
+        except ValueError as error:
+            image = next((p for p in images_in(folder) if p.stem == path.stem), None)
+            if image is None:
+                raise
+            shapes = [{"label": None, "damage": str(error)}]
+            contents[path] = {"imagePath": image.name, "shapes": shapes}
+        else:
+            shapes = [_checked(*pair) for pair in enumerate(content["shapes"])]
+            contents[path] = content | {"shapes": shapes}
+    return contents
+
+
+def _checked(i: int, shape: Any) -> dict:
+    """Returns shape i of a json with numbers as such, or with what is wrong with it."""
+    try:
+        return check_fields(SHAPE, shape, f"shape {i}")
+    except ValueError as error:
+        label = shape.get("label") if isinstance(shape, Mapping) else None
+        is_read = isinstance(label, str) and label
+        return {"label": label if is_read else None, "damage": str(error)}
 
 
 def _labels(contents: Mapping[Path, Mapping]) -> set[str]:
     """Returns the labels of all shapes of some json files."""
-    labels = set()
+    shapes = [shape for content in contents.values() for shape in content["shapes"]]
+    return {shape["label"] for shape in shapes} - {None}
+
+
+def _find_images(contents: Mapping[Path, Mapping], where: str) -> list[Path]:
+    """Returns the image file of each json; where it should be if the json holds it."""
+    found = []
     for path, content in contents.items():
-        for i, shape in enumerate(content["shapes"]):
-            if not isinstance(shape.get("label"), str) or "points" not in shape:
-                raise ValueError(
-                    f"load_labelme(): shape {i} of {str(path)!r} lacks its 'label' or "
-                    "its 'points'; the file was not written by LabelMe, or is damaged."
-                )
-            labels.add(shape["label"])
-    return labels
-
-
-def _find_image(path: Path, content: Mapping) -> Path:
-    """Returns the image file of a json; where it should be if the json holds it."""
-    # LabelMe on Windows writes backslashes.
-    name = str(content.get("imagePath") or "").replace("\\", "/")
-    meant = path.parent / name
-    beside = path.parent / (Path(name).name or f"{path.stem}.jpg")
-    found = meant if meant.is_file() else beside
-    if not found.is_file() and not content.get("imageData"):
-        raise ValueError(
-            f"load_labelme(): {str(path)!r} has no imageData, and its image "
-            f"{str(meant)!r} is missing; restore the image, or remove the json."
-        )
+        # LabelMe on Windows writes backslashes.
+        name = str(content.get("imagePath") or "").replace("\\", "/")
+        meant = path.parent / name
+        beside = path.parent / (Path(name).name or f"{path.stem}.jpg")
+        image = meant if os.path.isfile(meant) else beside
+        if not os.path.isfile(image):
+            image = Path(find_images(path.parent, [name or beside.name], where)[0])
+        if not os.path.isfile(image) and not content.get("imageData"):
+            raise ValueError(
+                f"load_labelme(): {str(path)!r} has no imageData, and its image "
+                f"{str(meant)!r} is missing; restore the image, or remove the json."
+            )
+        found.append(image if os.path.isfile(image) else beside)
     return found
 
 
-def _size(content: Mapping, image: Path) -> tuple[int, int]:
-    """Returns height and width that the shapes were drawn on, px."""
+def _size(content: Mapping, image: Path) -> tuple[int | None, int | None]:
+    """Returns height and width that the shapes were drawn on, px; None: not known."""
     size = content.get("imageHeight"), content.get("imageWidth")
     if all(size):
-        return int(size[0]), int(size[1])
-    if not image.is_file():
-        return _embedded(content).shape[:2]
-    with open_image(image, None) as opened:
-        size = (opened.height, opened.width)
-        return turned_size(orientation_of(opened), size, exif=_exif(image, content))
+        return size
+    try:
+        if not os.path.isfile(image):
+            return _embedded(content).shape[:2]
+        with open_image(image, None) as opened:
+            size = (opened.height, opened.width)
+            return turned_size(orientation_of(opened), size, exif=_exif(image, content))
+    except (OSError, ValueError):
+        # `validate` lists an image that cannot be read.
+        return None, None
 
 
 def _exif(image: Path, content: Mapping) -> str:
@@ -256,7 +321,7 @@ def _exif(image: Path, content: Mapping) -> str:
 
     LabelMe turns a file by its EXIF note, but shows `imageData` as it is.
     """
-    if not image.is_file() or not content.get("imageData"):
+    if not os.path.isfile(image) or not content.get("imageData"):
         return "viewer"
     try:
         with open_image(image) as opened:
@@ -277,12 +342,17 @@ def _exif(image: Path, content: Mapping) -> str:
     return "ignore" if differences[0] < differences[1] else "apply"
 
 
-def _embedded(content: Mapping, image_range=None) -> np.ndarray:
+def _embedded(content: Mapping, where="imageData", image_range=None) -> np.ndarray:
     """Returns the image inside a json, as stored: uint8 [H, W, 3]."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "imageData"
-        file.write_bytes(base64.b64decode(content["imageData"]))
-        return read_image(file, exif="ignore", image_range=image_range)
+        try:
+            file.write_bytes(base64.b64decode(content.get("imageData") or ""))
+            return read_image(file, exif="ignore", image_range=image_range)
+        except ImageTooLargeError:
+            raise
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{where} is no image: {error}; restore it.") from error
 
 
 def _find(folder: Path, files: Sequence[Path]) -> Layout:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import warnings
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.open_images import is_address
 from mrcnn.data.formats import format_hints
+from mrcnn.data.formats.cvat import is_cvat
 from mrcnn.data.formats.format_table import FORMATS, find_layouts
-from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.json_kinds import NO_JSON, json_kind, read_json
 from mrcnn.data.formats.layouts import Layout, Part, some_names
+from mrcnn.data.formats.other_tools import name_tool
 from mrcnn.data.formats.subset_names import match_subset, of_one_set, synonyms
 
 logger = logging.getLogger("mrcnn")
@@ -46,12 +49,12 @@ def open_dataset(
 
     Args:
         path: folder of a data set, with or without its subsets; or one COCO or VIA
-            json.
+            json, or one xml of CVAT.
         subset: such as "train"; a folder, a list of images or a part of the name of an
             annotation file, as the format has it; "val", "valid" and "validation" are
             one. None: all there is.
-        format: "coco", "via", "voc", "labelme", "mask_folders" or "label_images";
-            needed where several fit.
+        format: "coco", "via", "voc", "labelme", "cvat", "mask_folders" or
+            "label_images"; needed where several fit.
         verbose: 1 prints what it was taken for, 0 nothing.
         exif: for images with a note to turn them: "apply" if the annotations were drawn
             on the turned image, "ignore" if on the image as stored; None to decide by
@@ -62,8 +65,8 @@ def open_dataset(
             is an object then.
 
     Returns:
-        CocoDataset, ViaDataset, VocDataset, LabelMeDataset, MaskFolderDataset or
-        LabelImageDataset, prepared.
+        CocoDataset, ViaDataset, VocDataset, LabelMeDataset, CvatDataset,
+        MaskFolderDataset or LabelImageDataset, prepared.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -115,9 +118,15 @@ def _layout_of_file(path: Path, subset: str | None, where: str) -> Layout:
     """Returns the layout of a single annotation file."""
     folder, suffix = str(path.parent), path.suffix.lower()
     kind = json_kind(path) if suffix == ".json" else ""
+    if kind == NO_JSON:
+        read_json(path, "open_dataset")  # raises, and says where it is damaged
+    if suffix == ".xml" and is_cvat(path):
+        kind = "cvat"
     if subset is not None:
         reason = "is a file, which has no subsets; leave subset away, or pass the "
         reason += f"folder that holds the files of all, for example {folder!r}."
+    elif kind not in FORMATS and kind != "labelme" and name_tool(path):
+        reason = name_tool(path)
     elif suffix in ARCHIVES:
         reason = "is an archive; unpack it and pass the folder."
     elif not kind:
@@ -254,7 +263,7 @@ def _warn_missing_images(dataset, where: str) -> None:
     """Warns when no image file is there, as with annotations that came alone."""
     paths = [str(info["path"]) for info in dataset.image_info[:20] if info["path"]]
     paths = [p for p in paths if not is_address(p)]
-    if paths and not any(Path(path).is_file() for path in paths):
+    if paths and not any(map(os.path.isfile, paths)):
         warnings.warn(
             f"{where}: the image files are not there, for example {paths[0]}; masks "
             "can be drawn, but load_image will fail.",

@@ -18,12 +18,13 @@ class Annotation:
 
     Attributes:
         shape: which pixels are its own; drawn when they are needed.
-        class_id: of its source, as given to `Dataset.add_class`.
+        class_id: of its source, as given to `Dataset.add_class`; None for a damaged
+            one whose class is not known.
         is_crowd: True when it is a group of objects that were not annotated one by one.
         extra: whatever else the source says of it, for example {"difficult": 1}.
     """
 
     shape: Shape
-    class_id: int | str
+    class_id: int | str | None
     is_crowd: bool = False
     extra: Mapping = field(default_factory=dict)

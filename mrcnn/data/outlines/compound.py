@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrcnn.data.outlines.shapes import Shape, extent_of
+from mrcnn.data.outlines.shapes import Polygons, Shape, extent_of
 from mrcnn.geometry.crops import join_crops
+
+
+def join_shapes(shapes: Sequence[Shape]) -> Shape:
+    """Returns one outline of the pixels of one or several."""
+    if len(shapes) == 1:
+        return shapes[0]
+    if all(isinstance(shape, Polygons) for shape in shapes):
+        return Polygons([ring for shape in shapes for ring in shape.rings])
+    return Compound(tuple(shapes))
 
 
 @dataclass(frozen=True)

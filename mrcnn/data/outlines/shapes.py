@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mrcnn.data.outlines.run_lengths import draw_runs, read_counts, runs_box
-from mrcnn.geometry.crops import Box, Crop, no_crop, tight_crop
+from mrcnn.geometry.crops import Box, Crop, no_crop, paste, tight_crop
 
 # px; pycocotools walks along the outline, and its integers end at 4e8.
 MAX_COORDINATE = 1e6
@@ -127,6 +127,24 @@ class Rle(Shape):
 
     counts: str | bytes | Sequence[int]
     size: tuple[int, int] | None = None
+
+    @classmethod
+    def from_part(cls, part: np.ndarray, y1: int, x1: int, height: int, width: int):
+        """Returns the run lengths of a mask [h, w] whose first pixel is at (y1, x1).
+
+        Args:
+            part: 0 or False is background; may hang over the border.
+            y1: px, orig.
+            x1: px, orig.
+            height: of the image, px.
+            width: of the image, px.
+        """
+        from pycocotools import mask as coco_mask
+
+        full = np.zeros([height, width], dtype=np.uint8, order="F")
+        box = (y1, x1, y1 + part.shape[0], x1 + part.shape[1])
+        paste(full, Crop(box, part))
+        return cls(coco_mask.encode(full)["counts"], (height, width))
 
     def crop(self, height, width, files=None):
         """Returns the tight box of the object, and its mask there."""

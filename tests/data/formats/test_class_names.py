@@ -33,3 +33,25 @@ def test_names_are_those_found_sorted_else_those_asked_for():
         register(["b"], ["B"])
     with pytest.raises(TypeError, match="classes is the text 'b'; give a list"):
         register(["b"], "b")
+
+
+@pytest.mark.parametrize(
+    ("found", "classes", "said"),
+    [
+        (["cell", "Cell"], None, "'Cell', 'cell'"),
+        (["cell", "cell "], None, "'cell', 'cell '"),
+        (["red cell", "redcell", "dog"], None, "'red cell', 'redcell'"),
+        (["Cell", "bud"], ["cell", "bud"], "'Cell', 'cell'"),
+    ],
+)
+def test_names_that_differ_by_case_or_blanks_are_told(found, classes, said):
+    with pytest.warns(
+        UserWarning, match=rf"f\(\): classes differ by .*: {said}\. Each"
+    ):
+        ids = register(found, classes)
+    assert len(ids) == len(classes or found)
+
+
+def test_other_names_are_not_told_of(recwarn):
+    register(["cell", "cells", "cell_2", "bud"])
+    assert not recwarn.list

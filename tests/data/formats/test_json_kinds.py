@@ -17,6 +17,9 @@ KINDS = [
     ({"a.jpg1": VIA_ENTRY}, "via"),
     ({"b.jpg1": {"filename": "b.jpg"}, "a.jpg1": VIA_ENTRY}, "via"),
     ({"a.jpg1": VIA_ENTRY, "b.jpg1": {"filename": "b.jpg"}}, "via"),
+    ({"a.jpg1": VIA_ENTRY, "b.jpg1": VIA_ENTRY, "c.jpg1": None}, "via"),
+    ({"imageData": None, "imagePath": "a.jpg"}, "labelme"),
+    ({"shapes": None, "imagePath": "a.jpg"}, "labelme"),
     ({"_via_settings": {}, "_via_img_metadata": {}}, "via"),
     ({"project": {}, "file": {}, "view": {}, "metadata": {}}, "via"),
     (LABELME, "labelme"),
@@ -56,6 +59,15 @@ def test_large_files_are_judged_by_head_and_tail(tmp_path, monkeypatch, content)
     unknown = {"x" * 200: 1}
     assert json_kind(write(tmp_path, unknown)) == "a large json of unknown content"
     assert json_kind(write(tmp_path, [COCO] * 9)) == "a list"
+
+
+def test_large_labelme_file_is_known_by_words_anywhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_kinds, "MAX_PARSED_BYTES", 10)
+    monkeypatch.setattr(json_kinds, "HEAD_BYTES", 60)
+    points = [[x, x] for x in range(99)]
+    content = {"shapes": [{"points": points}], "imagePath": "a.jpg"}
+    content |= {"imageData": "A" * 999, "imageHeight": 3, "imageWidth": 4}
+    assert json_kind(write(tmp_path, content)) == "labelme"
 
 
 def test_every_shared_json_is_known(shared):

@@ -199,20 +199,20 @@ def test_classes_given_are_numbered_so_and_others_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ({"points": SQUARE}, "lacks its 'label'"),
+        ({"label": "cat"}, "shape 1: points is missing"),
+        (shape([[1, 1, 1], [2, 2, 2]]), r"points\[0\] is \[1, 1, 1\]"),
+        (shape(SQUARE, kind=["polygon"]), "shape_type is .'polygon'.: .*valid string"),
+        (shape(SQUARE, group_id=[1]), "group_id"),
+        (shape(SQUARE, flags={"old": "perhaps"}), "flags.old is 'perhaps'"),
         (shape([[1, 1]], "circle"), "has 1 points, not 2"),
         (shape(SQUARE, "cuboid"), "shape_type 'cuboid' .* is unknown"),
-        (shape([[1, 1], [float("nan"), 2], [3, 3]]), "damaged"),
+        (shape([[1, 1], [float("nan"), 2], [3, 3]]), r"points\[1\]\[0\] is nan"),
         (shape([[1, 1], [2, 2]], "mask"), "has no image in 'mask'"),
         (shape([[1, 1], [2, 2]], "mask", mask="AAAA"), "cannot identify image"),
     ],
 )
 def test_damaged_shape_is_named_with_its_file(tmp_path, bad, reason):
     write(tmp_path, [shape(SQUARE), bad])
-    if "label" not in bad:
-        with pytest.raises(ValueError, match=rf"a\.json.*{reason}"):
-            load(tmp_path)
-        return
     with pytest.warns(UserWarning, match=rf"a\.json: .*{reason}"):
         dataset = load(tmp_path)
     assert dataset.count_annotations().objects.sum() == 2
@@ -220,6 +220,70 @@ def test_damaged_shape_is_named_with_its_file(tmp_path, bad, reason):
         dataset.load_mask(0)
     (problem,) = dataset.validate().errors
     assert problem.instance == 1
+
+
+@pytest.mark.parametrize("bad", [{"points": SQUARE}, None, [3], shape(SQUARE, label=3)])
+def test_damaged_shape_without_a_class_is_kept_too(tmp_path, bad):
+    write(tmp_path, [shape(SQUARE), bad])
+    write(tmp_path, [shape(SQUARE)], name="b")
+    with pytest.warns(UserWarning, match=r"a\.json: shape 1: .*1 damaged outlines"):
+        dataset = load(tmp_path)
+    with pytest.raises(ValueError, match=r"a\.json: shape 1: .*correct or remove"):
+        dataset.load_mask(0)
+    assert dataset.load_mask(1)[0].shape == (12, 10, 1)
+    (problem,) = dataset.validate().errors
+    assert (problem.image_id, problem.instance) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"shapes": [', "no valid json"),
+        ('{"shapes": {}, "imagePath": "b.png"}', r"b\.json.*shapes is {}"),
+        ('{"imageData": null, "imagePath": "b.png"}', "shapes is missing"),
+        ('{"shapes": [], "imagePath": ["b.png"]}', "imagePath"),
+        ('{"shapes": [], "imagePath": "b.png", "imageWidth": 1e9}', "imageWidth"),
+    ],
+)
+def test_damaged_file_beside_its_image_does_not_stop_the_others(tmp_path, text, reason):
+    write(tmp_path, [shape(SQUARE)])
+    write(tmp_path, [], name="b")
+    (tmp_path / "b.json").write_text(text)
+    with pytest.warns(UserWarning, match=reason):
+        dataset = load(tmp_path)
+    assert dataset.load_mask(0)[0].shape == (12, 10, 1)
+    with pytest.raises(ValueError, match=reason):
+        dataset.load_mask(1)
+    assert [problem.image_id for problem in dataset.validate().errors] == [1]
+
+
+def test_labels_that_are_no_objects_are_left_out_and_told(tmp_path):
+    labels = ("cat", "__ignore__", "_background_")
+    write(tmp_path, [shape(SQUARE, label=label) for label in labels])
+    with pytest.warns(UserWarning, match="2 shapes are labelled __ignore__ or _back"):
+        dataset = load(tmp_path)
+    assert dataset.class_names == ["BG", "cat"]
+    assert dataset.load_mask(0)[0].shape == (12, 10, 1)
+    kept = load(tmp_path, classes=["cat", "__ignore__", "_background_"])
+    assert kept.load_mask(0)[1].tolist() == [1, 2, 3]
+
+
+def test_numbers_as_text_are_numbers(tmp_path):
+    texts = [[str(x), str(y)] for x, y in SQUARE]
+    size = {"imageHeight": "12", "imageWidth": "10"}
+    write(tmp_path, [shape(texts), shape(texts[::2], "rectangle")], **size)
+    dataset = load(tmp_path)
+    for i in range(2):
+        np.testing.assert_array_equal(
+            dataset.load_mask(0)[0][..., i], block(2, 1, 6, 5)
+        )
+    assert dataset.image_size(0) == (12, 10)
+
+
+def test_picture_in_the_json_that_is_none_is_named(tmp_path):
+    write(tmp_path, [shape(SQUARE)], picture=False, imageData="AAAA")
+    with pytest.raises(ValueError, match=r"imageData of '.*a\.json' is no image"):
+        load(tmp_path).load_image(0)
 
 
 def test_suffix_in_capitals_is_read_too(tmp_path):
@@ -262,3 +326,20 @@ def test_bitmap_may_be_in_alpha_or_in_a_palette_with_white_first(tmp_path):
     masks = masks_of(tmp_path, [shape(corners, "mask", mask=text) for text in texts])
     for i in range(2):
         np.testing.assert_array_equal(masks[1:5, 2:6, i], part > 0)
+
+
+def test_size_that_no_mask_can_have_is_refused_before_memory_is_filled(tmp_path):
+    bitmap = shape([[1, 1], [3, 2]], "mask", mask=png(np.ones([2, 3], np.uint8)))
+    write(tmp_path, [bitmap], imageHeight=10**6, imageWidth=10**6)
+    write(tmp_path, [bitmap], name="b")
+    with pytest.warns(
+        UserWarning, match=r"a\.json'\): the image is said to be 1000000"
+    ):
+        dataset = load(tmp_path)
+    assert dataset.load_mask(1)[0].sum() == 6
+
+
+def test_name_that_no_file_can_have_is_a_missing_image(tmp_path):
+    write(tmp_path, [shape(SQUARE)], picture=False, imagePath="A" * 5000)
+    with pytest.raises(ValueError, match=r"a\.json' has no imageData, and its image"):
+        load(tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import subprocess
@@ -181,6 +182,19 @@ def test_json_of_unknown_kind_is_described(tmp_path):
         open_dataset(tmp_path)
     with pytest.raises(ValueError, match="is json with the keys 'lr'.*neither COCO"):
         open_dataset(tmp_path / "config.json")
+
+
+def test_damaged_json_is_named_with_the_place_and_what_to_do(tmp_path):
+    path = tmp_path / "via.json"
+    path.write_text(json.dumps(via())[:-9])
+    with pytest.raises(
+        ValueError, match="via.json is no valid json, it is damaged: re"
+    ):
+        open_dataset(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"via.json'\): no valid json .*line 1.*repair"
+    ):
+        open_dataset(path)
 
 
 def test_missing_folder_tells_what_the_folder_above_holds(tmp_path):

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired, TypedDict
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_files, list_folders
-from mrcnn.data.files.image_files import is_address
 from mrcnn.data.formats.class_names import register_classes
+from mrcnn.data.formats.fields import Number, check_fields
 from mrcnn.data.formats.json_kinds import json_kind
 from mrcnn.data.formats.layouts import Format, file_layout
 from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
@@ -31,6 +34,41 @@ from mrcnn.geometry.crops import stack_crops
 SHAPES = ("polygon", "rect", "circle", "ellipse")
 
 
+class _Points(TypedDict):
+    all_points_x: list[Number]
+    all_points_y: list[Number]
+
+
+class _Rect(TypedDict):
+    x: Number
+    y: Number
+    width: Number
+    height: Number
+
+
+class _Circle(TypedDict):
+    cx: Number
+    cy: Number
+    r: Number
+
+
+class _Ellipse(TypedDict):
+    cx: Number
+    cy: Number
+    rx: Number
+    ry: Number
+    theta: NotRequired[Number]
+
+
+FIELDS = {
+    "polygon": TypeAdapter(_Points),
+    "polyline": TypeAdapter(_Points),
+    "rect": TypeAdapter(_Rect),
+    "circle": TypeAdapter(_Circle),
+    "ellipse": TypeAdapter(_Ellipse),
+}
+
+
 def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape | None:
     """Returns the outline that VIA's shape attributes describe; None for a point.
 
@@ -43,32 +81,28 @@ def via_shape(shape: Mapping, line_width: float = DEFAULT_LINE_WIDTH) -> Shape |
         line_width: px, with which a polyline is drawn.
 
     Raises:
-        ValueError: another shape, one that lacks a coordinate, or one that lies beyond
-            a million px.
+        ValueError: another shape, one that lacks a coordinate or has one that is no
+            number, or one that lies beyond a million px.
     """
     name = shape.get("name")
-    try:
-        if name == "polygon":
-            return Polygons.from_xy([_points(shape)])
-        if name == "polyline":
-            return Polyline.from_xy(_points(shape), line_width)
-        if name == "rect":
-            y, x = shape["y"], shape["x"]
-            return Rectangle(y, x, y + shape["height"], x + shape["width"])
-        if name == "circle":
-            return Ellipse(shape["cy"], shape["cx"], shape["r"], shape["r"])
-        if name == "ellipse":
-            center, radii = (shape["cy"], shape["cx"]), (shape["ry"], shape["rx"])
-            return Ellipse(*center, *radii, float(shape.get("theta", 0.0)))
-    except KeyError as error:
-        raise ValueError(
-            f"a {name}, lacks {error}; the file was not written by VIA, or is damaged."
-        ) from error
     if name == "point":
         return None
-    raise ValueError(
-        f"a {name!r}: known shapes are {', '.join(SHAPES)}, polyline and point."
-    )
+    if not isinstance(name, str) or name not in FIELDS:
+        raise ValueError(
+            f"a {name!r}: known shapes are {', '.join(SHAPES)}, polyline and point."
+        )
+    shape = check_fields(FIELDS[name], dict(shape), f"a {name}")
+    if name == "polygon":
+        return Polygons.from_xy([_points(shape, name)])
+    if name == "polyline":
+        return Polyline.from_xy(_points(shape, name), line_width)
+    if name == "rect":
+        y, x = shape["y"], shape["x"]
+        return Rectangle(y, x, y + shape["height"], x + shape["width"])
+    if name == "circle":
+        return Ellipse(shape["cy"], shape["cx"], shape["r"], shape["r"])
+    center, radii = (shape["cy"], shape["cx"]), (shape["ry"], shape["rx"])
+    return Ellipse(*center, *radii, shape.get("theta", 0.0))
 
 
 def polygon_mask(regions: Sequence[Mapping], height: int, width: int) -> np.ndarray:
@@ -168,21 +202,30 @@ class ViaDataset(AnnotatedDataset):
             names = names or {class_name}
         ids = register_classes(self, source, names, where, classes)
         outlines = []
-        for image in images:
+        names = [image["filename"] for image in images]
+        paths = find_images(folder, names, where)
+        for image, path in zip(images, paths, strict=True):
             annotations = []
             for i, region in enumerate(image["regions"]):
                 name = class_of(region, attribute, class_name)
-                if name not in ids or region["shape"].get("name") == "point":
-                    continue
                 which = f"{where}: region {i} of {image['filename']!r}, "
-                args = region["shape"], line_width
-                outlines.append(outline_or_damaged(which, via_shape, *args))
+                if damage := region.get("damage"):
+                    # Without a class that can be read it may be of any.
+                    if name and name not in ids:
+                        continue
+                    outlines.append(Damaged(which + damage))
+                elif name not in ids or region["shape"].get("name") == "point":
+                    continue
+                else:
+                    args = region["shape"], line_width
+                    outlines.append(outline_or_damaged(which, via_shape, *args))
                 extra = {"attributes": region["attributes"]}
-                annotations.append(Annotation(outlines[-1], ids[name], extra=extra))
+                annotation = Annotation(outlines[-1], ids.get(name), extra=extra)
+                annotations.append(annotation)
             self.add_image(
                 source,
                 image["filename"],
-                _image_path(folder, image["filename"]),
+                path,
                 width=image.get("width"),
                 height=image.get("height"),
                 exif="viewer",  # a browser has turned it
@@ -190,9 +233,14 @@ class ViaDataset(AnnotatedDataset):
             )
         points = sum(region["shape"].get("name") == "point" for region in regions)
         warn_left_out(where, points, "points are left out; a point has no area.")
+        lost = [
+            region
+            for region, name in zip(regions, found, strict=True)
+            if not name and "damage" not in region
+        ]
         text = f"of {len(found)} regions have no (single) {attribute!r} and are left "
         text += "out; the network will learn that they are background."
-        warn_left_out(where, found.count(""), text)
+        warn_left_out(where, len(lost), text)
         warn_damaged([shape for shape in outlines if isinstance(shape, Damaged)])
 
     def image_reference(self, image_id: int) -> str:
@@ -227,24 +275,14 @@ def _via_files_in(folder: Path) -> list[Path]:
     return [f for f in list_files(folder, ".json") if json_kind(f) == "via"]
 
 
-def _points(shape: Mapping) -> np.ndarray:
+def _points(shape: Mapping, name: str) -> np.ndarray:
     """Returns the points [N, (x, y)] of a polygon or polyline."""
-    x = np.asarray(shape["all_points_x"], dtype=np.float64)
-    y = np.asarray(shape["all_points_y"], dtype=np.float64)
-    if x.shape != y.shape or x.ndim != 1:
+    x, y = shape["all_points_x"], shape["all_points_y"]
+    if len(x) != len(y):
         raise ValueError(
-            f"a {shape['name']} with {x.size} x and {y.size} y coordinates; the file "
-            "is damaged."
+            f"a {name} with {len(x)} x and {len(y)} y coordinates; the file is damaged."
         )
     return np.stack([x, y], axis=1)
-
-
-def _image_path(folder: Path, name: str) -> str:
-    """Returns where an image is: at its address, below the folder, or in it."""
-    if is_address(name):
-        return name
-    places = [folder / name, folder / Path(name).name]
-    return str(next((place for place in places if place.is_file()), places[0]))
 
 
 def _load(dataset: ViaDataset, file: Path, subset: str, **kwargs) -> None:

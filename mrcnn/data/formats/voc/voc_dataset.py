@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
+from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.text_files import read_text
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
-from mrcnn.data.formats.left_out import warn_left_out
+from mrcnn.data.formats.left_out import outline_or_damaged, warn_left_out
 from mrcnn.data.formats.voc.voc_masks import (
     VOC_CLASSES,
     VOID,
@@ -20,6 +23,7 @@ from mrcnn.data.formats.voc.voc_masks import (
 )
 from mrcnn.data.formats.voc.voc_xml import VocImage, read_voc_xml
 from mrcnn.data.outlines.annotation import Annotation
+from mrcnn.data.outlines.damaged import Damaged, warn_damaged
 from mrcnn.data.outlines.mask_files import LabelValue
 from mrcnn.data.outlines.shapes import Rectangle
 
@@ -51,8 +55,9 @@ class VocDataset(AnnotatedDataset):
         of one class, "object". What the xml says of an object besides
         its name is in `Annotation.extra`: `difficult` and `truncated` (0 or 1), `box`
         (float (y1, x1, y2, x2), orig, half-open: the file's pixels count from 1 and
-        include the last). Flags that are no number ("Unspecified") are left out, with
-        a warning.
+        include the last). Flags that are none ("Unspecified") are left out, with a
+        warning. A box without four numbers, and an xml file that cannot be read, are
+        warned of and kept: `validate` lists all of them, and `load_mask` raises.
 
         Args:
             root: folder that holds Annotations or SegmentationObject; or VOCdevkit, or
@@ -70,12 +75,13 @@ class VocDataset(AnnotatedDataset):
 
         Raises:
             FileNotFoundError: there is no VOC folder, list or xml file.
-            ValueError: a choice is missing, no image is left, or a file is damaged.
+            ValueError: a choice is missing, no image is left, or no xml file can be
+                read.
         """
         where = f"load_voc(root={str(root)!r}, subset={subset!r})"
         folder = _pick_year(find_voc_folders(root), year, where)
         masks, images = (
-            {path.stem: path for path in images_in(folder / name)}
+            _by_stem(images_in(folder / name))
             for name in ("SegmentationObject", "JPEGImages")
         )
         ids = _listed_ids(folder, subset, boxes_as_masks, where)
@@ -83,35 +89,69 @@ class VocDataset(AnnotatedDataset):
             ids = _with_mask(ids, masks, where)
         has_xml = not is_mask_folder(folder)
         parsed = {
-            i: read_voc_xml(folder / "Annotations" / f"{i}.xml")
+            i: _read(folder / "Annotations" / f"{i}.xml")
             if has_xml
             else VocImage(None, None, [])
             for i in ids
         }
+        damaged = [image.damage for image in parsed.values() if image.damage]
+        if damaged and len(damaged) == len(parsed):
+            raise ValueError(damaged[0])
         names = set() if has_xml else mask_class_names(folder)
         names |= {item.name for image in parsed.values() for item in image.objects}
         if classes is None:
             names |= _other_names(folder, parsed)
             classes = VOC_CLASSES if names <= set(VOC_CLASSES) else None
         class_ids = register_classes(self, SOURCE, names, where, classes)
-        unread = [flag for image in parsed.values() for flag in image.unread]
-        some = ", ".join(sorted(set(unread))[:4])
-        text = f"flags of objects are no number and are left out: {some}."
-        warn_left_out(where, len(unread), text)
+        unread = [
+            f"{image_id}.xml: {flag}"
+            for image_id, image in parsed.items()
+            for flag in image.unread
+        ]
+        text = "flags of objects are neither 0 nor 1 and are left out: "
+        warn_left_out(where, len(unread), text + f"{', '.join(unread[:4])}.")
+        # An image of another name than its xml file is the one that <filename> tells.
+        other = {i: p.file_name or f"{i}.jpg" for i, p in parsed.items()}
+        other = {i: name for i, name in other.items() if i not in images}
+        found = find_images(folder / "JPEGImages", other.values(), where)
+        images |= dict(zip(other, found, strict=True))
+        outlines = []
         for image_id, image in parsed.items():
-            annotations = _annotations(image_id, image, masks, class_ids)
-            if image_id in masks:
-                num_listed = len(image.objects)
-                path = masks[image_id]
+            annotations = _annotations(image_id, image, masks, class_ids, where)
+            outlines += [annotation.shape for annotation in annotations]
+            if image_id in masks and not image.damage:
+                path, num_listed = masks[image_id], len(image.objects)
                 annotations += unlisted_objects(path, num_listed, class_ids)
             self.add_image(
                 SOURCE,
                 image_id,
-                str(images.get(image_id, folder / "JPEGImages" / f"{image_id}.jpg")),
+                str(images[image_id]),
                 annotations=annotations,
-                height=image.height or None,
-                width=image.width or None,
+                height=image.height,
+                width=image.width,
             )
+        lost = [
+            o.damage for image in parsed.values() for o in image.objects if o.damage
+        ]
+        if lost and not boxes_as_masks:
+            text = f"boxes of objects cannot be read and are left out: {lost[0]}"
+            warn_left_out(where, len(lost), text)
+        warn_damaged([shape for shape in outlines if isinstance(shape, Damaged)])
+
+
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    """Returns files by their stem, whether its accents are composed or not."""
+    forms = ("NFC", "NFD")
+    other = {unicodedata.normalize(form, p.stem): p for p in paths for form in forms}
+    return other | {path.stem: path for path in paths}
+
+
+def _read(path: Path) -> VocImage:
+    """Returns what an xml file says, or why it cannot be read."""
+    try:
+        return read_voc_xml(path)
+    except ValueError as error:
+        return VocImage(None, None, [], damage=str(error))
 
 
 def find_voc_folders(root: str | Path) -> list[Path]:
@@ -137,27 +177,30 @@ def voc_subsets(folder: str | Path) -> list[str]:
     return []
 
 
-def _annotations(image_id, image: VocImage, masks, class_ids) -> list[Annotation]:
+def _annotations(
+    image_id, image: VocImage, masks, class_ids, load: str
+) -> list[Annotation]:
     """Returns the objects whose class is wanted, in the order of the xml file."""
+    if image.damage:
+        return [Annotation(Damaged(image.damage), None)]
     path = masks.get(image_id)
     if path is not None and len(image.objects) >= VOID:
-        raise ValueError(
-            f"load_voc(): image {image_id!r} has {len(image.objects)} objects, but a "
-            f"VOC label image has numbers for {VOID - 1} only."
-        )
+        reason = f"{load}: image {image_id!r} has {len(image.objects)} objects, but a "
+        reason += f"VOC label image has numbers for {VOID - 1} only."
+        return [Annotation(Damaged(reason), None)]
     annotations = []
     for k, item in enumerate(image.objects, start=1):
         if item.name not in class_ids:
             continue
+        where = f"{load}: object {k} ({item.name!r}) of image {image_id!r}: "
         if path is not None:
             shape = LabelValue(str(path), k)
         elif item.box is not None:
-            shape = Rectangle(*item.box)
+            shape = outline_or_damaged(where, Rectangle, *item.box)
+        elif item.damage:
+            shape = Damaged(item.damage)
         else:
-            raise ValueError(
-                f"load_voc(): object {k} ({item.name!r}) of image {image_id!r} has "
-                "neither a mask nor a <bndbox>."
-            )
+            shape = Damaged(f"{where}has neither a mask nor a <bndbox>; add one.")
         annotations.append(Annotation(shape, class_ids[item.name], extra=item.extra))
     return annotations
 
@@ -191,7 +234,8 @@ def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[
     for kind in (*kinds, "."):
         path = folder / "ImageSets" / kind / f"{subset}.txt"
         if path.is_file():
-            rows = [line.split() for line in path.read_text("utf-8-sig").splitlines()]
+            text = read_text(path, f"{where}: {path}")
+            rows = [line.split() for line in text.splitlines()]
             # Lists of one class mark the images that do not show it by -1.
             return list(dict.fromkeys(r[0] for r in rows if r and r[1:] != ["-1"]))
     known = ", ".join(voc_subsets(folder)) or "none"
@@ -217,7 +261,7 @@ def _with_mask(ids: list[str], masks: dict, where: str) -> list[str]:
 def _other_names(folder: Path, parsed: dict) -> set[str]:
     """Returns the class names in the xml files of other subsets than the one parsed."""
     paths = (folder / "Annotations").glob("*.xml")
-    others = [read_voc_xml(path) for path in paths if path.stem not in parsed]
+    others = [_read(path) for path in paths if path.stem not in parsed]
     return {item.name for image in others for item in image.objects}
 
 

@@ -6,7 +6,28 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from mrcnn.data.files.text_files import read_text
+from mrcnn.data.formats.fields import Flag, Number, Side, check_fields, check_size
+
 FLAGS = ("difficult", "truncated", "occluded")
+
+
+class _Box(TypedDict):
+    ymin: Number
+    xmin: Number
+    ymax: Number
+    xmax: Number
+
+
+class _Size(TypedDict, total=False):
+    height: Side
+    width: Side
+
+
+BOX, SIZE, FLAG = TypeAdapter(_Box), TypeAdapter(_Size), TypeAdapter(Flag)
 
 
 class VocObject(NamedTuple):
@@ -15,6 +36,7 @@ class VocObject(NamedTuple):
     name: str
     box: tuple[float, float, float, float] | None  # y1, x1, y2, x2, half-open, orig
     extra: dict  # box; difficult, truncated, occluded (int), pose where they are set
+    damage: str = ""  # what is wrong with its <bndbox>
 
 
 class VocImage(NamedTuple):
@@ -23,7 +45,9 @@ class VocImage(NamedTuple):
     height: int | None  # px
     width: int | None
     objects: list[VocObject]
-    unread: tuple[str, ...] = ()  # flags that are no number, as "<difficult>Unknown"
+    unread: tuple[str, ...] = ()  # flags that are none, as "<difficult>Unknown"
+    file_name: str = ""  # of the image
+    damage: str = ""  # why nothing of the file can be read
 
 
 def read_voc_xml(path: str | Path) -> VocImage:
@@ -40,27 +64,44 @@ def read_voc_xml(path: str | Path) -> VocImage:
     where = f"read_voc_xml({str(path)!r})"
     if not Path(path).is_file():
         raise FileNotFoundError(f"{where}: there is no such file.")
-    parser = ElementTree.XMLParser(target=_PlainTreeBuilder())
     try:
-        root = ElementTree.fromstring(Path(path).read_bytes(), parser)
+        root = parse_xml(path)
         if root.tag != "annotation":
             raise ValueError(f"its root is <{root.tag}>, not <annotation>")
-        height, width = (
-            int(_number(root, f"size/{side}"))
-            if root.findtext(f"size/{side}")
-            else None
-            for side in ("height", "width")
-        )
-        objects = [_read_object(element) for element in root.iterfind("object")]
-    except (ElementTree.ParseError, ValueError) as error:
-        raise ValueError(f"{where}: no VOC annotation: {error}.") from error
+        size = _numbers(root.find("size"), SIZE, "<size>")
+        height, width = (size.get(side) or None for side in ("height", "width"))
+        check_size(height, width, "<size>")
+        elements = root.findall("object")
+        objects = [
+            _read_object(element, f"{where}: object {k}")
+            for k, element in enumerate(elements, start=1)
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: no VOC annotation: {str(error).rstrip('.')}."
+        ) from error
     unread = tuple(
         f"<{key}>{text}"
-        for element in root.iterfind("object")
+        for element in elements
         for key in FLAGS
         if (text := _text(element, key)) and _flag(text) is None
     )
-    return VocImage(height, width, objects, unread)
+    return VocImage(height, width, objects, unread, _text(root, "filename"))
+
+
+def parse_xml(path: str | Path) -> ElementTree.Element:
+    """Returns the root of an xml file.
+
+    Raises:
+        ValueError: it is no xml, or declares a document type, by whose entities a
+            small file can fill the memory or read other files.
+    """
+    text = read_text(path, Path(path).name)
+    parser = ElementTree.XMLParser(target=_PlainTreeBuilder())
+    try:
+        return ElementTree.fromstring(text, parser)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
 
 
 class _PlainTreeBuilder(ElementTree.TreeBuilder):
@@ -70,7 +111,7 @@ class _PlainTreeBuilder(ElementTree.TreeBuilder):
         raise ValueError(f"it declares a document type ({name!r}); remove that line")
 
 
-def _read_object(element: ElementTree.Element) -> VocObject:
+def _read_object(element: ElementTree.Element, where: str) -> VocObject:
     """Parses one <object>."""
     name = _text(element, "name")
     if not name:
@@ -79,15 +120,17 @@ def _read_object(element: ElementTree.Element) -> VocObject:
     extra = {key: flag for key, flag in flags.items() if flag is not None}
     if pose := _text(element, "pose"):
         extra["pose"] = pose
-    box = None
-    if element.find("bndbox") is not None:
-        sides = [f"bndbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax")]
-        if any(element.find(side) is None for side in sides):
-            raise ValueError(f"the <bndbox> of a {name!r} lacks a side")
-        y1, x1, y2, x2 = (_number(element, side) for side in sides)
-        # Pixels count from 1, and ymax and xmax are inside.
-        box = extra["box"] = (y1 - 1, x1 - 1, y2, x2)
-    return VocObject(name, box, extra)
+    box, damage = None, ""
+    if (bndbox := element.find("bndbox")) is not None:
+        try:
+            sides = _numbers(bndbox, BOX, f"{where} ({name!r}): <bndbox>")
+        except ValueError as error:
+            damage = str(error)
+        else:
+            # Pixels count from 1, and ymax and xmax are inside.
+            y1, x1 = sides["ymin"] - 1, sides["xmin"] - 1
+            box = extra["box"] = (y1, x1, sides["ymax"], sides["xmax"])
+    return VocObject(name, box, extra, damage)
 
 
 def _text(element: ElementTree.Element, path: str) -> str:
@@ -95,18 +138,16 @@ def _text(element: ElementTree.Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
-def _number(element: ElementTree.Element, path: str) -> float:
-    """Returns the number in a tag below an element."""
-    text = _text(element, path)
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"<{path}> is {text!r}, no number") from None
+def _numbers(element, schema: TypeAdapter, where: str) -> dict:
+    """Returns the numbers in the tags of an element; an empty tag is not there."""
+    texts = {} if element is None else {e.tag: (e.text or "").strip() for e in element}
+    texts = {tag: text for tag, text in texts.items() if text}
+    return check_fields(schema, texts, where)
 
 
 def _flag(text: str) -> int | None:
-    """Returns the number of a flag; None for an empty one, or a word."""
+    """Returns 0 or 1 of a flag; None for an empty one, or another word."""
     try:
-        return int(float(text))
-    except (OverflowError, ValueError):
+        return int(check_fields(FLAG, text, "")) if text else None
+    except ValueError:
         return None

@@ -56,6 +56,64 @@ def test_flag_that_is_a_word_does_not_stop_the_load(tmp_path):
     assert "difficult" not in annotation.extra
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("<xmin>3<", "<xmin>nan<", r"xmin is 'nan'"),
+        ("<xmin>3<", "<xmin>-inf<", r"xmin is '-inf'"),
+        ("<xmin>3<", "<xmin>9e99<", r"9e\+99"),
+        ("</bndbox>", "", "mismatched tag"),
+        ("<width>10<", "<width>inf<", "width is 'inf'"),
+        ("<bndbox>", "<box>", "mismatched tag"),
+        ("<name>cat</name>", "", "has no <name>"),
+    ],
+)
+def test_damaged_xml_file_does_not_stop_the_others(tmp_path, old, new, reason):
+    for image_id in ("a", "b"):
+        add_image(tmp_path, image_id, ["cat"])
+    path = tmp_path / "Annotations" / "a.xml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.warns(UserWarning, match=rf"(a\.xml|'a').*{reason}.*damaged outlines"):
+        dataset = load(tmp_path, boxes_as_masks=True)
+    with pytest.raises(ValueError, match=reason):
+        dataset.load_mask(0)
+    assert dataset.load_mask(1)[0].sum() == 3 * 4
+    assert [problem.image_id for problem in dataset.validate().errors] == [0]
+
+
+def test_box_that_cannot_be_read_is_left_out_where_masks_are_used(tmp_path):
+    add_image(tmp_path, "a", ["cat"], LABELS)
+    path = tmp_path / "Annotations" / "a.xml"
+    path.write_text(path.read_text().replace("<xmin>3<", "<xmin>nan<"))
+    with pytest.warns(UserWarning, match=r"1 boxes .* left out: .*a\.xml.*'nan'"):
+        dataset = load(tmp_path)
+    assert "box" not in dataset.load_annotations(0)[0].extra
+    assert dataset.load_mask(0)[0][..., 0].sum() == 9
+
+
+def test_folder_of_damaged_files_alone_is_an_error(tmp_path):
+    add_image(tmp_path, "a", ["cat"])
+    (tmp_path / "Annotations" / "a.xml").write_text("<annotation>")
+    with pytest.raises(ValueError, match=r"a\.xml'\): no VOC annotation"):
+        load(tmp_path, boxes_as_masks=True)
+
+
+def test_image_is_found_by_the_name_in_the_file_or_in_other_letters(tmp_path):
+    for image_id in ("a", "cafe\u0301"):
+        add_image(tmp_path, image_id, ["cat"], LABELS)
+    xml = tmp_path / "Annotations" / "cafe\u0301.xml"
+    xml.rename(tmp_path / "Annotations" / "caf\u00e9.xml")
+    (tmp_path / "JPEGImages" / "a.jpg").rename(tmp_path / "JPEGImages" / "B.JPG")
+    path = tmp_path / "Annotations" / "a.xml"
+    name = "<annotation><filename>C:\\cells\\b.jpg</filename>"
+    path.write_text(path.read_text().replace("<annotation>", name))
+    dataset = load(tmp_path)
+    assert dataset.num_images == 2
+    for image_id in range(2):
+        assert dataset.load_image(image_id).shape == (8, 10, 3)
+        assert dataset.load_mask(image_id)[0].any()
+
+
 LABELS = np.zeros([8, 10])
 LABELS[1:4, 2:5] = 1
 LABELS[1:4, 5:7] = 2  # touches object 1
@@ -188,6 +246,15 @@ def test_lists_of_a_class_leave_out_images_without_it(tmp_path):
     assert ids == ["a", "c"]
     assert [i["id"] for i in load(tmp_path, "train").image_info] == ["c", "a"]
     assert voc_subsets(tmp_path) == ["train"]
+
+
+def test_list_in_another_encoding_is_named(tmp_path):
+    add_image(tmp_path, "zähne", ["cat"], LABELS)
+    add_list(tmp_path, "train", ["zähne"])
+    path = tmp_path / "ImageSets" / "Segmentation" / "train.txt"
+    path.write_text("zähne", encoding="cp1252")
+    with pytest.raises(ValueError, match=r"train\.txt: byte 0xe4 .*Save it as UTF-8"):
+        load(tmp_path, "train")
 
 
 def test_year_is_needed_only_among_several(tmp_path):
