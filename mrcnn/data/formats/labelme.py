@@ -241,9 +241,10 @@ def _read_files(folder: Path) -> dict[Path, Mapping]:
     """Returns the content of each LabelMe json in a folder, its shapes checked.
 
     A shape that is damaged has `damage`, what is wrong with it, and may lack a label.
-    A file that is damaged has one such shape, if its image lies beside it.
+    A file that is damaged has one such shape, if its image lies beside it and another
+    file can be read.
     """
-    contents = {}
+    contents, damage = {}, []
     for path in list_files(folder, ".json"):
         try:
             content = read_json(path, "load_labelme")
@@ -256,11 +257,14 @@ def _read_files(folder: Path) -> dict[Path, Mapping]:
             image = next((p for p in images_in(folder) if p.stem == path.stem), None)
             if image is None:
                 raise
+            damage.append(error)
             shapes = [{"label": None, "damage": str(error)}]
             contents[path] = {"imagePath": image.name, "shapes": shapes}
         else:
             shapes = [_checked(*pair) for pair in enumerate(content["shapes"])]
             contents[path] = content | {"shapes": shapes}
+    if damage and len(damage) == len(contents):
+        raise damage[0]
     return contents
 
 
