@@ -19,13 +19,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mrcnn.cli import arguments, pictures, weights
-from mrcnn.cli.errors import need, note, number_of, one_line, program
+from mrcnn.cli.errors import (
+    CommandError,
+    explained,
+    need,
+    note,
+    note_spared,
+    number_of,
+    plain,
+    program,
+    terminable,
+)
 from mrcnn.cli.inputs import find_inputs, is_video
 from mrcnn.cli.results import Results
 from mrcnn.config_checks import DETECTION_LIMITS, most_detections
+from mrcnn.data import MAX_PIXELS
 from mrcnn.engine import is_example
 from mrcnn.geometry.resize_plan import plan_resize
 
@@ -42,8 +52,8 @@ def add(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="images, videos, folders, patterns")
     arguments.add_weights(command)
-    text = "folder of the results (default: results)"
-    add("--output", type=Path, default=Path("results"), help=text)
+    text = "folder of the results (default: a new one, results, results2, ...)"
+    add("--output", type=Path, metavar="DIR", help=text)
     text = "of pictures,json,csv (default: all)"
     add("--save", default=",".join(OUTPUTS), metavar="A,B", help=text)
     text = "leave out detections with a lower score, 0..1"
@@ -56,11 +66,16 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     add("--overlap", type=int, metavar="PX", help=text)
     add("--batch", type=int, default=1, metavar="N", help="images or tiles at once")
+    text = (
+        "most pixels of an image that is read as a whole; a TIFF may be larger with "
+        f"--tile (default: {MAX_PIXELS}; 0: any number)"
+    )
+    add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help=text)
     add("--quiet", action="store_true", help="no progress bar and no table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detects; returns 0, or 2 when a file could not be read or drawn."""
+    """Detects; returns 0, or 2 when a file has no result or no drawing."""
     inputs = find_inputs(args.inputs)
     save = _checked(args)
     arguments.need_folder(args.output, "--output")
@@ -71,11 +86,12 @@ def run(args: argparse.Namespace) -> int:
     setup = arguments.make_setup(args, found, settings)
     model = weights.load_model(setup, args.logs, args.quiet)
     job = Job(args, save, model, setup.class_names)
-    try:
-        job.detect_all(inputs)
-    finally:
-        # What was found before an interruption isn't lost.
-        job.finish()
+    with terminable():
+        try:
+            job.detect_all(inputs)
+        finally:
+            # What was found before an interruption isn't lost.
+            job.finish()
     if not args.quiet and all(map(is_example, inputs)):
         print(
             f"With images of your own: {program()} detect FILES-OR-FOLDER "
@@ -90,6 +106,8 @@ def _checked(args: argparse.Namespace) -> list[str]:
     for part in save:
         need(part in OUTPUTS, f"--save {part}: choose of {', '.join(OUTPUTS)}")
     need(args.batch >= 1, f"--batch {args.batch}: 1 or more")
+    most = args.max_pixels
+    need(most >= 0, f"--max-pixels {most}: 1 or more, or 0 for any number")
     score, side, overlap = args.min_score, args.tile, args.overlap
     if score is not None:
         need(0 <= score <= 1, f"--min-score {score:g}: from 0 to 1")
@@ -117,27 +135,32 @@ def _note_small_overlap(side: int, overlap: int) -> None:
 
 
 class Job:
-    """One call of the command: goes through the files and keeps what was found.
+    """One call of the command: goes through the files and writes what is found.
 
     Attributes:
         results: the detections.
-        failed: how many files could not be read or drawn.
         drawn: how many images and videos were drawn.
     """
 
     def __init__(self, args: argparse.Namespace, save, model, class_names):
         self.args, self.save, self.model = args, save, model
         self.class_names = class_names
-        self.results = Results(args.output, class_names)
-        self.failed = self.drawn = 0
+        self.results = Results(args.output, class_names, save)
+        self.drawn = self._total = 0
         self._has_advised = False
         # (what is full, what to do) of images with as many objects as there can be.
         self._full: list[tuple[str, str]] = []
 
+    @property
+    def failed(self) -> int:
+        """How many files have no result or no drawing."""
+        return len(self.results.failed)
+
     def detect_all(self, inputs: list[Path]) -> None:
-        """Detects in all files; one that can't be read is reported and left out."""
+        """Detects in all files; one that can't be done is reported and left out."""
         from tqdm import tqdm
 
+        self._total = len(inputs)
         images = [path for path in inputs if not is_video(path)]
         off = self.args.quiet or not images
         # Tiles fill a batch by themselves.
@@ -154,28 +177,51 @@ class Job:
 
     def _images(self, paths: list[Path], bar) -> None:
         """Detects in a batch of images and draws them."""
-        from mrcnn.engine import as_image
-
         images = {}
         for path in paths:
             with self._reporting(path):
-                image = as_image(path, self.model.config.IMAGE_CHANNEL_COUNT)
+                image = self._read(path)
                 self._advise_tiles(path, image.shape)
                 images[path] = image
 
         def show(done, total):
             bar.set_postfix_str(f"tile {done}/{total}")
 
-        found = self._detect(list(images.values()), show) if images else []
-        for (path, image), result in zip(images.items(), found, strict=True):
-            self.results.add(path, image.shape, result)
-            self._full += _full_parts(self.model.config, path, image.shape, result)
-            if "pictures" in self.save:
-                with self._reporting(path):
-                    drawn = pictures.draw_image(image, result, self.class_names)
-                    Image.fromarray(drawn).save(self.results.drawing_path(path))
+        found: dict[Path, dict] = {}
+        if len(images) > 1:
+            # If one of them can't be done, each is tried alone.
+            with contextlib.suppress(Exception):
+                all_found = self._detect(list(images.values()), show)
+                found = dict(zip(images, all_found, strict=True))
+        for path, image in images.items():
+            with self._reporting(path):
+                result = found[path] if found else self._detect([image], show)[0]
+                self.results.add(path, image.shape, result)
+                self._full += _full_parts(self.model.config, path, image.shape, result)
+                if "pictures" in self.save and self._can_be_drawn(path, image.shape):
+                    whole = np.asarray(image)
+                    drawn = pictures.draw_image(whole, result, self.class_names)
+                    self.results.save_drawing(path, drawn)
                     self.drawn += 1
         bar.update(len(paths))
+
+    def _read(self, path: Path):
+        """Returns an image; for tiles one that may read its parts when needed."""
+        from mrcnn.engine import as_image, tiled_image
+
+        config, most = self.model.config, self.args.max_pixels or None
+        if self.args.tile is not None:
+            return tiled_image(path, config, max_pixels=most)
+        channels, values = config.IMAGE_CHANNEL_COUNT, config.IMAGE_RANGE
+        return as_image(path, channels, image_range=values, max_pixels=most)
+
+    def _can_be_drawn(self, path: Path, shape) -> bool:
+        """Returns False, and says so, for an image that is too large to draw."""
+        most = self.args.max_pixels
+        is_small = not most or shape[0] * shape[1] <= most
+        if not is_small:
+            note(f"{path}: not drawn, as it has more than {most} pixels (--max-pixels)")
+        return is_small
 
     def _video(self, path: Path) -> None:
         """Detects in the frames of a video and draws them."""
@@ -197,13 +243,17 @@ class Job:
             names = self.class_names
             return pictures.draw_objects(frame, result, names, color_by="class")
 
-        desc = None if self.args.quiet else path.name
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / "unused.mp4"
-            if is_drawn:
-                target = self.results.drawing_path(path, ".mp4")
-            video.map_video(annotate, path, target, desc=desc)
-        self.drawn += is_drawn
+        desc = None if self.args.quiet else plain(path.name)
+        with tempfile.TemporaryDirectory() as unused:
+            folder = self.results.start().unfinished if is_drawn else Path(unused)
+            target = folder / "video.mp4"
+            try:
+                video.map_video(annotate, path, target, desc=desc)
+            finally:
+                # The frames before an error, or an interruption, are kept.
+                if is_drawn and target.is_file() and video.num_frames(target):
+                    self.results.keep_video(path, target.name)
+                    self.drawn += 1
 
     def _detect(self, images: list, on_tiles=None) -> list[dict]:
         """Returns what the model finds in images, in tiles if that is asked for."""
@@ -215,14 +265,20 @@ class Job:
 
     @contextlib.contextmanager
     def _reporting(self, path: Path) -> Iterator[None]:
-        """Prints what goes wrong with a file, and goes on with the next one."""
+        """Prints what goes wrong with a file, and goes on with the next one.
+
+        Whatever it is: a damaged file makes decoders and libraries fail in any way.
+        """
         try:
             yield
-        except (OSError, ValueError, MemoryError) as error:
+        except CommandError:  # the place of the results
+            raise
+        except Exception as error:
             if self.args.debug:
                 raise
-            self.failed += 1
-            print(f"mrcnn detect: error: {path}: {one_line(error)}", file=sys.stderr)
+            text = explained(error)
+            self.results.failed[path] = text
+            print(f"mrcnn detect: error: {plain(path)}: {text}", file=sys.stderr)
 
     def _advise_tiles(self, path: Path, shape) -> None:
         """Says once that tiles are better, before a large image takes all memory."""
@@ -234,14 +290,13 @@ class Job:
             note(f"{path}: {reason} in tiles: --tile {_tile_side(config)}")
 
     def finish(self) -> None:
-        """Writes json and csv, and prints what there is."""
-        if not self.results.images:
+        """Ends json and csv, and prints what there is."""
+        try:
+            written = self.results.close()
+        finally:
+            self._note_failed()
+        if not self.results.sizes:
             return  # earlier results stay
-        written = []
-        if "json" in self.save:
-            written.append(self.results.write_json().name)
-        if "csv" in self.save:
-            written.append(self.results.write_csv().name)
         if self._full:
             what, remedy = self._full[0]
             more = len(self._full) - 1
@@ -250,13 +305,26 @@ class Job:
                 f"{what}, as many as the model gives{rest}; there may be more: "
                 f"{remedy}{_larger_limits(self.model.config)}"
             )
+        note_spared(self.results.own)
         if self.args.quiet:
             return
         print(self.results.table())
         if self.drawn:
             written.insert(0, number_of(self.drawn, "drawn image"))
         if written:
-            print(f"Written to {self.args.output.resolve()}: {', '.join(written)}")
+            folder = plain(self.results.folder.resolve())
+            print(f"Written to {folder}: {', '.join(written)}")
+
+    def _note_failed(self) -> None:
+        """Lists the files that failed; one alone has just been named."""
+        done = len({*self.results.sizes, *self.results.failed})
+        if done < self._total:
+            note(f"ended before the last file: {done} of {self._total} are done")
+        if self.failed < 2:
+            return
+        print(f"mrcnn detect: {self.failed} files failed:", file=sys.stderr)
+        for path, text in self.results.failed.items():
+            print(f"  {plain(path)}: {text}", file=sys.stderr)
 
 
 def _tile_side(config) -> int:

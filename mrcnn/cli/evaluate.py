@@ -12,7 +12,8 @@ import argparse
 from pathlib import Path
 
 from mrcnn.cli import arguments, weights
-from mrcnn.cli.errors import need
+from mrcnn.cli.errors import need, note_spared
+from mrcnn.data import OwnFiles
 
 EXAMPLES = 6
 
@@ -47,10 +48,13 @@ def run(args: argparse.Namespace) -> int:
     image_ids = dataset.image_ids[: args.limit or None]
     result = evaluate(model, dataset, image_ids, max_detections=args.max_detections)
     if args.output is not None:
-        args.output.mkdir(parents=True, exist_ok=True)
-        result.to_json(args.output / "result.json")
-        result.plot(args.output)
-        _draw_examples(model, dataset, image_ids[:EXAMPLES], args.output)
+        with OwnFiles(args.output) as own:
+            result.to_json(own.unfinished / "result.json")
+            own.keep("result.json")
+            result.plot(own.unfinished)
+            _draw_examples(model, dataset, image_ids[:EXAMPLES], own.unfinished)
+            own.keep_all()
+        note_spared(own)
         print(f"Numbers and figures are in {args.output.resolve()}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 import mrcnn
 from mrcnn.cli import check, detect, evaluate, info, train
-from mrcnn.cli.errors import CommandError, one_line
+from mrcnn.cli.errors import Terminated, explained, one_line
 
 COMMANDS = {
     "detect": detect,
@@ -20,10 +21,8 @@ COMMANDS = {
     "check": check,
     "info": info,
 }
-# The last two are what shells give for signals 2 and 13.
-FAILED, INTERRUPTED, UNREAD = 2, 130, 141
-# What our own functions raise, with what to do in the message.
-_EXPLAINED = (CommandError, ValueError, OSError, ArithmeticError, ImportError)
+# The last three are what shells give for signals 2, 13 and 15.
+FAILED, INTERRUPTED, UNREAD, TERMINATED = 2, 130, 141, 143
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0: done; 1: done, and something is wrong with the data or file; 2: an error, in
     one line on stderr; 130: interrupted; 141: nobody reads what is printed, as in
-    `mrcnn info ... | head`.
+    `mrcnn info ... | head`; 143: ended by SIGTERM.
 
     Args:
         argv: arguments; None for those of the process.
@@ -78,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after --help, and for arguments that can't be understood.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does: a name that can't be printed must not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(argv)
     except BrokenPipeError:
@@ -96,6 +98,9 @@ def _run(argv: Sequence[str] | None) -> int:
         warnings.showwarning = _show_warning
         try:
             return COMMANDS[args.command].run(args)
+        except Terminated:
+            print("mrcnn: terminated", file=sys.stderr)
+            return TERMINATED
         except KeyboardInterrupt:
             print("mrcnn: interrupted", file=sys.stderr)
             return INTERRUPTED
@@ -106,9 +111,7 @@ def _run(argv: Sequence[str] | None) -> int:
         except Exception as error:
             if args.debug:
                 traceback.print_exc()
-            text = one_line(error)
-            if not isinstance(error, _EXPLAINED):
-                text = f"{type(error).__name__}: {text} (--debug shows where)"
+            text = explained(error)
             print(f"mrcnn {args.command}: error: {text}", file=sys.stderr)
             return FAILED
 

@@ -48,6 +48,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "read_image",
         ],
         "files.open_images": ["ImageTooLargeError", "MAX_PIXELS"],
+        "files.own_files": ["OwnFiles", "new_folder", "without_own"],
         "formats.coco.coco_dataset": ["CocoDataset", "PARTS_OF_VAL"],
         "formats.coco.coco_export": ["detections_to_coco", "to_coco"],
         "formats.coco.coco_names": ["COCO_NAMES"],

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 UNKNOWN_RATE = 25.0  # frames a second, for files that don't say
+# A video is cut if more than one frame and more than this share of them are missing: in
+# some formats the number of frames is an estimate.
+MAX_MISSING = 0.01
 
 
 def map_video(
@@ -36,19 +41,62 @@ def map_video(
         desc: text of the progress bar; None shows no bar.
 
     Raises:
-        ValueError: OpenCV can't read the source or write the target, or the function
+        ValueError: OpenCV can't read the source or write the target, the source ends
+            before its last frame (the target has those before), or the function
             returns something else than a frame.
+        OSError: the target could not be written to its end.
     """
+    if not _is_utf8(target):
+        raise ValueError(
+            f"map_video(target={str(target)!r}): OpenCV can't write to a name that is "
+            "not UTF-8; name another."
+        )
+    with _utf8_name(source) as name:
+        count, total = _map_frames(function, name, Path(target), desc)
+    if count == 0:
+        raise ValueError(
+            f"map_video(source={str(source)!r}): OpenCV found no frame in this file; "
+            "is it a video, and is its codec installed?"
+        )
+    if (written := num_frames(target)) < count:
+        raise OSError(
+            f"map_video(target={str(target)!r}): {written} of {count} frames could be "
+            "written; is the disk full?"
+        )
+    if total - count > max(1, MAX_MISSING * total):
+        raise ValueError(
+            f"map_video(source={str(source)!r}): {count} of its {total} frames can be "
+            "read: the file is cut or damaged; copy or record it again. Those that can "
+            "be read are done."
+        )
+    return count
+
+
+def num_frames(path: str | Path) -> int:
+    """Returns how many frames a video says to have; 0 for a file that is none."""
+    import cv2
+
+    with _utf8_name(path) as name:
+        reader = cv2.VideoCapture(name)
+        count = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+        reader.release()
+        return max(0, count)
+
+
+def _map_frames(function, source: str, target: Path, desc) -> tuple[int, int]:
+    """Writes the frames; returns how many, and how many the source says to have."""
     import cv2
     from tqdm import tqdm
 
-    reader = cv2.VideoCapture(str(source))
+    total = num_frames(source)
+    reader = cv2.VideoCapture(source)
     writer = cv2.VideoWriter()
     count = 0
     try:
-        total = max(0, int(reader.get(cv2.CAP_PROP_FRAME_COUNT))) or None
         rate = reader.get(cv2.CAP_PROP_FPS) or UNKNOWN_RATE
-        with tqdm(total=total, unit="frame", desc=desc, disable=desc is None) as bar:
+        with tqdm(
+            total=total or None, unit="frame", desc=desc, disable=desc is None
+        ) as bar:
             while True:
                 more, frame = reader.read()
                 if not more:
@@ -57,7 +105,7 @@ def map_video(
                 result = np.asarray(function(np.ascontiguousarray(frame[:, :, ::-1])))
                 if count == 0:
                     shape = result.shape
-                    _open(writer, Path(target), rate, shape)
+                    _open(writer, target, rate, shape)
                 if result.shape != shape or result.dtype != np.uint8:
                     # OpenCV would leave the frame out and say nothing.
                     raise ValueError(
@@ -71,12 +119,28 @@ def map_video(
     finally:
         reader.release()
         writer.release()
-    if count == 0:
-        raise ValueError(
-            f"map_video(source={str(source)!r}): OpenCV found no frame in this file; "
-            "is it a video, and is its codec installed?"
-        )
-    return count
+    return count, total
+
+
+def _is_utf8(path: str | Path) -> bool:
+    """Returns whether OpenCV can take a name: on others it ends the whole process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _utf8_name(path: str | Path) -> Iterator[str]:
+    """Yields a name for a file that OpenCV can take."""
+    if _is_utf8(path):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "video"
+        link.symlink_to(Path(path).resolve())
+        yield str(link)
 
 
 def _open(writer, target, rate, shape):

@@ -168,22 +168,22 @@ def detect_and_color_splash(model, image_path=None, video_path=None, output=".")
     """Splash an image, each image of a folder, or a video; returns the new paths."""
     if (image_path is None) == (video_path is None):
         raise ValueError("detect_and_color_splash(): give image_path or video_path.")
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
 
     def splash(image):
         return color_splash(image, model.detect([image])[0]["masks"])
 
     written = []
-    if video_path is not None:
-        written.append(output / f"{Path(video_path).stem}_splash.avi")
-        visualize.map_video(splash, video_path, written[0], desc="splash")
-    else:
-        paths = data.list_images(image_path)
+    with data.OwnFiles(output) as own:  # files of yours stay
+        if video_path is not None:
+            video = own.unfinished / "video.avi"
+            visualize.map_video(splash, video_path, video, desc="splash")
+            name = f"{Path(video_path).stem}_splash.avi"
+            written.append(own.keep(video.name, name))
+        paths = data.without_own(data.list_images(image_path)) if image_path else []
         for path in tqdm(paths, desc="splash", disable=len(paths) < 2):
-            written.append(output / f"{path.stem}_splash.png")
             image = splash(data.read_image(path, exif="apply"))
-            Image.fromarray(image).save(written[-1])
+            Image.fromarray(image).save(own.unfinished / "splash.png")
+            written.append(own.keep("splash.png", f"{path.stem}_splash.png"))
     print("Saved", *(path.resolve() for path in written))
     return written
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn import evaluation, utils, visualize
+from mrcnn import data, evaluation, utils, visualize
 from mrcnn.config import SmallConfig
 
 DEFAULT_LOGS_DIR = Path("logs")
@@ -238,8 +238,10 @@ def demo(args):
         found = model.detect([dataset.load_image(i)])[0]
         examples.append((dataset.load_image(i), *dataset.load_mask(i), found))
     names = dataset.class_names
-    visualize.display_truth_and_detections(examples, names, save_path=args.output)
-    print(f"Figure: {args.output.resolve()}")
+    with data.OwnFiles(args.output.parent) as own:  # a file of yours stays
+        figure = own.unfinished / args.output.name
+        visualize.display_truth_and_detections(examples, names, save_path=figure)
+        print(f"Figure: {own.keep(figure.name).resolve()}")
 
 
 def main(argv=None):

@@ -123,18 +123,20 @@ def evaluate(model, dataset, limit=0, output=None):
         area, points = (result.voc(kind, use_07_metric=old) for old in (False, True))
         print(f"{name:17}{area.mean_ap:7.3f}{points.mean_ap:12.3f}")
     if output is not None:
-        output = Path(output)
-        result.to_json(output / "result.json")
-        result.plot(output)
         images = [dataset.load_image(i) for i in image_ids[:6]]
         examples = [
             (image, *dataset.load_mask(i), model.detect([image])[0])
             for i, image in zip(image_ids, images, strict=False)
         ]
-        visualize.display_truth_and_detections(
-            examples, dataset.class_names, save_path=output / "examples.png"
-        )
-        print(f"Numbers and figures are in {output.resolve()}")
+        with data.OwnFiles(output) as own:
+            result.to_json(own.unfinished / "result.json")
+            own.keep("result.json")
+            result.plot(own.unfinished)
+            visualize.display_truth_and_detections(
+                examples, dataset.class_names, save_path=own.unfinished / "examples.png"
+            )
+            own.keep_all()
+        print(f"Numbers and figures are in {Path(output).resolve()}")
     return result
 
 

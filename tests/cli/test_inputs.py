@@ -30,6 +30,29 @@ def test_patterns_reach_into_folders(folder):
     assert set(names_of(found)) == {"a.JPG", "b.png", "video.mp4", "d.tif"}
 
 
+@pytest.mark.timeout(20)
+def test_patterns_do_not_go_around_in_links(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "e.png").touch()
+    for name in ("one", "two"):  # glob.glob would try 2 ** 40 ways
+        (folder / name).symlink_to(folder)
+        (folder / "deep" / name).symlink_to(folder / "deep")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    found = find_inputs([str(folder / "**" / "*.*")])
+    names = ["a.JPG", "b.png", "d.tif", "e.png", "video.mp4"]
+    assert sorted(names_of(found)) == names
+    assert len(find_inputs([str(folder / "**")])) == len(names)
+
+
+@pytest.mark.parametrize("pattern", ["de*/d.tif", "*/*.tif", "./**/d.tif", "**/de*/*"])
+def test_patterns_start_where_the_command_does(folder, monkeypatch, pattern):
+    monkeypatch.chdir(folder)
+    assert [str(path) for path in find_inputs([pattern])] == ["deep/d.tif"]
+    parent = str(folder / ".." / folder.name / pattern)
+    assert names_of(find_inputs([parent])) == ["d.tif"]
+
+
 def test_a_file_is_taken_whatever_its_ending(folder):
     assert names_of(find_inputs([str(folder / "notes.txt")])) == ["notes.txt"]
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from PIL import Image
 
 from mrcnn.cli.results import Results
 
 
 def test_drawn_images_of_one_name_do_not_replace_each_other(tmp_path):
     results = Results(tmp_path / "new", ["BG"])
-    names = [results.drawing_path(tmp_path / d / "a.png").name for d in "xy"]
-    assert names == ["a_detected.png", "a_detected_2.png"]
-    assert (tmp_path / "new").is_dir()
+    for folder, value in (("x", 0), ("y", 255)):
+        drawn = np.full((4, 5, 3), value, np.uint8)
+        results.save_drawing(tmp_path / folder / "a.png", drawn)
+    results.close()
+    for name, value in (("a_detected.png", 0), ("a_detected_2.png", 255)):
+        assert (np.asarray(Image.open(tmp_path / "new" / name)) == value).all()
 
 
 def test_a_video_is_one_line_of_the_table_and_its_areas_have_no_sum(tmp_path):

@@ -194,6 +194,17 @@ def test_splash_of_a_folder(balloon, model, folder, tmp_path):
     assert all(path.exists() for path in written)
 
 
+def test_splash_spares_files_of_the_user_and_is_no_input(balloon, model, folder):
+    val = folder / "val"
+    (val / "a_splash.png").write_bytes((val / "b.png").read_bytes())
+    before = (val / "a_splash.png").read_bytes()
+    expected = ["a_splash_2.png", "a_splash_splash.png", "b_splash.png"]
+    for _ in range(2):
+        written = balloon.detect_and_color_splash(model, val, output=val)
+        assert [path.name for path in written] == [*expected, "later_splash.png"]
+    assert (val / "a_splash.png").read_bytes() == before
+
+
 def test_splash_of_a_video(balloon, model, tmp_path):
     cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
     source = tmp_path / "video.avi"

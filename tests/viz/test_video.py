@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -63,6 +66,45 @@ def test_what_is_no_video_is_an_error(tmp_path):
     path.write_text("no video")
     with pytest.raises(ValueError, match=r"text\.avi"):
         map_video(lambda image: image, path, tmp_path / "a.avi")
+
+
+def test_a_video_that_breaks_off_is_an_error_with_its_numbers(tmp_path):
+    path, rng = tmp_path / "cut.avi", np.random.default_rng(0)
+    codec = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), codec, 10.0, (WIDTH, HEIGHT))
+    for _ in range(20):
+        writer.write(rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    target = tmp_path / "a.avi"
+    with pytest.raises(ValueError, match=r"cut\.avi.* \d of its 20 frames"):
+        map_video(lambda image: image, path, target)
+    assert 0 < len(frames_of(target)[0]) < 10  # what could be read is kept
+
+
+def test_a_name_that_is_not_utf_8_does_not_end_the_process(video, tmp_path):
+    name = video.with_name(os.fsdecode(b"caf\xe9\n.avi"))
+    video.rename(name)
+    assert map_video(lambda image: image, name, tmp_path / "a.avi") == COUNT
+    with pytest.raises(ValueError, match="not UTF-8"):
+        map_video(lambda image: image, tmp_path / "a.avi", name)
+
+
+def test_a_video_that_does_not_fit_on_the_disk_is_an_error(video, tmp_path):
+    resource = pytest.importorskip("resource")
+    rng = np.random.default_rng(0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    try:
+        with pytest.raises((OSError, ValueError), match=r"a\.avi"):
+            map_video(
+                lambda _: rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8),
+                *(video, tmp_path / "a.avi"),
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
 
 
 def test_a_target_that_cannot_be_written_is_an_error(video, tmp_path):
