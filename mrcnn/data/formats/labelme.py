@@ -231,10 +231,11 @@ def _bitmap(encoded: str, points: np.ndarray, height, width) -> Rle:
     """Returns the outline of a mask shape: a png with its first pixel at a corner."""
     if height is None:
         raise ValueError("a mask of an image whose size is not known.")
-    page, *_ = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
+    pages = read_pages("mask", io.BytesIO(base64.b64decode(encoded)))
+    part = object_mask(pages[0])
     # A rectangle refuses what lies beyond any image.
     y1, x1 = map(round, Rectangle(*points.min(axis=0)[::-1], 0, 0).extent()[:2])
-    return Rle.from_part(object_mask(page), y1, x1, height, width)
+    return Rle.from_part(part, y1, x1, height, width)
 
 
 def _read_files(folder: Path) -> dict[Path, Mapping]:
@@ -356,7 +357,7 @@ def _embedded(content: Mapping, where="imageData", image_range=None) -> np.ndarr
         except ImageTooLargeError:
             raise
         except (OSError, ValueError) as error:
-            raise ValueError(f"{where} is no image: {error}; restore it.") from error
+            raise OSError(f"{where} is no image, restore it: {error}") from error
 
 
 def _find(folder: Path, files: Sequence[Path]) -> Layout:

@@ -282,7 +282,7 @@ def test_numbers_as_text_are_numbers(tmp_path):
 
 def test_picture_in_the_json_that_is_none_is_named(tmp_path):
     write(tmp_path, [shape(SQUARE)], picture=False, imageData="AAAA")
-    with pytest.raises(ValueError, match=r"imageData of '.*a\.json' is no image"):
+    with pytest.raises(OSError, match=r"imageData of '.*a\.json' is no image"):
         load(tmp_path).load_image(0)
 
 
@@ -314,20 +314,6 @@ def test_real_files_hold_their_polygons(shared):
             assert masks[..., i].sum() == pytest.approx(area, rel=0.05)
 
 
-def test_bitmap_may_be_in_alpha_or_in_a_palette_with_white_first(tmp_path):
-    part = np.eye(4, dtype=np.uint8)
-    alpha = np.stack([part * 0 + 255] * 3 + [part * 255], axis=-1)
-    inverted = Image.fromarray(1 - part, "P")
-    inverted.putpalette([255, 255, 255, 0, 0, 0])
-    file = io.BytesIO()
-    inverted.save(file, "png")
-    texts = [png(alpha), base64.b64encode(file.getvalue()).decode()]
-    corners = [[2, 1], [5, 4]]
-    masks = masks_of(tmp_path, [shape(corners, "mask", mask=text) for text in texts])
-    for i in range(2):
-        np.testing.assert_array_equal(masks[1:5, 2:6, i], part > 0)
-
-
 def test_size_that_no_mask_can_have_is_refused_before_memory_is_filled(tmp_path):
     bitmap = shape([[1, 1], [3, 2]], "mask", mask=png(np.ones([2, 3], np.uint8)))
     write(tmp_path, [bitmap], imageHeight=10**6, imageWidth=10**6)
@@ -343,3 +329,17 @@ def test_name_that_no_file_can_have_is_a_missing_image(tmp_path):
     write(tmp_path, [shape(SQUARE)], picture=False, imagePath="A" * 5000)
     with pytest.raises(ValueError, match=r"a\.json' has no imageData, and its image"):
         load(tmp_path)
+
+
+def test_bitmap_may_be_in_alpha_or_in_a_palette_with_white_first(tmp_path):
+    part = np.eye(4, dtype=np.uint8)
+    alpha = np.stack([part * 0 + 255] * 3 + [part * 255], axis=-1)
+    inverted = Image.fromarray(1 - part, "P")
+    inverted.putpalette([255, 255, 255, 0, 0, 0])
+    file = io.BytesIO()
+    inverted.save(file, "png")
+    texts = [png(alpha), base64.b64encode(file.getvalue()).decode()]
+    corners = [[2, 1], [5, 4]]
+    masks = masks_of(tmp_path, [shape(corners, "mask", mask=text) for text in texts])
+    for i in range(2):
+        np.testing.assert_array_equal(masks[1:5, 2:6, i], part > 0)

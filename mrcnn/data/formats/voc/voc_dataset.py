@@ -118,10 +118,11 @@ class VocDataset(AnnotatedDataset):
         outlines = []
         for image_id, image in parsed.items():
             annotations = _annotations(image_id, image, masks, class_ids, where)
-            outlines += [annotation.shape for annotation in annotations]
             if image_id in masks and not image.damage:
-                path, num_listed = masks[image_id], len(image.objects)
+                num_listed = len(image.objects)
+                path = masks[image_id]
                 annotations += unlisted_objects(path, num_listed, class_ids)
+            outlines += [annotation.shape for annotation in annotations]
             self.add_image(
                 SOURCE,
                 image_id,

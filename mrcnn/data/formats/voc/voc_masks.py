@@ -58,7 +58,7 @@ def unlisted_objects(path: Path, num_listed: int, class_ids: dict) -> list[Annot
         labels = read_labels(path)
     except (OSError, ValueError) as error:
         # The objects of the xml file raise when they are drawn; else nothing would.
-        damaged = Annotation(Damaged(str(error)), next(iter(class_ids.values())))
+        damaged = Annotation(Damaged(str(error)), None)
         return [] if num_listed else [damaged]
     values = [v for v in np.unique(labels).tolist() if v > num_listed and v != VOID]
     annotations = []
