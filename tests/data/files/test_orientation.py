@@ -141,7 +141,7 @@ def test_image_data_of_16_bits_is_read_and_a_damaged_one_is_named(tmp_path):
     dataset.prepare()
     assert (dataset.load_image(0) == 255).all()
     write_json(path, content | {"imageData": "AAAA"})
-    with pytest.raises(ValueError, match=r"load_image\(image_id=0\).*imageData.*a\."):
+    with pytest.raises(OSError, match=r"load_image\(image_id=0\).*imageData.*a\.json"):
         dataset.load_image(0)
 
 
