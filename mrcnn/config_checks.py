@@ -26,6 +26,8 @@ LOSS_NAMES = (
     "mrcnn_mask_loss",
 )
 
+# What becomes of an image that can't be loaded in training.
+DATA_ERROR_RULES = ("skip", "raise")
 # What bounds how many objects are detected in an image.
 DETECTION_LIMITS = ("DETECTION_MAX_INSTANCES", "POST_NMS_ROIS_INFERENCE")
 
@@ -48,6 +50,7 @@ _CHOICES = {
     "OPTIMIZER": ("sgd", "adamw"),
     "LEARNING_RATE_SCHEDULE": ("constant", "steps", "cosine"),
     "TRAIN_BN": (None, False, True),
+    "ON_DATA_ERROR": DATA_ERROR_RULES,
 }
 _COUNTS = (
     "GPU_COUNT",

@@ -52,7 +52,6 @@ class TestValidate:
             ("IMAGE_MAX_DIM", 32, "use 64 or 128"),
             ("IMAGE_SHAPE", [128, 100, 3], "use 64 or 128"),
             ("IMAGE_SHAPE", [128, 128], "height, width, channels"),
-            ("IMAGE_SHAPE", [128, 128, 4], "IMAGE_CHANNEL_COUNT"),
             ("IMAGE_MIN_DIM", -1, "0 or more"),
             ("MEAN_PIXEL", [1.0], "IMAGE_CHANNEL_COUNT=3"),
             ("MEAN_PIXEL", "grey", "IMAGE_CHANNEL_COUNT=3"),

@@ -26,8 +26,23 @@ SHORT = {
     "utils": "mrcnn.utils",
     "visualize": "mrcnn.visualize",
 }
-# Of Keras, whose message it is.
-FOREIGN_MESSAGES = {"A KerasTensor cannot be used as input to a TensorFlow function"}
+# Of Keras and Python, whose messages they are.
+FOREIGN_MESSAGES = {
+    "A KerasTensor cannot be used as input to a TensorFlow function",
+    "KeyError: 'lr'",
+    "KeyError: 'metrics'",
+    "TensorBoard.__init__() got an unexpected keyword argument",
+    "This optimizer was created with a LearningRateSchedule object",
+    "got an unexpected keyword argument 'period'",
+    "module 'keras.backend' has no attribute 'get_value'",
+    "module 'keras.backend' has no attribute 'set_value'",
+    "module 'mrcnn.model' has no attribute 'MeanAveragePrecisionCallback'",
+    "object has no attribute 'lr'",
+    "object has no attribute 'validation_data'",
+    "property 'model' of ... object has no setter",
+    "self.params",
+    "the filepath provided must end in .weights.h5",
+}
 
 on_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 
 import keras
@@ -10,6 +11,35 @@ from mrcnn import engine
 
 # Arguments of `fit` in Keras 2 that said how batches are loaded.
 KERAS_2_LOADING = ("max_queue_size", "workers", "use_multiprocessing")
+
+
+class OldLearningRate(keras.callbacks.Callback):
+    """Obeys `optimizer.lr = x`, which Keras 3 keeps as an attribute of no effect."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Gives the optimizer a rate that was assigned to `lr`; warns of it."""
+        optimizer = self.model.optimizer
+        rate = vars(optimizer).get("lr")
+        if rate is self.seen:
+            return
+        self.seen = rate
+        result = f"learning_rate is {rate} now"
+        try:
+            optimizer.learning_rate = rate
+        except TypeError:
+            result = (
+                "nothing was changed: the learning rate follows a schedule, see "
+                "LEARNING_RATE_SCHEDULE and LEARNING_RATE_WARMUP_STEPS of the Config"
+            )
+        warnings.warn(
+            f"optimizer.lr = {rate}: Keras 3 knows no lr, write "
+            f"optimizer.learning_rate = {rate}; {result}.",
+            stacklevel=2,
+        )
 
 
 class OldHabits:
@@ -80,7 +110,15 @@ class OldHabits:
                 stacklevel=2,
             )
         kept = {name: kwargs[name] for name in kwargs if name not in dropped}
-        return super().fit(*args, **kept)
+        call = inspect.signature(super().fit).bind(*args, **kept)
+        callbacks = call.arguments.get("callbacks")
+        # After those of the user, which may set the rate for the batch to come.
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(OldLearningRate())
+        else:
+            given = keras.tree.flatten(callbacks) if callbacks is not None else []
+            call.arguments["callbacks"] = [*given, OldLearningRate()]
+        return super().fit(*call.args, **call.kwargs)
 
     def fit_generator(
         self, generator, steps_per_epoch=None, epochs=1, **kwargs

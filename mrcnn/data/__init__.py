@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checks.anchor_report": ["anchor_report"],
         "checks.validation_report": ["ValidationReport"],
         "dataset": ["Dataset"],
+        "failures": ["BadDataError", "FailureLog"],
         "feature_maps": ["feature_shapes", "pixel_anchors"],
         "files.atomic": ["atomic_file"],
         "files.downloads": [
@@ -65,6 +66,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "generator": ["DataGenerator"],
         "image_gt": ["load_image_gt"],
         "in_memory": ["InMemoryDataset"],
+        "load_checks": ["check_has_objects", "check_sources"],
         "objects": ["Objects"],
         "outlines.annotation": ["Annotation"],
         "outlines.mask_files": ["LabelValue", "MaskFile"],

@@ -7,15 +7,25 @@ import math
 
 import numpy as np
 
+from mrcnn.config_checks import DATA_ERROR_RULES
+from mrcnn.data.failures import MAX_FAILURES_IN_A_ROW, Batch, Failure
 from mrcnn.data.feature_maps import pixel_anchors
-from mrcnn.data.image_gt import image_label, load_image_gt, naming_image
-from mrcnn.data.load_checks import check_prepared
+from mrcnn.data.image_gt import (
+    NAMED,
+    image_label,
+    load_image_gt,
+    naming_image,
+    with_text,
+)
+from mrcnn.data.load_checks import check_prepared, check_sources
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
 from mrcnn.targets.box_matching import AnchorGroups, group_anchors
 
 # Makes the random order of a pass independent of the random numbers for its images.
 ORDER_KEY = (0,)
+# Likewise the order in which images are tried in the place of one that fails.
+REPLACEMENT_KEY = (2,)
 # For how many image shapes the anchors are kept (1024 x 1024: 8 MB each).
 MAX_CACHED_SHAPES = 4
 
@@ -44,6 +54,7 @@ class DataGenerator:
         seed: int = 0,
         steps: int | None = None,
         batch_size: int | None = None,
+        on_error: str = "raise",
     ):
         """Checks that the data set can be trained on; loads nothing yet.
 
@@ -56,6 +67,8 @@ class DataGenerator:
             seed: 0 or more; order, crops, augmentation and sampling follow from it.
             steps: batches an epoch; None is one pass.
             batch_size: images a batch; None is config.BATCH_SIZE.
+            on_error: "raise", or "skip": an image that can't be loaded is replaced by
+                another, which follows from seed, pass and image too.
         """
         check_prepared(dataset, "DataGenerator(dataset)")
         self.image_ids = np.array(dataset.image_ids)
@@ -71,6 +84,7 @@ class DataGenerator:
                 f"NUM_CLASSES is {config.NUM_CLASSES}; set NUM_CLASSES = "
                 f"{dataset.num_classes}."
             )
+        check_sources(dataset, "DataGenerator(dataset)")
         batch_size = config.BATCH_SIZE if batch_size is None else batch_size
         for name, value, least in (
             ("steps", 1 if steps is None else steps, 1),
@@ -81,6 +95,12 @@ class DataGenerator:
                 raise ValueError(
                     f"DataGenerator({name}={value}): must be {least} or more."
                 )
+        if on_error not in DATA_ERROR_RULES:
+            raise ValueError(
+                f"DataGenerator(on_error={on_error!r}): must be one of "
+                f"{', '.join(map(repr, DATA_ERROR_RULES))}."
+            )
+        self.on_error = on_error
         self.dataset = dataset
         self.config = config
         self.batch_size = int(batch_size)
@@ -101,12 +121,20 @@ class DataGenerator:
         """Returns the images of a batch: int [B], inside ids, in their order."""
         return np.array([image_id for _, image_id in self._draws(epoch, index)])
 
-    def image_labels(self, epoch: int, index: int) -> str:
-        """Returns the images of a batch as errors name them: "image id 7, path ..."."""
-        ids = self.image_ids_of(epoch, index)
+    def image_labels(
+        self, epoch: int, index: int, image_ids: list[int] | None = None
+    ) -> str:
+        """Returns the images of a batch as errors name them: "image id 7, path ...".
+
+        Args:
+            epoch: 0 or more.
+            index: of the batch.
+            image_ids: the images that are in it; None for those it was to have.
+        """
+        ids = self.image_ids_of(epoch, index) if image_ids is None else image_ids
         return "; ".join(image_label(self.dataset, image_id) for image_id in ids)
 
-    def make_batch(self, epoch: int, index: int) -> dict[str, np.ndarray]:
+    def make_batch(self, epoch: int, index: int) -> Batch:
         """Returns one training batch by the names of the model's inputs.
 
         Law: equal for equal (seed, epoch, index), whatever was called before.
@@ -116,8 +144,9 @@ class DataGenerator:
             index: 0 to len(self) - 1.
 
         Returns:
-            A dict. B images, A anchors, G = MAX_GT_INSTANCES, K =
-            RPN_TRAIN_ANCHORS_PER_IMAGE; rows that are not used are 0:
+            A dict with `image_ids` and `failures`. B images, A anchors, G =
+            MAX_GT_INSTANCES, K = RPN_TRAIN_ANCHORS_PER_IMAGE; rows that are not used
+            are 0:
                 input_image: float32 [B, H, W, channels], px, less MEAN_PIXEL;
                 input_image_meta: float32 [B, 12 + C];
                 input_rpn_match: int32 [B, A, 1], 1 object, -1 background, 0 neither;
@@ -130,17 +159,25 @@ class DataGenerator:
         Raises:
             IndexError: there is no such batch in an epoch.
             ValueError: images of different sizes in one batch.
-            Exception: what loading raised, with the image's id and path added.
+            Exception: what loading raised, with the image's id and path added; with
+                on_error="skip" only where many images in a row fail.
         """
-        samples, draws = [], self._draws(epoch, index)
+        samples, image_ids, failures = [], [], []
+        draws = self._draws(epoch, index)
+        drawn = {image_id for _, image_id in draws}
         for data_pass, image_id in draws:
-            rng = np.random.default_rng([self.seed, data_pass, image_id])
-            with naming_image(self.dataset, image_id):
-                samples.append(self._sample(image_id, rng))
+            if self.on_error == "raise":
+                sample = self._load(image_id, data_pass)
+            else:
+                image_id, sample = self._load_one_of(
+                    image_id, data_pass, drawn, failures
+                )
+            samples.append(sample)
+            image_ids.append(image_id)
         shapes = {sample["input_image"].shape for sample in samples}
         if len(shapes) > 1:
             raise ValueError(
-                f"make_batch(): images {[image_id for _, image_id in draws]} of one "
+                f"make_batch(): images {image_ids} of one "
                 f"batch have the shapes {sorted(shapes)}; IMAGE_RESIZE_MODE="
                 f"{self.config.IMAGE_RESIZE_MODE!r} with more than 1 image a batch "
                 "needs images of one size. Set IMAGES_PER_GPU = 1, or "
@@ -156,7 +193,56 @@ class DataGenerator:
         batch["input_image"] = subtract_mean(
             batch["input_image"], self.config.MEAN_PIXEL
         )
-        return batch
+        return Batch(batch, image_ids, failures)
+
+    def _load(self, image_id: int, *key: int) -> dict[str, np.ndarray]:
+        """Returns `_sample` of an image, with random numbers that follow from a key."""
+        rng = np.random.default_rng([self.seed, *key[:1], image_id, *key[1:]])
+        with naming_image(self.dataset, image_id):
+            return self._sample(image_id, rng)
+
+    def _load_one_of(
+        self, image_id: int, data_pass: int, drawn: set[int], failures: list[Failure]
+    ) -> tuple[int, dict[str, np.ndarray]]:
+        """Returns an image and its sample; of another image where it can't be loaded.
+
+        Args:
+            image_id: the image to load.
+            data_pass: the pass in which it was drawn.
+            drawn: the images of the batch, which are taken last in its place.
+            failures: images that failed are added.
+        """
+        try:
+            return image_id, self._load(image_id, data_pass)
+        except Exception as error:
+            first_error = error
+            failures.append(self._failure(image_id, error))
+        seeds = [self.seed, data_pass, image_id]
+        key = np.random.SeedSequence(seeds, spawn_key=REPLACEMENT_KEY)
+        others = np.random.default_rng(key).permutation(self.image_ids).tolist()
+        others.remove(image_id)
+        others.sort(key=drawn.__contains__)  # stable: those outside the batch first
+        tried = others[: MAX_FAILURES_IN_A_ROW - 1]
+        for other in tried:
+            try:
+                # Not the numbers with which its own draw in this pass is made.
+                return other, self._load(other, data_pass, image_id)
+            except Exception as error:
+                failures.append(self._failure(other, error))
+        if not tried:
+            raise first_error
+        raise with_text(
+            first_error,
+            f"and each of {len(tried)} images tried in its place failed as well, image "
+            f"id {tried[0]}: {failures[-len(tried)].text}",
+        ) from first_error
+
+    def _failure(self, image_id: int, error: Exception) -> Failure:
+        text = f"{type(error).__name__}: {error}"
+        # Of an image that was to be pasted into this one, the error names that.
+        image_id = getattr(error, NAMED, image_id)
+        label = image_label(self.dataset, image_id)
+        return Failure(image_id, text if "image id" in text else f"{text} ({label})")
 
     def _draws(self, epoch: int, index: int) -> list[tuple[int, int]]:
         """Returns (pass, image id) of every image of a batch."""

@@ -23,8 +23,8 @@ from mrcnn.geometry.image_meta import compose_image_meta
 from mrcnn.geometry.images import ResizedImage, resize_image
 from mrcnn.geometry.resize_plan import check_model_sides
 
-# Set to True on an exception whose text names its image already.
-NAMED = "_mrcnn_names_image"
+# Attribute of an exception whose text names its image already: the inside id.
+NAMED = "_mrcnn_image_id"
 
 
 def load_image_gt(
@@ -192,9 +192,10 @@ def naming_image(dataset, image_id: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if getattr(error, NAMED, False):
+        if hasattr(error, NAMED):
             raise
         named = with_text(error, image_label(dataset, image_id))
+        setattr(named, NAMED, image_id)
         if named is error:
             raise
         raise named from error
@@ -216,5 +217,4 @@ def with_text(error: Exception, text: str) -> Exception:
             new.add_note(text)
         else:
             new = RuntimeError(f"{type(error).__name__}: {message}")
-    setattr(new, NAMED, True)
     return new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,74 @@ def check_prepared(dataset, where: str) -> None:
             f"{where}: the data set is not prepared; call dataset.prepare() after "
             "adding classes and images."
         )
+
+
+def sources_without_classes(dataset) -> dict[str, int]:
+    """Returns the number of images of each source that has images and no class.
+
+    In training no class counts for such an image: whatever objects it has, the class
+    head learns nothing from it.
+    """
+    owners = {info["source"] for info in dataset.class_info[1:]}
+    counts = Counter(info["source"] for info in dataset.image_info)
+    return {source: n for source, n in counts.items() if source not in owners}
+
+
+def check_sources(dataset, where: str) -> None:
+    """Raises ValueError for images of a source that has no class.
+
+    Args:
+        dataset: a prepared Dataset.
+        where: names the function that needs it, in the error.
+    """
+    wrong = sources_without_classes(dataset)
+    if wrong:
+        counts = ", ".join(f"{n} of {source!r}" for source, n in wrong.items())
+        known = dict.fromkeys(info["source"] for info in dataset.class_info[1:])
+        raise ValueError(
+            f"{where}: images of a source without any class: {counts}; the classes are "
+            f"of {', '.join(map(repr, known))}. Nothing would be learned from them: "
+            "add_image() and add_class() must name the same source."
+        )
+
+
+def check_has_objects(dataset, where: str) -> None:
+    """Raises ValueError for a data set without any object to learn from.
+
+    Images are looked at in a random order until one has an object: mostly the first.
+    Annotations are not drawn for that.
+
+    Args:
+        dataset: a prepared Dataset.
+        where: names the function that needs it, in the error.
+    """
+    annotated = getattr(dataset, "objects_source", "") == "drawn_objects"
+    crowds, failed = 0, []
+    for image_id in np.random.default_rng(0).permutation(dataset.image_ids).tolist():
+        # An image that fails is told when it is trained; here others are asked.
+        try:
+            if annotated:
+                pairs = dataset.inside_annotations(image_id)
+                is_crowd = [a.is_crowd for a, class_id in pairs if class_id is not None]
+            else:
+                objects, _ = load_objects(dataset, image_id)
+                ids = np.ravel(np.asarray(objects.class_ids)).tolist()
+                pairs = zip(objects.crops, ids, strict=False)
+                is_crowd = [class_id < 0 for crop, class_id in pairs if crop.mask.size]
+        except Exception as error:
+            failed.append(f"image id {image_id}: {type(error).__name__}: {error}")
+            continue
+        if not all(is_crowd):
+            return
+        crowds += len(is_crowd)
+    found = f"only {crowds} crowds (iscrowd)" if crowds else "no object"
+    failures = f", {len(failed)} of which fail ({failed[0]})" if failed else ""
+    raise ValueError(
+        f"{where}: {found} in {len(dataset.image_ids)} images{failures}: there is "
+        f"nothing to learn. The classes are {', '.join(dataset.class_names[1:])}: "
+        "compare names and ids with those in the annotations, look at iscrowd, and at "
+        "what load_mask returns; print(dataset.validate()) shows more."
+    )
 
 
 def load_objects(dataset, image_id: int) -> tuple[Objects, str]:

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 import keras
 
 HEADS = r"(mrcnn_.*)|(rpn_.*)|(fpn_.*)"
+STAGES = {
+    "3+": r"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)",
+    "4+": r"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)",
+    "5+": r"(res5.*)|(bn5.*)",
+}
 LAYER_GROUPS = {
     "heads": HEADS,
-    "3+": rf"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|{HEADS}",
-    "4+": rf"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|{HEADS}",
-    "5+": rf"(res5.*)|(bn5.*)|{HEADS}",
+    **{word: f"{stages}|{HEADS}" for word, stages in STAGES.items()},
     "all": ".*",
 }
 
@@ -60,7 +63,8 @@ def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
         The names of the layers that train.
 
     Raises:
-        ValueError: nothing with weights matches, or the expression is malformed.
+        ValueError: nothing with weights matches, or the expression is malformed; or a
+            word names stages of a ResNet, and the backbone has none.
     """
     regex = LAYER_GROUPS.get(layer_regex, layer_regex)
     try:
@@ -83,6 +87,14 @@ def set_trainable(model: keras.Model, layer_regex: str) -> list[str]:
             f"set_trainable(layers={layer_regex!r}): no layer with weights matches; "
             f"pass a word of {sorted(LAYER_GROUPS)} or a regular expression for full "
             f"layer names{f', perhaps one of {near}' if near else ''}."
+        )
+    stages = STAGES.get(layer_regex)
+    if stages and not any(re.fullmatch(stages, name) for name in chosen):
+        raise ValueError(
+            f"set_trainable(layers={layer_regex!r}): the backbone has no layers called "
+            "res3..., res4..., res5..., as the stages of a ResNet are, so only the "
+            'heads would train. Pass "heads", "all", or a regular expression with the '
+            f"names of its layers and {HEADS!r} for the heads."
         )
     for _, layer in weighted:
         layer.trainable = layer.name in chosen

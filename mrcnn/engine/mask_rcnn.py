@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import keras
 import numpy as np
 
+from mrcnn.engine.config_changes import ConfigChanges
 from mrcnn.engine.detection.molding import mold_images
 from mrcnn.engine.detection.run_detection import Detector, own_masks, unmold_detections
 from mrcnn.engine.detection.tiling import detect_in_tiles
@@ -59,6 +60,7 @@ class MaskRCNN(Trainable, Inspectable):
         self.epoch = 0
         self._lock = threading.Lock()
         self._made_detector: Detector | None = None
+        self._config_changes = ConfigChanges(mode, config)
         self.keras_model = self.build(mode=mode, config=config)
         self.set_log_dir()
 
@@ -146,6 +148,7 @@ class MaskRCNN(Trainable, Inspectable):
         tile: int | None = None,
         overlap: int | None = None,
         on_tiles: Callable[[int, int], None] | None = None,
+        min_confidence: float | None = None,
     ) -> list[dict]:
         """Returns the objects found in each image.
 
@@ -167,6 +170,8 @@ class MaskRCNN(Trainable, Inspectable):
             overlap: px that neighboring tiles share at least, best more than the size
                 of an object; None for a quarter of `tile`.
             on_tiles: called with (tiles done, tiles in all) of the present image.
+            min_confidence: least score of this call, probability; None for
+                DETECTION_MIN_CONFIDENCE of the Config, as it is now.
 
         Returns:
             A list of dicts: rois int32 [n, (y1, x1, y2, x2)], orig; class_ids int32
@@ -177,15 +182,27 @@ class MaskRCNN(Trainable, Inspectable):
         Raises:
             ValueError: mode isn't inference, an image of another shape, an unknown
                 form of masks, an overlap of more than half a tile.
+
+        Warns of what was changed in the Config after the model was built, other than
+        thresholds (DETECTION_MIN_CONFIDENCE, DETECTION_NMS_THRESHOLD,
+        DETECTION_CLASS_RULE, RPN_NMS_THRESHOLD), which are followed.
         """
         self._need("inference", "detect")
+        if min_confidence is not None and not 0 <= min_confidence <= 1:
+            raise ValueError(
+                f"detect(min_confidence={min_confidence!r}): must be a probability, "
+                "from 0 to 1."
+            )
+        self.follow_config()
         if tile is not None:
-            results = detect_in_tiles(self, images, masks, tile, overlap, on_tiles)
+            results = detect_in_tiles(
+                self, images, masks, tile, overlap, on_tiles, min_confidence
+            )
         elif overlap is not None or on_tiles is not None:
             raise ValueError("detect(overlap, on_tiles): for tiles; pass tile=512 too.")
         else:
             detector = self._detector()
-            results = detector.detect(images, self.config, masks)
+            results = detector.detect(images, self.config, masks, min_confidence)
             self._see(detector.last_shape)
         if verbose:
             count = sum(len(result["rois"]) for result in results)
@@ -207,6 +224,7 @@ class MaskRCNN(Trainable, Inspectable):
         if verbose:
             log("molded_images", molded_images)
             log("image_metas", image_metas)
+        self.follow_config("detect_molded")
         detector = self._detector()
         results = detector.detect_molded(molded_images, image_metas)
         self._see(detector.last_shape)
@@ -246,6 +264,17 @@ class MaskRCNN(Trainable, Inspectable):
             detections, masks, original_image_shape, image_shape, window
         )
         return tuple(result[k] for k in ("rois", "class_ids", "scores", "masks"))
+
+    def follow_config(self, function: str = "detect") -> None:
+        """Takes over thresholds that were changed in the Config since the last call.
+
+        `detect`, `train` and `mrcnn.evaluation.evaluate` call it. Warns of other
+        changes to what the graph was built with.
+
+        Args:
+            function: named in the warning.
+        """
+        self._config_changes.apply(self.config, self.keras_model, function)
 
     def _detector(self) -> Detector:
         """Returns the detector of the present keras_model, made at its first use."""

@@ -32,7 +32,7 @@ def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
 
     Args:
         scores: float [n], probability, in any order.
-        is_right: bool [n].
+        is_right: bool [n]; with a score of NaN a detection is ranked last, and wrong.
         num_objects: objects to find. 0 gives a recall of nan.
 
     Example:
@@ -41,7 +41,8 @@ def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
         ([0.0, 0.5], [0.0, 0.5])
     """
     order = by_score(scores)
-    right = np.cumsum(np.asarray(is_right, bool)[order])
+    is_right = np.asarray(is_right, bool) & ~np.isnan(np.asarray(scores, np.float64))
+    right = np.cumsum(is_right[order])
     precision = right / np.arange(1, len(order) + 1)
     recall = right / num_objects if num_objects else np.full(len(order), np.nan)
     return Curve(precision, recall, np.asarray(scores, np.float64)[order])

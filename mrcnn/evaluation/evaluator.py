@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mrcnn.config_checks import DETECTION_LIMITS, most_detections
+from mrcnn.config_checks import DATA_ERROR_RULES, DETECTION_LIMITS, most_detections
 from mrcnn.evaluation.coco import MAX_DETECTIONS, check_limit, evaluate_records
 from mrcnn.evaluation.dataset_records import load_image_for, truth_record
 from mrcnn.evaluation.records import KINDS, check_kinds, compact, with_classes
@@ -23,6 +23,7 @@ def evaluate(
     class_ids: Iterable[int] | None = None,
     min_confidence: float = 0.0,
     max_detections: int = MAX_DETECTIONS,
+    on_data_error: str = "raise",
     verbose: int = 1,
 ) -> EvaluationResult:
     """Returns COCO's numbers of a model on a data set, boxes and masks, scores uncut.
@@ -46,6 +47,9 @@ def evaluate(
         max_detections: of a class and image, the surest; the others are left out. 100
             is COCO's number; images with more objects of a class need more, for their
             recall to reach 1. The table says so, and its AR100 is named by the number.
+        on_data_error: what an image or its objects do that can't be loaded: "raise", or
+            "skip": the numbers are of the other images, which a warning says. More
+            than a quarter of the images is an error all the same.
         verbose: 1 shows progress and prints the table, 0 nothing.
 
     Returns:
@@ -56,22 +60,36 @@ def evaluate(
         ValueError: model and data set have other classes, an image or class that
             isn't there, an image twice, another iou_type, or no whole number of
             detections.
+        Exception: what the data set raised, see on_data_error.
 
     Warns of more `max_detections` than COCO's that the model doesn't return.
     """
     check_kinds(f"evaluate(iou_types={tuple(iou_types)})", iou_types)
+    if on_data_error not in DATA_ERROR_RULES:
+        raise ValueError(
+            f"evaluate(on_data_error={on_data_error!r}): must be one of "
+            f"{', '.join(map(repr, DATA_ERROR_RULES))}."
+        )
     kinds = tuple(kind for kind in KINDS if kind in iou_types)
     ids = _image_ids(dataset, image_ids)
     check_max_detections(model, max_detections)
     class_ids = None if class_ids is None else list(class_ids)
     names = _class_names(model, dataset, class_ids)
     form = "rle" if "segm" in kinds else None
-    records = []
+    records, failed = [], {}
+    allowed = failed if on_data_error == "skip" else None
     with score_cut(model, min_confidence) as is_cut:
-        for truth, found in _detect(model, dataset, ids, form, verbose):
+        for truth, found in _detect(model, dataset, ids, form, verbose, allowed):
             record = compact({**truth, **found})
             _check_classes(record, dataset)
             records.append(record if class_ids is None else with_classes(record, names))
+    if failed:
+        listed = "".join(f"\n  {text}" for text in failed.values())
+        warnings.warn(
+            f"evaluate(): {len(failed)} of {len(ids)} images can't be loaded, the "
+            f"numbers are of the other {len(records)}:{listed}",
+            stacklevel=2,
+        )
     ordered = _in_source_order(records, dataset)
     found = evaluate_records(ordered, kinds, names, max_detections)
     result = EvaluationResult(records, names, found, min_confidence if is_cut else None)
@@ -93,6 +111,9 @@ def score_cut(model: Any, min_confidence: float) -> Iterator[bool]:
     Yields:
         Whether it could be done.
     """
+    if hasattr(model, "follow_config"):
+        # Else what was changed in its Config would take the place of this cut.
+        model.follow_config("evaluate")
     layers = getattr(getattr(model, "keras_model", None), "layers", ())
     cut_layers = [layer for layer in layers if hasattr(layer, "min_confidence")]
     if not cut_layers:
@@ -183,8 +204,14 @@ def _class_names(model, dataset, class_ids) -> dict[int, str]:
     return {i: names[i] for i in wanted}
 
 
-def _detect(model, dataset, ids, form, verbose) -> Iterator[tuple[dict, dict]]:
-    """Yields (truth, detections) of each image, detected in a batch at a time."""
+def _detect(
+    model, dataset, ids, form, verbose, failed: dict[int, str] | None
+) -> Iterator[tuple[dict, dict]]:
+    """Yields (truth, detections) of each image, detected in a batch at a time.
+
+    Images that can't be loaded are left out, and their errors added to `failed`, up to
+    a quarter of them; None: the first is raised.
+    """
     from tqdm import tqdm
 
     size = max(int(getattr(getattr(model, "config", None), "BATCH_SIZE", 1)), 1)
@@ -192,11 +219,25 @@ def _detect(model, dataset, ids, form, verbose) -> Iterator[tuple[dict, dict]]:
         total=len(ids), desc="evaluate", unit="image", disable=not verbose
     ) as bar:
         for start in range(0, len(ids), size):
-            batch = ids[start : start + size]
-            images = [load_image_for(model, dataset, image_id) for image_id in batch]
+            images, truths = [], []
+            for image_id in ids[start : start + size]:
+                try:
+                    image = load_image_for(model, dataset, image_id)
+                    truth = truth_record(dataset, image_id, *image.shape[:2])
+                except Exception as error:
+                    if failed is None or len(failed) + 1 > len(ids) / 4:
+                        raise
+                    text = f"{type(error).__name__}: {error}"
+                    failed[image_id] = f"image id {image_id}: {text}"
+                    bar.update()
+                    continue
+                images.append(image)
+                truths.append(truth)
+            if not images:
+                continue
             results = model.detect(images, masks=form)
-            for image_id, image, found in zip(batch, images, results, strict=True):
-                yield truth_record(dataset, image_id, *image.shape[:2]), found
+            for truth, found in zip(truths, results, strict=True):
+                yield truth, found
                 bar.update()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -21,6 +23,27 @@ from mrcnn.nn.base import Float32Layer, check_choice
 CLASS_RULES = ("best", "all")
 # With rule "all", so many (roi, class) pairs of an image enter NMS.
 MAX_CANDIDATES = 1000
+# What stands in for arguments of a DetectionLayer while a function is traced.
+_GIVEN: contextvars.ContextVar[dict | None] = contextvars.ContextVar("given")
+
+
+@contextlib.contextmanager
+def given_thresholds(min_confidence, nms_threshold) -> Iterator[None]:
+    """Makes layers called in the context take these thresholds, not their own.
+
+    As tensors they are inputs of the function that is traced, which then serves all
+    values.
+
+    Args:
+        min_confidence: float32 scalar tensor, probability.
+        nms_threshold: float32 scalar tensor, ratio.
+    """
+    given = {"min_confidence": min_confidence, "nms_threshold": nms_threshold}
+    token = _GIVEN.set(given)
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
 
 
 class Detections(NamedTuple):
@@ -104,7 +127,8 @@ def refine_detections(
     # 2. Who may be detected.
     is_candidate = (class_ids > 0) & tf.reduce_any(rois != 0.0, axis=-1)
     is_candidate &= tf.reduce_all(tf.math.is_finite(refined), axis=-1)
-    if min_confidence:
+    # Also at 0: a score that is not a number is no detection.
+    if min_confidence is not None:
         is_candidate &= scores >= min_confidence
 
     # 3. NMS within the classes, image by image.
@@ -205,9 +229,10 @@ class DetectionLayer(Float32Layer):
         """Returns the detections with all intermediates, see `refine_detections`."""
         rois, probs, deltas, image_meta = inputs
         meta = parse_image_meta_tensor(image_meta)
+        arguments = self.arguments() | (_GIVEN.get(None) or {})
         # The images of a batch have one shape.
         windows_norm = norm_boxes_tensor(meta["window"], meta["image_shape"][0, :2])
-        return refine_detections(rois, probs, deltas, windows_norm, **self.arguments())
+        return refine_detections(rois, probs, deltas, windows_norm, **arguments)
 
     def compute_output_shape(self, input_shape):
         """Returns (B, D, 6)."""

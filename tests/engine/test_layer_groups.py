@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+
+import keras
 import pytest
 
 from mrcnn.engine.graph import build_model
@@ -7,6 +10,7 @@ from mrcnn.engine.layer_groups import leaf_layers, set_trainable, weighted_layer
 from tests.engine.tiny import (
     TinyConfig,
     changed,
+    make_config,
     make_trainer,
     train,
     weights_of,
@@ -97,3 +101,20 @@ def test_a_nested_layer_trains_alone(tmp_path):
         "rpn_class_raw/kernel",
         "rpn_class_raw/bias",
     }
+
+
+@pytest.mark.parametrize("word", ["3+", "4+", "5+"])
+def test_stages_of_a_backbone_that_has_none_are_an_error(word):
+    def plain(input_image, **_):
+        maps = [input_image]
+        for i in range(5):
+            conv = keras.layers.Conv2D(8, 3, 2, padding="same", name=f"block{i}")
+            maps.append(conv(maps[-1]))
+        return maps[1:]
+
+    model = build_model("training", make_config(BACKBONE=plain))
+    with pytest.raises(
+        ValueError, match=rf"layers='{re.escape(word)}'.*only the heads"
+    ):
+        set_trainable(model, word)
+    assert "block0" in set_trainable(model, "all")

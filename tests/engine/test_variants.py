@@ -11,7 +11,7 @@ from mrcnn.engine import MaskRCNN
 from mrcnn.nn.norms import BatchNorm
 from tests.engine.tiny import (
     CLASSES,
-    EmptyDataset,
+    NearlyEmptyDataset,
     StubConfig,
     TinyDataset,
     changed,
@@ -218,7 +218,7 @@ def test_backbone_of_other_strides_with_its_shapes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("train_bn", "dataset"), [(None, EmptyDataset()), (True, TinyDataset())]
+    ("train_bn", "dataset"), [(None, NearlyEmptyDataset()), (True, TinyDataset())]
 )
 def test_batch_statistics(tmp_path, train_bn, dataset):
     values = {"NORM": "batch", "TRAIN_BN": train_bn}

@@ -39,6 +39,9 @@ class BalloonConfig(StubConfig):
 
 
 class BalloonDataset(utils.Dataset):
+    # The first scripts gave skimage no shape: outlines that reach the border raise.
+    clip = True
+
     def load_balloon(self, dataset_dir, subset):
         self.add_class("balloon", 1, "balloon")
         assert subset in ["train", "val"]
@@ -70,7 +73,8 @@ class BalloonDataset(utils.Dataset):
         shape = (info["height"], info["width"])
         mask = np.zeros([*shape, len(info["polygons"])], dtype=np.uint8)
         for i, p in enumerate(info["polygons"]):
-            rr, cc = skimage.draw.polygon(p["all_points_y"], p["all_points_x"], shape)
+            clip = shape if self.clip else None
+            rr, cc = skimage.draw.polygon(p["all_points_y"], p["all_points_x"], clip)
             mask[rr, cc, i] = 1
         return mask.astype(bool), np.ones([mask.shape[-1]], dtype=np.int32)
 

@@ -124,6 +124,21 @@ def test_balloon_style(photographs, logs, coco_weights):
     assert 0 <= score <= 1
 
 
+def test_balloon_style_with_outlines_beyond_the_border(
+    shared, logs, coco_weights, monkeypatch
+):
+    """As the first scripts: of 61 photographs 7 raise IndexError in load_mask."""
+    monkeypatch.setattr(balloon_style.BalloonDataset, "clip", False)
+    monkeypatch.setattr(balloon_style.BalloonConfig, "STEPS_PER_EPOCH", 31)
+    folders = [f"--dataset={shared / 'data' / 'balloon'}", f"--logs={logs}"]
+    with pytest.warns(UserWarning, match="left out") as record:
+        model = balloon_style.main(["train", *folders, f"--weights={coco_weights}"])
+    assert_trained_heads_only(model, coco_weights)
+    said = {str(w.message) for w in record if "train(train_dataset)" in str(w.message)}
+    assert len(said) == 7
+    assert all("IndexError" in text and ".jpg" in text for text in said)
+
+
 def test_balloon_style_without_exclude_is_told_the_line_to_write(logs, coco_weights):
     config = balloon_style.BalloonConfig()
     model = modellib.MaskRCNN("training", config, logs)

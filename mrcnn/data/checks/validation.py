@@ -17,7 +17,7 @@ from mrcnn.data.checks.object_problems import FoundObject, find_objects
 from mrcnn.data.checks.odd_masks import odd_masks, scattered_objects, told_scattered
 from mrcnn.data.checks.validation_report import Problem, ValidationReport
 from mrcnn.data.feature_maps import anchor_values, feature_shapes
-from mrcnn.data.load_checks import check_prepared
+from mrcnn.data.load_checks import check_prepared, sources_without_classes
 from mrcnn.data.objects import Objects
 from mrcnn.geometry.box_masks import minimize_crop
 from mrcnn.geometry.boxes import compute_overlaps
@@ -77,9 +77,12 @@ def validate_dataset(
             f"config.NUM_CLASSES is {config.NUM_CLASSES}"
         )
         problems.append(Problem("number of classes", None, None, None, text))
+    for source, count in sources_without_classes(dataset).items():
+        text = f"{count} images are of the source {source!r}, which has no class"
+        problems.append(Problem("source without classes", None, None, None, text))
     digests: dict[int, bytes] = {}
     class_counts: Counter = Counter()
-    num_objects = num_checked = 0
+    num_objects = num_crowds = num_checked = 0
     scattered: list[Problem] = []
     for image_id in tqdm(ids, desc="validate", unit="image", disable=not verbose):
         image = check_image(dataset, config, image_id, read_images)
@@ -89,6 +92,7 @@ def validate_dataset(
         problems += [*image.problems, *object_problems, *duplicate_objects(found)]
         num_objects += len(found)
         class_counts.update(item.class_id for item in found)
+        num_crowds += sum(item.is_crowd for item in found)
         shape = image.shape or size
         if shape is None or size not in (None, shape):
             continue
@@ -106,6 +110,10 @@ def validate_dataset(
             text += f"{config.MAX_GT_INSTANCES}"
             problems.append(image.problem("many objects", text))
     problems += told_scattered(scattered, num_checked)
+    if image_ids is None and ids and num_objects == num_crowds:
+        text = f"{len(ids)} images have no object" if not num_crowds else ""
+        text = text or f"all {num_crowds} objects are crowds (iscrowd)"
+        problems.append(Problem("nothing to learn", None, None, None, text))
     for class_id, name in enumerate(dataset.class_names[1:], 1):
         if not class_counts[class_id]:
             text = f"class {class_id} ({name}) has no object"

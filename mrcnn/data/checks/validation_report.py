@@ -22,6 +22,8 @@ ERROR_KINDS = {
     "object count": "load_mask must return one class id for each mask.",
     "class id": "Return inside ids, from map_source_class_id(); see prepare().",
     "number of classes": "Set NUM_CLASSES to the classes and 1 for the background.",
+    "source without classes": "Name one source in add_image() and add_class().",
+    "nothing to learn": "Compare class names and ids, iscrowd, what load_mask returns.",
     "outside image": "Remove the object, or annotate the image as it is now.",
     "empty object": "Remove the object, or draw it anew.",
     "box and outline disagree": "Write bbox as [x, y, width, height] in px, or leave "

@@ -19,6 +19,8 @@ from mrcnn.evaluation.coco_format import masks_to_rles
 from mrcnn.geometry.box_masks import paste_crop
 from mrcnn.geometry.coordinates import norm_to_orig
 from mrcnn.geometry.crops import Crop, stack_crops
+from mrcnn.nn.detections import DetectionLayer, given_thresholds
+from mrcnn.nn.proposals import ProposalLayer
 
 MASK_FORMS = ("full", "crop", "rle", None)
 
@@ -123,8 +125,8 @@ def own_masks(masks, class_ids) -> np.ndarray:
 class Detector:
     """Runs an inference model on lists of images; safe to use from several threads.
 
-    The graph is traced once for all image sizes, and only what `detect` needs leaves
-    it: of the [D, h, w, C] masks, the one of each detection's class.
+    The graph is traced once for all image sizes and thresholds, and only what `detect`
+    needs leaves it: of the [D, h, w, C] masks, the one of each detection's class.
     """
 
     def __init__(self, keras_model: keras.Model):
@@ -134,42 +136,68 @@ class Detector:
         self.last_shape: tuple[int, ...] | None = None  # (H, W, channels), molded
 
     def _concrete(self, with_masks: bool):
-        # The score cut is a constant of the traced function; an evaluation changes it.
+        # These are constants of the traced function; the thresholds are its inputs.
         layers = self.keras_model.layers
-        cuts = [x.min_confidence for x in layers if hasattr(x, "min_confidence")]
-        key = (with_masks, *cuts)
+        rules = [x.class_rule for x in layers if isinstance(x, DetectionLayer)]
+        limits = [x.nms_threshold for x in layers if isinstance(x, ProposalLayer)]
+        key = (with_masks, *rules, *limits)
         with self._lock:
             if key not in self._functions:
                 shapes = [(None, *t.shape[1:]) for t in self.keras_model.inputs]
                 signature = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+                signature += [tf.TensorSpec([], tf.float32)] * 2
                 body = self._with_masks if with_masks else self._boxes_only
                 function = tf.function(body, input_signature=signature)
                 self._functions[key] = function.get_concrete_function()
         return self._functions[key]
 
-    def _with_masks(self, images, metas):
-        detections, _, _, masks, *_ = self.keras_model([images, metas], training=False)
+    def _outputs(self, images, metas, *thresholds) -> list:
+        with given_thresholds(*thresholds):
+            return self.keras_model([images, metas], training=False)
+
+    def _with_masks(self, *inputs):
+        detections, _, _, masks, *_ = self._outputs(*inputs)
         class_ids = tf.cast(detections[..., 4], tf.int32)
         own = tf.gather(masks, class_ids[..., None], axis=4, batch_dims=2)
         return detections, own[..., 0]
 
-    def _boxes_only(self, images, metas):
+    def _boxes_only(self, *inputs):
         # What doesn't lead to an output of a function is pruned: no mask head runs.
-        detections, *_ = self.keras_model([images, metas], training=False)
+        detections, *_ = self._outputs(*inputs)
         return (detections,)
 
-    def run(self, images: np.ndarray, metas: np.ndarray, with_masks: bool = True):
+    def _thresholds(self, min_confidence: float | None) -> tuple[float, float]:
+        """Returns the least score and the IoU of NMS, those of the layer if not given.
+
+        They are read at each call: an evaluation changes them.
+        """
+        for layer in self.keras_model.layers:
+            if isinstance(layer, DetectionLayer):
+                own = layer.min_confidence or 0.0
+                least = own if min_confidence is None else min_confidence
+                return least, layer.nms_threshold
+        return min_confidence or 0.0, 1.0
+
+    def run(
+        self,
+        images: np.ndarray,
+        metas: np.ndarray,
+        with_masks: bool = True,
+        min_confidence: float | None = None,
+    ):
         """Returns detections [B, D, 6], norm, and their masks [B, D, h, w], box.
 
         Args:
             images: float32 [B, H, W, channels], molded.
             metas: float32 [B, 12 + C].
             with_masks: False leaves the mask head out; the masks are None then.
+            min_confidence: least score, probability; None for that of the layer.
         """
         self.last_shape = tuple(np.shape(images)[1:])
         detections, *masks = self._concrete(with_masks)(
             tf.convert_to_tensor(images, tf.float32),
             tf.convert_to_tensor(metas, tf.float32),
+            *(tf.constant(x, tf.float32) for x in self._thresholds(min_confidence)),
         )
         return detections.numpy(), masks[0].numpy() if masks else None
 
@@ -182,7 +210,9 @@ class Detector:
             for d, m in zip(detections, masks, strict=True)
         ]
 
-    def detect(self, images, config, form: str | None) -> list[dict]:
+    def detect(
+        self, images, config, form: str | None, min_confidence: float | None = None
+    ) -> list[dict]:
         """Returns one result dict per image; see `MaskRCNN.detect`."""
         check_form(form)
         if is_one_image(images):
@@ -193,7 +223,9 @@ class Detector:
         for originals, molded in _batches(images, config):
             batch = np.stack([m.image for m in molded])
             metas = np.stack([m.meta for m in molded])
-            detections, masks = self.run(batch, metas, with_masks=form is not None)
+            detections, masks = self.run(
+                batch, metas, with_masks=form is not None, min_confidence=min_confidence
+            )
             results += [
                 unmold_detections(
                     detections[i],

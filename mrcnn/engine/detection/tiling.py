@@ -77,13 +77,15 @@ def detect_in_tiles(
     side: int,
     overlap: int | None,
     on_tiles: Callable[[int, int], None] | None,
+    min_confidence: float | None = None,
 ) -> list[dict[str, Any]]:
     """Returns one result dict per image; see `MaskRCNN.detect` with `tile`."""
     check_form(form)
     results = []
+    options = {"on_tiles": on_tiles, "min_confidence": min_confidence}
     for image in [images] if is_one_image(images) else images:
         image = tiled_image(image, model.config)
-        found = detect_tiled(model, image, side, overlap, on_tiles=on_tiles)
+        found = detect_tiled(model, image, side, overlap, **options)
         rows = zip(found["rois"].tolist(), found["masks"], strict=True)
         crops = [Crop(tuple(box), mask) for box, mask in rows]
         found["masks"] = masks_in_form(crops, image.shape, form)
@@ -98,6 +100,7 @@ def detect_tiled(
     overlap: int | None = None,
     *,
     on_tiles: Callable[[int, int], None] | None = None,
+    min_confidence: float | None = None,
 ) -> dict[str, Any]:
     """Returns the objects of a large image, each once, from tiles that overlap.
 
@@ -115,6 +118,7 @@ def detect_tiled(
             larger than the objects: larger ones are put together from parts, and below
             2 * `tile_merging.edge_width(side)` objects on seams are counted twice.
         on_tiles: called with (tiles done, tiles in all) after each batch.
+        min_confidence: least score, probability; None for that of the model.
 
     Returns:
         A dict as of `MaskRCNN.detect(masks="crop")`: rois int32 [n, (y1, x1, y2,
@@ -131,9 +135,10 @@ def detect_tiled(
     config = getattr(model, "config", None)
     size = max(int(getattr(config, "BATCH_SIZE", 1)), 1)
     results: list[dict] = []
+    chosen = {} if min_confidence is None else {"min_confidence": min_confidence}
     for start in range(0, len(tiles), size):
         parts = [image[y1:y2, x1:x2] for y1, x1, y2, x2 in tiles[start : start + size]]
-        results += model.detect(parts, masks="crop")
+        results += model.detect(parts, masks="crop", **chosen)
         if on_tiles is not None:
             on_tiles(len(results), len(tiles))
     found = merge_tiles(results, tiles, (height, width))

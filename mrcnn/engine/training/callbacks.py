@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from mrcnn.data import FailureLog
 from mrcnn.engine.weights.checkpoints import checkpoint_path, prune_checkpoints
-from mrcnn.engine.weights.model_weights import save_weights
+from mrcnn.engine.weights.model_weights import model_tensors, save_weights
 from mrcnn.engine.weights.optimizer_state import RunState, save_state
+from mrcnn.engine.weights.weight_files import read_weights
 from mrcnn.viz.history import append_epoch
+
+logger = logging.getLogger("mrcnn")
 
 
 class BatchSource:
@@ -20,11 +26,15 @@ class BatchSource:
     shapes of all, and shuffles.
     """
 
-    def __init__(self, loader, epoch: int = 0):
+    def __init__(self, loader, epoch: int = 0, failures: FailureLog | None = None):
         self.loader = loader
         self.steps = len(loader.generator)
         self.epoch = epoch
         self.error: BaseException | None = None
+        # What the images of the data set that can't be loaded are told to.
+        self.failures = failures
+        # The images of the batches of this epoch, where others took their places.
+        self._image_ids: dict[int, list[int]] = {}
 
     def dataset(self, model: keras.Model) -> tf.data.Dataset:
         """Returns what `fit` reads: one epoch, the inputs of the model by name."""
@@ -42,13 +52,23 @@ class BatchSource:
         kept in `self.error`.
         """
         epoch = self.epoch
+        self._image_ids = {}
         for index in range(self.steps):
             try:
                 batch = self.loader.get(epoch, index)
+                if batch.failures:
+                    self._image_ids[index] = batch.image_ids
+                    if self.failures is not None:
+                        self.failures.add(batch.failures)
             except BaseException as error:
                 self.error = error
                 raise
-            yield batch
+            yield dict(batch)
+
+    def image_labels(self, index: int) -> str:
+        """Returns the images of a batch of this epoch as errors name them."""
+        generator = self.loader.generator
+        return generator.image_labels(self.epoch, index, self._image_ids.get(index))
 
 
 class EpochTracker(keras.callbacks.Callback):
@@ -102,8 +122,38 @@ class StateWriter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the state of the checkpoint just written, removes old checkpoints."""
-        save_state(self.model, self.run_dir, self.state._replace(epoch=epoch + 1))
+        self.state = self.state._replace(epoch=epoch + 1)
+        save_state(self.model, self.run_dir, self.state)
         prune_checkpoints(self.run_dir, self.name, self.keep)
+
+    def finish(self, stopped: bool) -> None:
+        """Makes the files of the last epoch agree with what is in memory in the end.
+
+        EarlyStopping(restore_best_weights=True) puts earlier weights back after the
+        last checkpoint was written.
+
+        Args:
+            stopped: whether an EarlyStopping has ended the run.
+        """
+        path = checkpoint_path(self.run_dir, self.name, self.state.epoch)
+        if not path.is_file():
+            return
+        if stopped:
+            self.state = self.state._replace(stopped=True)
+            save_state(self.model, self.run_dir, self.state)
+        stored, tensors = read_weights(path, self.model), model_tensors(self.model)
+        if all(
+            name in stored and np.array_equal(stored[name], np.asarray(value))
+            for name, value in tensors.items()
+        ):
+            return
+        save_weights(self.model, path)
+        logger.warning(
+            "train(): a callback has put back other weights than those after the last "
+            "epoch, as EarlyStopping(restore_best_weights=True) does: %s holds what is "
+            "in memory now, so load_weights('last') gives it.",
+            path,
+        )
 
 
 class HistoryWriter(keras.callbacks.Callback):

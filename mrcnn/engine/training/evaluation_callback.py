@@ -37,6 +37,9 @@ class EvaluationCallback(keras.callbacks.Callback):
     Epochs without an evaluation have no such number. Keras' callbacks warn of that and
     leave these epochs out: `patience` counts evaluations.
 
+    Images that can't be loaded are left out, which a warning says, unless ON_DATA_ERROR
+    of the Config is "raise".
+
     It holds a second model for inference, of the same size, into which the weights are
     copied for each evaluation; training goes on exactly as without it.
 
@@ -118,6 +121,8 @@ class EvaluationCallback(keras.callbacks.Callback):
             "iou_types": tuple(kinds),
             "min_confidence": min_confidence,
             "max_detections": max_detections,
+            # One bad image doesn't end the training here either.
+            "on_data_error": config.ON_DATA_ERROR,
         }
         self.inference = type(mrcnn)("inference", config, mrcnn.model_dir)
         check_max_detections(self.inference, max_detections)

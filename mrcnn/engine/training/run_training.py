@@ -5,17 +5,15 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
-import warnings
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from mrcnn.data import DataGenerator, PooledLoader
+from mrcnn.data import DataGenerator, FailureLog, PooledLoader
 from mrcnn.engine.graph import apply_loss_terms
 from mrcnn.engine.inspection import log
-from mrcnn.engine.layer_groups import leaf_layers, set_trainable
+from mrcnn.engine.layer_groups import set_trainable
 from mrcnn.engine.training.callbacks import (
     BatchSource,
     CheckpointWriter,
@@ -23,14 +21,18 @@ from mrcnn.engine.training.callbacks import (
     HistoryWriter,
     StateWriter,
 )
-from mrcnn.engine.training.evaluation_callback import EvaluationCallback
 from mrcnn.engine.training.schedules import is_number, make_schedule
+from mrcnn.engine.training.training_checks import (
+    check_data,
+    warn_of_foreign_norms,
+    warn_of_learning_rate,
+    warn_of_untrained_statistics,
+)
 from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, optimizer_state
 from mrcnn.engine.weights.model_weights import model_tensors
 from mrcnn.engine.weights.run_config import write_run_config
 from mrcnn.engine.weights.weight_loading import load_file
-from mrcnn.nn.norms import BatchNorm
 
 logger = logging.getLogger("mrcnn")
 
@@ -113,19 +115,18 @@ class Trainable:
         Raises:
             ValueError: mode isn't training, or data set and Config don't fit.
             NonFiniteLossError: the loss became infinite or NaN; names the images.
-            Exception: whatever a worker raised, with the image's id and path added.
+            BadDataError: more than a quarter of the images can't be loaded. Fewer are
+                left out, warned of, and listed at the end.
+            Exception: with ON_DATA_ERROR = "raise" whatever a worker raised, with the
+                image's id and path added.
         """
         self._need("training", "train")
         config, model = self.config, self.keras_model
-        _check_data(config, train_dataset, val_dataset, custom_callbacks)
+        self.follow_config("train")
+        check_data(config, train_dataset, val_dataset, custom_callbacks)
         state_file = self._load_newest(verbose) if resume else None
-        if self.epoch >= epochs:
-            logger.warning(
-                "train(epochs=%d): %d epochs are done already, nothing to train; "
-                "epochs is the total, counted from the first epoch of the run.",
-                epochs,
-                self.epoch,
-            )
+        if done := self._is_done(state_file, epochs):
+            logger.warning("train(epochs=%d): %s", epochs, done)
             model.history = history = keras.callbacks.History()
             history.set_model(model)
             history.on_train_begin()
@@ -135,7 +136,9 @@ class Trainable:
         model_tensors(model)
         chosen = set_trainable(model, layers)
         logger.info("training %d layers with weights", len(chosen))
-        _warn_of_untrained_statistics(model)
+        warn_of_untrained_statistics(model)
+        warn_of_foreign_norms(config, model)
+        warn_of_learning_rate(config, learning_rate, optimizer)
 
         generator = DataGenerator(
             train_dataset,
@@ -144,6 +147,7 @@ class Trainable:
             no_augmentation_sources=no_augmentation_sources,
             seed=config.SEED,
             steps=config.STEPS_PER_EPOCH,
+            on_error=config.ON_DATA_ERROR,
         )
         number = float(learning_rate) if is_number(learning_rate) else math.nan
         state = optimizer_state.RunState(self.epoch, self.epoch, epochs, layers, number)
@@ -161,10 +165,12 @@ class Trainable:
             optimizer_state.build(model)
 
         loader = PooledLoader(generator, workers, use_multiprocessing, epochs=epochs)
-        sources = [BatchSource(loader, epoch=self.epoch)]
+        failures = FailureLog("train(train_dataset)", len(train_dataset.image_ids))
+        sources = [BatchSource(loader, self.epoch, failures)]
         if val_dataset is not None:
             loader = PooledLoader(_validation_generator(val_dataset, config), epochs=1)
-            sources.append(BatchSource(loader))
+            failures = FailureLog("train(val_dataset)", len(val_dataset.image_ids))
+            sources.append(BatchSource(loader, failures=failures))
         tracker = EpochTracker(*sources)
         batches, *validation = (source.dataset(model) for source in sources)
         # From here on this is the newest run, also when killed before its first file.
@@ -181,7 +187,7 @@ class Trainable:
             StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
         ]
         try:
-            return model.fit(
+            history = model.fit(
                 batches,
                 initial_epoch=self.epoch,
                 epochs=epochs,
@@ -190,6 +196,9 @@ class Trainable:
                 shuffle=False,
                 verbose=verbose,
             )
+            if custom_callbacks:
+                callbacks[-1].finish(any(map(_has_stopped, custom_callbacks)))
+            return history
         except tf.errors.OpError:
             for source in sources:
                 if source.error is not None:
@@ -200,6 +209,25 @@ class Trainable:
         finally:
             for source in sources:
                 source.loader.close()
+                if summary := source.failures.summary():
+                    logger.warning("%s", summary)
+
+    def _is_done(self, state_file: Path | None, epochs: int) -> str:
+        """Returns why there is nothing to train, "" where there is."""
+        if self.epoch >= epochs:
+            return (
+                f"{self.epoch} epochs are done already, nothing to train; epochs is "
+                "the total, counted from the first epoch of the run."
+            )
+        old = state_file and optimizer_state.read_run_state(state_file)
+        if old and old.stopped and epochs <= old.epochs:
+            return (
+                f"EarlyStopping has stopped this run after epoch {old.epoch} of "
+                f"{old.epochs}, so it is finished, nothing to train. To train on, ask "
+                f"for more than {old.epochs} epochs; or load_weights('last') and train "
+                "without resume."
+            )
+        return ""
 
     def _load_newest(self, verbose: int) -> Path | None:
         """Loads the newest resumable checkpoint; returns its state file or None."""
@@ -213,6 +241,12 @@ class Trainable:
         if verbose:
             log(f"resume: {text}")
         return found and found[1]
+
+
+def _has_stopped(callback) -> bool:
+    """Returns whether a callback is an EarlyStopping that has ended the training."""
+    is_stopper = isinstance(callback, keras.callbacks.EarlyStopping)
+    return is_stopper and callback.stopped_epoch > 0
 
 
 def make_optimizer(config, learning_rate, momentum: float):
@@ -254,37 +288,6 @@ def compile_model(model, config, optimizer, own_optimizer: bool = False) -> None
     model.compile(optimizer=optimizer, jit_compile=False)
 
 
-def _check_data(config, train_dataset, val_dataset, callbacks) -> None:
-    """Raises for a data set without images, or whose classes differ from the others."""
-    for dataset in (train_dataset, val_dataset):
-        if dataset is None:
-            continue
-        if not len(dataset.image_ids):
-            raise ValueError(
-                f"train({type(dataset).__name__}): the data set has no images; add "
-                "some with add_image() and call prepare()."
-            )
-        config.validate(num_dataset_classes=dataset.num_classes)
-    others = {"val_dataset": val_dataset}
-    for callback in callbacks or ():
-        if isinstance(callback, EvaluationCallback):
-            others["EvaluationCallback"] = callback.dataset
-    names = list(train_dataset.class_names)
-    for where, dataset in others.items():
-        if dataset is not None and list(dataset.class_names) != names:
-            raise ValueError(
-                f"train({where}): its classes {list(dataset.class_names)} are not "
-                f"those of train_dataset, {names}, or in another order: a class id "
-                "would mean one class in training and another in validation. Register "
-                "the same names in the same order in both."
-            )
-    if not config.USE_RPN_ROIS:
-        raise ValueError(
-            "train(): USE_RPN_ROIS=False takes rois from the input input_rois, which "
-            "a Dataset doesn't give; set it to True, or feed keras_model yourself."
-        )
-
-
 def _validation_generator(dataset, config) -> DataGenerator:
     """Returns the same batches in every epoch, no image twice."""
     one_pass = math.ceil(len(dataset.image_ids) / config.BATCH_SIZE)
@@ -295,23 +298,8 @@ def _validation_generator(dataset, config) -> DataGenerator:
         shuffle=False,
         seed=config.SEED,
         steps=None if steps == one_pass else steps,
+        on_error=config.ON_DATA_ERROR,
     )
-
-
-def _warn_of_untrained_statistics(model) -> None:
-    """Warns of frozen BatchNorm layers that have no statistics: no weights loaded."""
-    for _, layer in leaf_layers(model):
-        if isinstance(layer, BatchNorm) and layer.train_bn is False:
-            if not np.any(layer.moving_mean) and np.all(
-                np.equal(layer.moving_variance, 1)
-            ):
-                warnings.warn(
-                    f"train(): TRAIN_BN=False keeps the statistics of {layer.name}, "
-                    "which are those of a new layer. Load weights first; or, to start "
-                    'from scratch, set NORM="group" or TRAIN_BN=None.',
-                    stacklevel=3,
-                )
-            return
 
 
 def _continued_state(state_file, state):
@@ -325,6 +313,14 @@ def _continued_state(state_file, state):
         return False, state
     old = optimizer_state.read_run_state(state_file)
     if old.is_finished:
+        if old.stopped:
+            logger.warning(
+                "resume: EarlyStopping had stopped the run after epoch %d of %d; it is "
+                "trained on to epoch %d with a new optimizer.",
+                old.epoch,
+                old.epochs,
+                state.epochs,
+            )
         return False, state
     # A schedule or an optimizer has the rate nan, which is not equal to itself.
     calls = [(s.epochs, s.layers, str(s.learning_rate)) for s in (old, state)]
@@ -353,7 +349,7 @@ def _epoch_logs(run_dir) -> list[keras.callbacks.Callback]:
 def _non_finite_loss(what: str, losses: dict[str, float], tracker: EpochTracker):
     """Returns the error for a loss or gradient that is not finite."""
     source = tracker.source
-    images = source.loader.generator.image_labels(source.epoch, tracker.batch)
+    images = source.image_labels(tracker.batch)
     values = ", ".join(f"{name} {value:g}" for name, value in losses.items())
     when = "the validation after epoch" if source is tracker.val_source else "epoch"
     return NonFiniteLossError(

@@ -137,7 +137,7 @@ def test_nothing_found_gives_empty_arrays_in_every_form(detector, monkeypatch):
     monkeypatch.setattr(
         type(detector._detector()),
         "run",
-        lambda self, images, metas, with_masks=True: (
+        lambda self, images, metas, **options: (
             np.zeros([len(images), 6, 6], np.float32),
             np.zeros([len(images), 6, 28, 28], np.float32),
         ),

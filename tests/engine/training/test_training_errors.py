@@ -81,7 +81,8 @@ def test_a_validation_loss_that_is_not_finite_names_the_images(tmp_path):
     ("workers", "processes"), [(0, False), (1, False), (2, False), (2, True)]
 )
 def test_an_error_in_load_mask_ends_train_as_it_is(tmp_path, workers, processes):
-    data, values = BrokenMaskDataset(), {"STEPS_PER_EPOCH": 4, "SEED": 1}
+    values = {"STEPS_PER_EPOCH": 4, "SEED": 1, "ON_DATA_ERROR": "raise"}
+    data = BrokenMaskDataset()
     trainer = make_trainer(tmp_path, **values)
     step, _ = step_of(data, 5, **values)
     with pytest.raises(LookupError) as error:
@@ -94,8 +95,9 @@ def test_an_error_in_load_mask_ends_train_as_it_is(tmp_path, workers, processes)
 
 @pytest.mark.usefixtures("eager")
 def test_an_error_in_validation_data_ends_train_as_it_is(tmp_path):
+    trainer = make_trainer(tmp_path, ON_DATA_ERROR="raise")
     with pytest.raises(LookupError, match="annotation broken.*folder/5.png"):
-        train(make_trainer(tmp_path), TinyDataset(), BrokenMaskDataset())
+        train(trainer, TinyDataset(), BrokenMaskDataset())
 
 
 @pytest.mark.usefixtures("eager")
@@ -117,7 +119,7 @@ def test_an_error_in_a_callback_comes_out_as_it_is(tmp_path):
 
 @pytest.mark.usefixtures("eager")
 def test_after_an_error_the_model_can_train(tmp_path):
-    trainer = make_trainer(tmp_path)
+    trainer = make_trainer(tmp_path, ON_DATA_ERROR="raise")
     with pytest.raises(LookupError):
         train(trainer, BrokenMaskDataset())
     history = train(trainer, TinyDataset()).history
