@@ -1,19 +1,17 @@
-"""Writes docs/messages.md, the list of all messages: `python docs/messages.py`."""
+"""Writes the list of all messages into docs/errors.md: `python docs/messages.py`."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "messages.md"
-HEAD = """# All messages
-
-Each error, warning and note that the package itself writes, in alphabetical order.
-`…` stands for what differs: a file, a number, a name. A message says what is wrong,
-where, and what to do; [When something goes wrong](errors.md) explains those met most.
-This page is written by `python docs/messages.py` from the source.
+PAGE = ROOT / "docs" / "errors.md"
+TITLE = "## All messages\n"
+HEAD = """
+Errors, warnings and notes in alphabetical order, written from the source by
+`python docs/messages.py`. `…` stands for what differs.
 """
 # Folder or file of mrcnn/: its heading. The longest that fits is taken.
 PARTS = {
@@ -50,34 +48,75 @@ VARIES = "…"
 MIN_LETTERS = 12  # less is a fragment
 
 
-def text_of(node: ast.expr) -> str:
-    """Returns the text of a string in the source, with … for what is put into it."""
+def text_of(node: ast.expr, names: Mapping[str, str]) -> str:
+    """Returns the text of a string in the source, with … for what is put into it.
+
+    Args:
+        node: an expression.
+        names: the texts that variables hold.
+    """
     match node:
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr(values=parts):
-            return "".join(map(text_of, parts))
+            return "".join(text_of(part, names) for part in parts)
+        case ast.FormattedValue(value=ast.Name(id=name)) | ast.Name(id=name):
+            return names.get(name, VARIES)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return text_of(left) + text_of(right)
+            return text_of(left, names) + text_of(right, names)
     return VARIES
+
+
+def texts_held(function: ast.AST) -> dict[str, str]:
+    """Returns the sentences that the variables of a function hold."""
+    names: dict[str, str] = {}
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                names[name] = text_of(value, names)
+            case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value):
+                names[name] = names.get(name, "") + text_of(value, names)
+    # Short ones are names of functions and files, which stay as ….
+    return {name: text for name, text in names.items() if text.count(" ") > 2}
 
 
 def messages(source: str) -> Iterator[str]:
     """Yields the messages in the source of a module."""
-    for node in ast.walk(ast.parse(source)):
-        found = []
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            found = node.exc.args[:1]
-        elif isinstance(node, ast.Call):
-            name = ast.unparse(node.func).rpartition(".")[2]
-            place = WRITERS.get(name, len(node.args))
-            found = node.args[place : place + 1]
-        for each in found:
-            text = " ".join(text_of(each).split())
-            while VARIES * 2 in text:
-                text = text.replace(VARIES * 2, VARIES)
-            if sum(letter.isalpha() for letter in text) >= MIN_LETTERS:
-                yield text
+    tree = ast.parse(source)
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            names = texts_held(function)
+            for node in ast.walk(function):
+                for text in written_by(node):
+                    yield text_of(text, names)
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as kinds):
+                if name.endswith("_KINDS"):
+                    for kind, remedy in zip(kinds.keys, kinds.values, strict=True):
+                        yield f"{text_of(kind, {})}: {text_of(remedy, {})}"
+
+
+def written_by(node: ast.AST) -> list[ast.expr]:
+    """Returns the text that a statement or call says to the user, if it does."""
+    match node:
+        case ast.Raise(exc=ast.Call(args=[text, *_])):
+            return [text]
+        case ast.Yield(value=ast.Tuple(elts=[_, text])):  # a fault of an attribute
+            return [text]
+        case ast.Call(func=function, args=args):
+            name = ast.unparse(function).rpartition(".")[2]
+            place = WRITERS.get(name, len(args))
+            return args[place : place + 1]
+    return []
+
+
+def plain(text: str) -> str:
+    """Returns a message in one line; "" for what is a fragment only."""
+    text = " ".join(text.split())
+    while VARIES * 2 in text:
+        text = text.replace(VARIES * 2, VARIES)
+    return text if sum(letter.isalpha() for letter in text) >= MIN_LETTERS else ""
 
 
 def part_of(path: str) -> str:
@@ -89,17 +128,18 @@ def part_of(path: str) -> str:
 
 
 def page() -> str:
-    """Returns the text of the page."""
+    """Returns the text of the page, with its list of all messages as it should be."""
     by_part: dict[str, set[str]] = {part: set() for part in PARTS}
     for path in sorted((ROOT / "mrcnn").rglob("*.py")):
         source = path.read_text(encoding="utf-8")
         part = part_of(path.relative_to(ROOT / "mrcnn").as_posix())
-        by_part[part].update(messages(source))
-    text = HEAD
+        by_part[part].update(map(plain, messages(source)))
+    text = PAGE.read_text(encoding="utf-8").partition(TITLE)[0] + TITLE + HEAD
     for part, found in by_part.items():
+        found.discard("")
         if found:
             lines = sorted(found, key=lambda line: line.strip(f"{VARIES}:'- ").lower())
-            text += f"\n## {PARTS[part]}\n\n"
+            text += f"\n### {PARTS[part]}\n\n"
             text += "".join(f"- {escaped(line)}\n" for line in lines)
     return text
 
