@@ -192,8 +192,11 @@ def write_hdf5(path: str | os.PathLike, function: str) -> Iterator[h5py.File]:
         with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
             yield file
     except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+        number = getattr(error, "errno", None)
+        # HDF5's own text is some lines long.
+        reason = os.strerror(number) if number else " ".join(str(error).split())
         raise OSError(
             f"{function}: {Path(path).name} could not be written to "
-            f"{Path(path).parent} ({error}). Files written before are whole; make room "
-            "or choose another folder, then go on with train(..., resume=True)."
+            f"{Path(path).parent} ({reason}). Files written before are whole: make "
+            "room or choose another folder, then go on with train(..., resume=True)."
         ) from error
