@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import numbers
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 NEAR_MATCH_CUTOFF = 0.85
 # Sides of a model image: P6, the coarsest level, has one cell for 64 px.
 SIDE_MULTIPLE = 64
+# A file system allows 255; a temporary file of a checkpoint has up to 80 beside NAME.
+MAX_NAME_BYTES = 150
 BUILT_IN_STRIDES = [4, 8, 16, 32, 64]
 # The parts of the loss, in the order of the training model's outputs.
 LOSS_NAMES = (
@@ -150,10 +153,34 @@ def find_problems(config: Any, num_dataset_classes: int | None = None) -> list[s
     return lines
 
 
+def name_problem(name: Any) -> str | None:
+    """Returns why a NAME can't begin the names of folders and files, or None."""
+    if not isinstance(name, str) or not name.strip():
+        return 'must be set; write NAME = "balloon", say'
+    if wrong := sorted({c for c in name if c in "/\\" or _is_control(c)}):
+        return (
+            f"has {', '.join(map(repr, wrong))} in it, and begins the names of the "
+            "folder and files of a run; write letters, digits, - and _ instead"
+        )
+    # As it is written: small letters, in UTF-8.
+    size = len(name.lower().encode())
+    if size > MAX_NAME_BYTES:
+        return (
+            f"has {size} bytes, and with what is added names of files may have 255; "
+            f"{MAX_NAME_BYTES} bytes at most"
+        )
+    return None
+
+
+def _is_control(letter: str) -> bool:
+    # Cs: half a letter, which no file name can hold.
+    return unicodedata.category(letter) in ("Cc", "Cs")
+
+
 def _plain_problems(config: Any) -> _Problems:
     """Yields broken rules that need one attribute only."""
-    if not isinstance(config.NAME, str) or not config.NAME.strip():
-        yield "NAME", 'must be set; write NAME = "balloon", say'
+    if problem := name_problem(config.NAME):
+        yield "NAME", problem
     for name, choices in _CHOICES.items():
         value = getattr(config, name)
         if name == "BACKBONE" and callable(value):

@@ -121,10 +121,10 @@ class StateWriter(keras.callbacks.Callback):
         self.run_dir, self.name, self.state, self.keep = run_dir, name, state, keep
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the state of the checkpoint just written, removes old checkpoints."""
+        """Writes the state of the checkpoint just written, removes what is old."""
         self.state = self.state._replace(epoch=epoch + 1)
         save_state(self.model, self.run_dir, self.state)
-        prune_checkpoints(self.run_dir, self.name, self.keep)
+        prune_checkpoints(self.run_dir, self.name, self.keep, epoch + 1)
 
     def finish(self, stopped: bool) -> None:
         """Makes the files of the last epoch agree with what is in memory in the end.

@@ -21,6 +21,12 @@ from mrcnn.engine.training.callbacks import (
     HistoryWriter,
     StateWriter,
 )
+from mrcnn.engine.training.run_folder import (
+    RunLocks,
+    begin_run,
+    load_newest_pair,
+    locks_runs,
+)
 from mrcnn.engine.training.schedules import is_number, make_schedule
 from mrcnn.engine.training.training_checks import (
     check_data,
@@ -32,7 +38,6 @@ from mrcnn.engine.training.training_model import TrainingModel
 from mrcnn.engine.weights import checkpoints, optimizer_state
 from mrcnn.engine.weights.model_weights import model_tensors
 from mrcnn.engine.weights.run_config import write_run_config
-from mrcnn.engine.weights.weight_loading import load_file
 
 logger = logging.getLogger("mrcnn")
 
@@ -46,6 +51,9 @@ class Trainable:
 
     config: object
     keras_model: TrainingModel
+    run_locks: RunLocks
+    # The folder that was trained in last: a further call goes on there.
+    begun_run: Path | None = None
 
     def compile(self, learning_rate, momentum: float) -> None:
         """Makes `keras_model` ready for `fit`, as `train` does.
@@ -62,6 +70,7 @@ class Trainable:
         optimizer = make_optimizer(self.config, learning_rate, momentum)
         compile_model(self.keras_model, self.config, optimizer)
 
+    @locks_runs
     def train(
         self,
         train_dataset,
@@ -114,6 +123,7 @@ class Trainable:
 
         Raises:
             ValueError: mode isn't training, or data set and Config don't fit.
+            RunLockedError: another process trains in the folder of the run.
             NonFiniteLossError: the loss became infinite or NaN; names the images.
             BadDataError: more than a quarter of the images can't be loaded. Fewer are
                 left out, warned of, and listed at the end.
@@ -174,8 +184,7 @@ class Trainable:
         tracker = EpochTracker(*sources)
         batches, *validation = (source.dataset(model) for source in sources)
         # From here on this is the newest run, also when killed before its first file.
-        run_dir = Path(self.log_dir)
-        run_dir.mkdir(parents=True, exist_ok=True)
+        run_dir = begin_run(self)
         checkpoints.remove_leftovers(run_dir)
         write_run_config(run_dir, config, getattr(train_dataset, "class_names", ()))
         callbacks = [
@@ -231,11 +240,14 @@ class Trainable:
 
     def _load_newest(self, verbose: int) -> Path | None:
         """Loads the newest resumable checkpoint; returns its state file or None."""
-        found = checkpoints.find_resumable(self.model_dir, self.config.NAME)
+        found = None
+        for run_dir in checkpoints.list_runs(self.model_dir, self.config.NAME)[-1:]:
+            # Before reading: what is read is what will be continued.
+            self.run_locks.take(run_dir)
+            found = load_newest_pair(self.keras_model, run_dir, self.config.NAME)
         if found is None:
             text = f"the newest run in {self.model_dir} left no complete epoch"
         else:
-            load_file(self.keras_model, found[0])
             self.set_log_dir(found[0])
             text = f"continuing after epoch {self.epoch}, {found[0]}"
         if verbose:

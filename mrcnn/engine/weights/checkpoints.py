@@ -1,8 +1,10 @@
 """Names and finds the checkpoints of a run, and deletes old ones.
 
 A run writes `{model_dir}/{name}{YYYYmmddTHHMM}/mask_rcnn_{name}_{epoch:04d}.h5`, and
-beside the newest one `training_state_{epoch:04d}.h5`, see `optimizer_state`. Nothing
-here needs TensorFlow.
+beside the two newest of them `training_state_{epoch:04d}.h5`, see `optimizer_state`.
+Which run is newer, and which checkpoint, is told by these names alone: times of files
+are lost when they are copied, and wrong after the clock was. Nothing here needs
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,9 +13,20 @@ import datetime
 import re
 from pathlib import Path
 
+from mrcnn.config_checks import name_problem
+from mrcnn.engine.weights.run_config import CONFIG_FILE
+
+LOCK_FILE = ".training.lock"
+"""Its name in the folder of a run that is being trained; see `training.run_folder`."""
+# Of the newest checkpoints, those that a run can be resumed from: the newest, and the
+# one before in case that the newest is damaged.
+_RESUMABLE = 2
+_MINUTE = datetime.timedelta(minutes=1)
+
 # A name, and the stamp of a run or the epoch of a checkpoint.
 _RUN = re.compile(r"(.+)(\d{8}T\d{4})")
 _CHECKPOINT = re.compile(r"mask_rcnn_(.+)_(\d{4,})\.h5")
+_STATE = re.compile(r"training_state_(\d{4,})\.h5")
 
 
 def _second_part(pattern: re.Pattern, text: str, name: str | None) -> str | None:
@@ -27,15 +40,53 @@ def _second_part(pattern: re.Pattern, text: str, name: str | None) -> str | None
 def new_run_dir(model_dir, name: str, now: datetime.datetime | None = None) -> Path:
     """Returns `{model_dir}/{name}{stamp}`, the folder of a run that starts now.
 
-    The stamp has no seconds: where an earlier run of this minute has left checkpoints,
-    the next free minute is taken.
+    The stamp has no seconds, and clocks are set back. Where a run of this name has
+    begun in this minute or, it seems, later, the minute after it is taken: what begins
+    later has the later stamp.
+
+    Raises:
+        ValueError: the name can't be one of a folder in `model_dir`.
     """
-    now = now or datetime.datetime.now()
-    while True:
-        run_dir = Path(model_dir) / f"{name.lower()}{now:%Y%m%dT%H%M}"
-        if not list_checkpoints(run_dir, name):
-            return run_dir
-        now += datetime.timedelta(minutes=1)
+    if problem := name_problem(name):
+        raise ValueError(f"NAME={name!r}: {problem}.")
+    now = (now or datetime.datetime.now()).replace(second=0, microsecond=0)
+    for run_dir in reversed(list_runs(model_dir)):
+        stamp = _begin(run_dir)
+        if stamp is None or not is_begun(run_dir):
+            continue
+        if stamp < now:
+            break
+        is_same = _second_part(_RUN, run_dir.name, name) is not None
+        now = max(now, stamp + _MINUTE if is_same else stamp)
+    return Path(model_dir) / f"{name.lower()}{now:%Y%m%dT%H%M}"
+
+
+def _begin(run_dir: Path) -> datetime.datetime | None:
+    """Returns when a run began; None for digits that are no time."""
+    try:
+        stamp = datetime.datetime.strptime(run_dir.name[-13:], "%Y%m%dT%H%M")
+    except ValueError:
+        return None
+    # There are no minutes after the last of that year.
+    return stamp if stamp.year < datetime.MAXYEAR else None
+
+
+def is_run_dir(path, model_dir, name: str) -> bool:
+    """Returns whether a folder has the place and name that `new_run_dir` gives."""
+    path = Path(path).resolve()
+    is_there = path.parent == Path(model_dir).resolve()
+    return is_there and _second_part(_RUN, path.name, name) is not None
+
+
+def has_results(run_dir) -> bool:
+    """Returns whether a training has written to a folder."""
+    run_dir = Path(run_dir)
+    return (run_dir / CONFIG_FILE).exists() or bool(list_checkpoints(run_dir))
+
+
+def is_begun(run_dir) -> bool:
+    """Returns whether a training has written to a folder, or is about to."""
+    return (Path(run_dir) / LOCK_FILE).exists() or has_results(run_dir)
 
 
 def checkpoint_path(run_dir, name: str, epoch: int) -> Path:
@@ -70,10 +121,11 @@ def list_checkpoints(run_dir, name: str | None = None) -> list[Path]:
 
 def list_runs(model_dir, name: str | None = None) -> list[Path]:
     """Returns the run folders, oldest first; None: of any configuration."""
-    folders = (path for path in Path(model_dir).glob("*") if path.is_dir())
-    stamps = {path: _second_part(_RUN, path.name, name) for path in folders}
+    paths = Path(model_dir).glob("*")
+    stamps = {path: _second_part(_RUN, path.name, name) for path in paths}
     return sorted(
-        filter(stamps.get, stamps),
+        # Only of these: there may be a hundred thousand other files.
+        (path for path in stamps if stamps[path] and path.is_dir()),
         # Runs of two configurations may have begun in one minute.
         key=lambda path: (stamps[path], path.stat().st_mtime_ns),
     )
@@ -98,32 +150,49 @@ def find_last(model_dir, name: str | None = None) -> Path:
     )
 
 
-def find_resumable(model_dir, name: str) -> tuple[Path, Path] | None:
-    """Returns (checkpoint, its training state) of the newest run, None without both.
+def resumable_pairs(run_dir, name: str) -> list[tuple[Path, Path]]:
+    """Returns (checkpoint, its training state) of a run's epochs, the newest first."""
+    checkpoints = reversed(list_checkpoints(run_dir, name))
+    pairs = ((path, state_path(*parse_checkpoint(path, name))) for path in checkpoints)
+    return [(path, state) for path, state in pairs if state.is_file()]
 
-    Only the newest run counts: one that was killed in its first epoch starts anew,
-    whatever runs came before it.
+
+def prune_checkpoints(run_dir, name: str, keep: int | None, epoch: int) -> None:
+    """Deletes what a run needs no more after an epoch.
+
+    Checkpoints but for the `keep` newest, and training states but for those of the two
+    newest of these. After a return to an earlier epoch, those of later epochs belong to
+    what was given up: they are the oldest, and can't be resumed from.
+
+    Args:
+        run_dir: the folder of the run.
+        name: NAME of the configuration.
+        keep: None keeps all checkpoints.
+        epoch: the epoch whose checkpoint and state were just written.
     """
-    for run_dir in list_runs(model_dir, name)[-1:]:
-        for checkpoint in reversed(list_checkpoints(run_dir, name)):
-            state = state_path(*parse_checkpoint(checkpoint, name))
-            if state.is_file():
-                return checkpoint, state
-    return None
 
+    def age(path: Path) -> tuple[bool, int]:
+        number = int(_second_part(_CHECKPOINT, path.name, name))
+        return number <= epoch, number
 
-def prune_checkpoints(run_dir, name: str, keep: int | None) -> None:
-    """Deletes all but the `keep` checkpoints written last; None keeps all."""
-    if keep is None:
-        return
-    written = sorted(
-        list_checkpoints(run_dir, name), key=lambda path: path.stat().st_mtime_ns
-    )
-    for path in written[: -max(int(keep), 1)]:
-        path.unlink(missing_ok=True)
+    kept = sorted(list_checkpoints(run_dir, name), key=age)
+    if keep is not None:
+        old = kept[: -max(int(keep), 1)]
+        kept = kept[len(old) :]
+        for path in old:
+            path.unlink(missing_ok=True)
+    epochs = [number for is_before, number in map(age, kept) if is_before]
+    for path in Path(run_dir).glob("training_state_*.h5"):
+        found = _STATE.fullmatch(path.name)
+        if found and int(found[1]) not in epochs[-_RESUMABLE:]:
+            path.unlink(missing_ok=True)
 
 
 def remove_leftovers(run_dir) -> None:
-    """Deletes the temporary files of a run that was killed while it wrote."""
-    for path in Path(run_dir).glob(".*.h5.*.tmp"):
-        path.unlink(missing_ok=True)
+    """Deletes the temporary files of a run that was killed while it wrote.
+
+    Only for the training that has locked the folder: nobody else writes these.
+    """
+    for pattern in (".*.h5.*.tmp", ".*.json.*.tmp"):
+        for path in Path(run_dir).glob(pattern):
+            path.unlink(missing_ok=True)

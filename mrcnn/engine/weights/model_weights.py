@@ -16,8 +16,8 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.data import atomic_file
 from mrcnn.engine.layer_groups import HEADS, leaf_layers, parameters
+from mrcnn.engine.weights.hdf5_files import write_hdf5, write_tensor
 
 # Layers whose shapes follow NUM_CLASSES -> outputs of a class. `mrcnn_bbox` reshapes
 # and has no weights; old scripts name it all the same.
@@ -93,14 +93,18 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
     Args:
         model: a Keras model.
-        path: the file; written under a temporary name first, then renamed.
+        path: the file; written under a temporary name first, then renamed. Each tensor
+            has an attribute `checksum`, which reading compares.
+
+    Raises:
+        OSError: it could not be written, and what was there stays.
     """
     model_tensors(model)  # an error where two tensors would have one name
     groups: dict[str, list] = {layer.name: [] for layer in model.layers}
     for parents, layer in leaf_layers(model):
         outermost = (*parents, layer.name)[0]
         groups[outermost] += [(layer, weight) for weight in parameters(layer)]
-    with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with write_hdf5(path, f"save_weights({str(path)!r})") as file:
         _write_names(file, "layer_names", groups)
         file.attrs["backend"] = np.bytes_("tensorflow")
         file.attrs["keras_version"] = np.bytes_(_LAYOUT_VERSION)
@@ -114,7 +118,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
                 value = np.asarray(weight)
                 # Old NumPy knows no bfloat16.
                 is_known = value.dtype.kind in "fiub"
-                group[tensor] = value if is_known else value.astype(np.float32)
+                value = value if is_known else value.astype(np.float32)
+                write_tensor(group, tensor, value)
 
 
 def assign_tensors(

@@ -8,8 +8,8 @@ checkpoint, also the states of the random generators and how far the run had com
 from __future__ import annotations
 
 import os
-import re
 import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +18,23 @@ import h5py
 import keras
 import numpy as np
 
-from mrcnn.data import atomic_file
 from mrcnn.engine.layer_groups import is_seed
 from mrcnn.engine.weights.checkpoints import state_path
-from mrcnn.engine.weights.weight_files import DAMAGED
+from mrcnn.engine.weights.hdf5_files import (
+    DAMAGED,
+    UnreadableError,
+    byte_limit,
+    check_sizes,
+    open_hdf5,
+    read_tensor,
+    write_hdf5,
+    write_tensor,
+)
 
 # The place of an optimizer in a `.weights.h5`.
 _GROUP = "optimizer/vars"
+# The attribute of a training state with the crc32 of the others.
+_CHECKSUM = "checksum"
 
 
 class RunState(NamedTuple):
@@ -79,22 +89,24 @@ def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) ->
     if not h5py.is_hdf5(path):
         return
     try:
-        with h5py.File(path, "r") as file:
-            stored = _arrays(file.get(_GROUP, {}))
-    except DAMAGED as error:
+        with open_hdf5(path) as file:
+            stored = file.get(_GROUP, {})
+            if not len(stored):
+                return
+            build(model)
+            wanted = {str(i): v for i, v in enumerate(model.optimizer.variables)}
+            fits = _fits(stored, wanted)
+            values = _arrays(stored) if fits else {}
+            fault = (
+                f"{len(stored)} variables in the file, {len(wanted)} of this "
+                f"{type(model.optimizer).__name__}, or of other shapes"
+            )
+    except (UnreadableError, *DAMAGED) as error:
         fault = f"it is damaged ({error})"
     else:
-        if not stored:
+        if fits:
+            model.optimizer.load_own_variables(values)
             return
-        build(model)
-        wanted = {str(i): v for i, v in enumerate(model.optimizer.variables)}
-        if _fits(stored, wanted):
-            model.optimizer.load_own_variables(stored)
-            return
-        fault = (
-            f"{len(stored)} variables in the file, {len(wanted)} of this "
-            f"{type(model.optimizer).__name__}, or of other shapes"
-        )
     warnings.warn(
         f"load_weights(filepath={str(path)!r}): the weights are loaded, the state of "
         f"the optimizer is not: {fault}. It keeps its own. To continue, compile as "
@@ -106,30 +118,64 @@ def restore(model: keras.Model, path: str | os.PathLike, stacklevel: int = 2) ->
 def save_state(model: keras.Model, run_dir, state: RunState) -> None:
     """Writes what, with the checkpoint of the same epoch, continues the run exactly.
 
-    Only the newest state is kept: it is as large as the weights that train.
-
     Args:
         model: a compiled model.
         run_dir: the folder of the run.
         state: how far the run has come.
+
+    Raises:
+        OSError: it could not be written.
     """
     path = state_path(run_dir, state.epoch)
-    with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with write_hdf5(path, f"train(), epoch {state.epoch}") as file:
         file.attrs.update(state._asdict(), optimizer=type(model.optimizer).__name__)
+        file.attrs[_CHECKSUM] = _checksum(_run_state(file))
         for group, variables in _state_variables(model).items():
             for key, variable in variables.items():
-                file[f"{group}/{key}"] = np.asarray(variable)
-    for old in Path(run_dir).glob("training_state_*.h5"):
-        if re.fullmatch(r"training_state_\d{4,}\.h5", old.name) and old != path:
-            old.unlink(missing_ok=True)
+                write_tensor(file.require_group(group), key, np.asarray(variable))
 
 
 def read_run_state(path: str | os.PathLike) -> RunState:
     """Returns how far the run of a training state file had come."""
-    with h5py.File(path, "r") as file:
-        # Runs of before have no `stopped`.
-        known = [k for k in RunState._fields if k in file.attrs or k != "stopped"]
-        return RunState(**{k: np.asarray(file.attrs[k]).item() for k in known})
+    with open_hdf5(path) as file:
+        return _run_state(file)
+
+
+def _run_state(file: h5py.File) -> RunState:
+    # Runs of before have no `stopped`.
+    known = [k for k in RunState._fields if k in file.attrs or k != "stopped"]
+    return RunState(**{k: np.asarray(file.attrs[k]).item() for k in known})
+
+
+def _checksum(state: RunState) -> np.uint32:
+    return np.uint32(zlib.crc32(repr(tuple(state)).encode()))
+
+
+def find_damage(path: str | os.PathLike) -> str | None:
+    """Returns what is wrong with a training state file, or None for a whole one.
+
+    A file that was cut off, or of which a part was lost when the power failed. Those
+    of the first versions have no checksums, and are known by their structure only.
+    """
+    try:
+        with open_hdf5(path) as file:
+            state = _run_state(file)
+            written = file.attrs.get(_CHECKSUM, _checksum(state))
+            if state_path(".", state.epoch).name != Path(path).name:
+                return f"it says to be of epoch {state.epoch}"
+            if written != _checksum(state):
+                return "it is not what was written"
+            datasets = {
+                f"{group}/{key}": item
+                for group in ("optimizer", "seeds")
+                for key, item in file.get(group, {}).items()
+            }
+            check_sizes(datasets.items(), byte_limit(path))
+            for name, dataset in datasets.items():
+                read_tensor(name, dataset)
+    except (UnreadableError, *DAMAGED) as error:
+        return str(error)
+    return None
 
 
 def restore_state(
@@ -148,30 +194,31 @@ def restore_state(
     groups, kind = _state_variables(model), type(model.optimizer).__name__
     if not with_optimizer:
         del groups["optimizer"]
-    with h5py.File(path, "r") as file:
-        values = {group: _arrays(file.get(group, {})) for group in groups}
+    with open_hdf5(path) as file:
         written_by = str(file.attrs["optimizer"])
-    is_same_kind = not with_optimizer or written_by == kind
-    for group, wanted in groups.items():
-        if not (is_same_kind and _fits(values[group], wanted)):
-            raise ValueError(
-                f"train(resume=True): {path} was written by {written_by} with "
-                f"{len(values[group])} {group} variables, this run has {kind} with "
-                f"{len(wanted)}; resume with the same optimizer, layers and BACKBONE, "
-                "or start with resume=False."
-            )
+        stored = {group: file.get(group, {}) for group in groups}
+        is_same_kind = not with_optimizer or written_by == kind
+        for group, wanted in groups.items():
+            if not (is_same_kind and _fits(stored[group], wanted)):
+                raise ValueError(
+                    f"train(resume=True): {path} was written by {written_by} with "
+                    f"{len(stored[group])} {group} variables, this run has {kind} with "
+                    f"{len(wanted)}; resume with the same optimizer, layers and "
+                    "BACKBONE, or start with resume=False."
+                )
+        values = {group: _arrays(item) for group, item in stored.items()}
     for group, wanted in groups.items():
         for key, variable in wanted.items():
             variable.assign(values[group][key])
 
 
 def _arrays(group: Mapping) -> dict[str, np.ndarray]:
-    return {key: np.asarray(item) for key, item in group.items()}
+    return {key: read_tensor(key, item) for key, item in group.items()}
 
 
 def _fits(stored: Mapping, wanted: Mapping) -> bool:
-    """Returns whether arrays have the names and shapes of variables."""
-    return {key: array.shape for key, array in stored.items()} == {
+    """Returns whether datasets have the names and shapes of variables."""
+    return {key: item.shape for key, item in stored.items()} == {
         key: tuple(variable.shape) for key, variable in wanted.items()
     }
 

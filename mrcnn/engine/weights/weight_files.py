@@ -15,8 +15,17 @@ import keras
 import numpy as np
 
 from mrcnn.data import HDF5_SIGNATURE, is_web_page
-from mrcnn.engine.weights.weight_layouts import (
+from mrcnn.engine.layer_groups import leaf_layers, parameters
+from mrcnn.engine.weights.hdf5_files import (
+    DAMAGED,
     UnreadableError,
+    byte_limit,
+    check_sizes,
+    check_type,
+    open_hdf5,
+    read_tensor,
+)
+from mrcnn.engine.weights.weight_layouts import (
     keras_3_entries,
     name_list,
     old_entries,
@@ -25,17 +34,10 @@ from mrcnn.engine.weights.weight_layouts import (
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _WEIGHTS_MEMBER, _CONFIG_MEMBER = "model.weights.h5", "config.json"  # of a .keras
 
-# What h5py raises for damaged bytes: a string of an unknown encoding is a TypeError, a
-# group that became a tensor an AttributeError, a size no memory has a MemoryError.
-DAMAGED = (
-    OSError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    MemoryError,
-)
+_MAX_CONFIG_BYTES = 8 << 20
+_CHUNK_BYTES = 1 << 20
+# May be for another number of channels than the model, and is read all the same.
+_FIRST_KERNELS = ("conv1/kernel", "conv1_conv/kernel")
 
 # First bytes of what people take for a weight file -> (what it is, what to do).
 _FOREIGN = (
@@ -53,6 +55,10 @@ _FOREIGN = (
 )
 
 
+class WeightFileError(ValueError):
+    """A weight file can't be read, whatever the model: another one is needed."""
+
+
 def read_weights(
     path: str | os.PathLike, model: keras.Model | None = None
 ) -> dict[str, np.ndarray]:
@@ -62,29 +68,34 @@ def read_weights(
         path: an HDF5 file in the old layout, a `.weights.h5` or a `.keras`; its
             content decides which of them it is.
         model: names layers and variables where the file leaves a choice; a
-            `.weights.h5` of an early Keras 3 can't be read without it.
+            `.weights.h5` of an early Keras 3 can't be read without it. Tensors whose
+            shape isn't that of the model have no use: instead of their values there
+            are zeros, which take no memory.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty, cut off, of another kind, or holds no weights.
+        WeightFileError: a ValueError. The file is empty, cut off, damaged, of another
+            kind, holds no weights, takes them from other files, or unpacks to far more
+            than weights do.
     """
     path, function = Path(path), f"load_weights(filepath={str(path)!r})"
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
         raise FileNotFoundError(f"{function}: {what}; pass the path of a weight file.")
     cut_off = "that is cut off or damaged ({}); download or save it again"
+    kind = "an HDF5 file"
     try:
+        with open(path, "rb") as file:
+            if file.read(len(_ZIP_SIGNATURE)) == _ZIP_SIGNATURE:
+                kind = "a ZIP archive"
         content, config = _unpacked(path)
-        with h5py.File(content, "r") as file:
-            return _tensors(file, model, config)
+        kind = "an HDF5 file"
+        with open_hdf5(content) as file:
+            return _tensors(file, model, config, byte_limit(path))
     except UnreadableError as error:
-        raise ValueError(f"{function}: {error}.") from None
-    except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError) as error:
-        fault = f"a ZIP archive {cut_off.format(error)}"
-        raise ValueError(f"{function}: {fault}.") from error
-    except DAMAGED as error:
-        fault = f"an HDF5 file {cut_off.format(error)}"
-        raise ValueError(f"{function}: {fault}.") from error
+        raise WeightFileError(f"{function}: {error}.") from None
+    except (zipfile.BadZipFile, zlib.error, *DAMAGED) as error:
+        raise WeightFileError(f"{function}: {kind} {cut_off.format(error)}.") from error
 
 
 def _unpacked(path: Path) -> tuple[Path | io.BytesIO, dict | None]:
@@ -104,9 +115,28 @@ def _unpacked(path: Path) -> tuple[Path | io.BytesIO, dict | None]:
                 f"a ZIP archive without {_WEIGHTS_MEMBER} (it holds {members[:5]}); "
                 "pass a .keras file, or unpack the archive and pass the weights in it"
             )
-        has_config = _CONFIG_MEMBER in members
-        config = json.loads(archive.read(_CONFIG_MEMBER)) if has_config else None
-        return io.BytesIO(archive.read(_WEIGHTS_MEMBER)), config
+        config = None
+        if _CONFIG_MEMBER in members:
+            text = _unpack(archive, _CONFIG_MEMBER, _MAX_CONFIG_BYTES)
+            config = json.loads(text.getvalue())
+        return _unpack(archive, _WEIGHTS_MEMBER, byte_limit(path)), config
+
+
+def _unpack(archive: zipfile.ZipFile, member: str, limit: int) -> io.BytesIO:
+    """Returns a file of an archive; one above the limit of bytes is refused."""
+    size = archive.getinfo(member).file_size
+    if size > limit:
+        raise UnreadableError(
+            f"a ZIP archive whose {member} is {size:,} bytes unpacked, more than "
+            f"{limit:,}: no trained weights. Download it again, from a source you trust"
+        )
+    content = io.BytesIO()
+    with archive.open(member) as packed:
+        # In parts: what is packed may be more than the archive says.
+        while part := packed.read(_CHUNK_BYTES):
+            content.write(part)
+    content.seek(0)
+    return content
 
 
 def _foreign(head: bytes) -> str:
@@ -120,7 +150,7 @@ def _foreign(head: bytes) -> str:
 
 
 def _tensors(
-    file: h5py.File, model: keras.Model | None, config: dict | None
+    file: h5py.File, model: keras.Model | None, config: dict | None, limit: int
 ) -> dict[str, np.ndarray]:
     root = file["model_weights"] if "model_weights" in file else file
     if name_list(root, "layer_names") is not None:
@@ -137,26 +167,33 @@ def _tensors(
             f"HDF5, but no weight file of Keras (it holds {list(file)[:5]}, but no "
             "attribute layer_names and no group layers); pass a weight file"
         )
-    tensors: dict[str, np.ndarray] = {}
+    datasets: dict[str, h5py.Dataset] = {}
     for name, dataset in entries:
-        if name in tensors:
+        if name in datasets:
             raise UnreadableError(
                 f"two tensors in it are called {name}; give the layers of the model it "
                 "was written from different names"
             )
-        tensors[name] = _array(name, dataset)
-    return tensors
-
-
-def _array(name: str, dataset: h5py.Dataset) -> np.ndarray:
-    if not isinstance(dataset, h5py.Dataset):
-        raise KeyError(f"{name} is no tensor")
-    value = np.asarray(dataset)
-    if dataset.attrs.get("dtype") == "bfloat16":
-        # Stored as its two bytes, the upper half of a float32.
-        value = (value.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    if value.dtype.kind not in "fiub":
-        raise UnreadableError(
-            f"{name} in it holds {value.dtype}, not numbers; save the weights again"
-        )
-    return value
+        if not isinstance(dataset, h5py.Dataset):
+            raise KeyError(f"{name} is no tensor")
+        check_type(name, dataset)
+        datasets[name] = dataset
+    shapes = {
+        f"{layer.name}/{weight.name}": tuple(weight.shape)
+        for _, layer in (() if model is None else leaf_layers(model))
+        for weight in parameters(layer)
+    }
+    unread = {
+        name
+        for name in shapes.keys() & datasets.keys() - set(_FIRST_KERNELS)
+        if shapes[name] != datasets[name].shape
+    }
+    to_read = {name: datasets[name] for name in datasets if name not in unread}
+    # All of them are looked at before the first is read.
+    check_sizes(to_read.items(), limit, shapes)
+    return {
+        name: np.broadcast_to(np.float32(0), dataset.shape)
+        if name in unread
+        else read_tensor(name, dataset)
+        for name, dataset in datasets.items()
+    }

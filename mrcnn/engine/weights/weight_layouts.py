@@ -22,6 +22,7 @@ import h5py
 import keras
 
 from mrcnn.engine.layer_groups import leaf_layers, parameters
+from mrcnn.engine.weights.hdf5_files import UnreadableError
 
 # Keras 1 joined layer and variable by "_"; its "std" is a variance.
 _KERAS_1_NAME = re.compile(r"(.+)_(W|b|gamma|beta|running_mean|running_std)")
@@ -32,10 +33,6 @@ _KERAS_1 = {
     "running_std": "moving_variance",
 }
 _BATCH_NORM = ["gamma", "beta", "moving_mean", "moving_variance"]
-
-
-class UnreadableError(Exception):
-    """Carries "what is wrong with the file; what to do"."""
 
 
 def variable_names(model: keras.Model | None) -> dict[str, list[str]]:

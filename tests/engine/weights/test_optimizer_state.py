@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -89,11 +91,58 @@ def test_optimizers_that_build_anew_each_time_keep_what_was_restored(tmp_path, m
     optimizer_state.save_state(other, tmp_path, STATE)
 
 
-def test_only_the_newest_state_is_kept(tmp_path):
-    model = compiled_model(keras.optimizers.SGD(0.1))
-    for epoch in (1, 2):
-        optimizer_state.save_state(model, tmp_path, STATE._replace(epoch=epoch))
-    assert names_in(tmp_path) == ["training_state_0002.h5"]
+@pytest.fixture(scope="module")
+def state_file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("state")
+    model = compiled_model(keras.optimizers.SGD(0.1, momentum=0.9))
+    optimizer_state.save_state(model, folder, STATE)
+    return state_path(folder, 3)
+
+
+def test_a_whole_state_file_has_no_damage(state_file):
+    assert optimizer_state.find_damage(state_file) is None
+
+
+@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.99])
+def test_a_truncated_state_is_damaged(state_file, tmp_path, part):
+    content = state_file.read_bytes()
+    path = tmp_path / state_file.name
+    path.write_bytes(content[: int(part * len(content))])
+    assert optimizer_state.find_damage(path)
+
+
+def test_a_state_that_the_disk_has_lost_a_part_of_is_damaged(state_file, tmp_path):
+    content = state_file.read_bytes()
+    path = tmp_path / state_file.name
+    path.write_bytes(bytes(len(content)))
+    assert optimizer_state.find_damage(path)
+    with h5py.File(state_file) as file:
+        largest = max(file["optimizer"].values(), key=lambda dataset: dataset.size)
+        start, size = largest.id.get_offset(), largest.id.get_storage_size()
+    # One momentum is 1 instead of 0.
+    damaged = bytearray(content)
+    damaged[start + size // 2] = 1
+    path.write_bytes(damaged)
+    assert "checksum differs" in optimizer_state.find_damage(path)
+
+
+def test_a_state_of_another_epoch_is_damaged(state_file, tmp_path):
+    shutil.copy(state_file, tmp_path / "training_state_0004.h5")
+    damage = optimizer_state.find_damage(tmp_path / "training_state_0004.h5")
+    assert "epoch 3" in damage
+    shutil.copy(state_file, tmp_path / state_file.name)
+    with h5py.File(tmp_path / state_file.name, "a") as file:
+        file.attrs["initial_epoch"] = 2
+    assert optimizer_state.find_damage(tmp_path / state_file.name)
+
+
+def test_a_state_of_the_first_versions_is_whole(state_file, tmp_path):
+    path = shutil.copy(state_file, tmp_path)
+    with h5py.File(path, "a") as file:
+        del file.attrs["checksum"]
+        for dataset in file["optimizer"].values():
+            del dataset.attrs["checksum"]
+    assert optimizer_state.find_damage(path) is None
 
 
 def test_a_rate_that_is_no_number_round_trips(tmp_path):

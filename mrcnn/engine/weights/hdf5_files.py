@@ -1,0 +1,214 @@
+"""Opens HDF5 files of unknown origin without risk, and writes ours with checksums.
+
+An HDF5 file may name other files to take its numbers from, and a few bytes of it may
+stand for gigabytes. Such a file is refused before anything is read from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mrcnn.data import atomic_file
+
+# Numbers of this many bytes are read from a file of any size, and above that ten times
+# as many as the file has: trained weights are hardly compressible.
+FREE_BYTES = 64 << 20
+MAX_RATIO = 10
+
+# What h5py raises for damaged bytes: a string of an unknown encoding is a TypeError, a
+# group that became a tensor an AttributeError, a size no memory has a MemoryError.
+DAMAGED = (
+    OSError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    MemoryError,
+)
+# An attribute of each tensor that we write: "<type> <crc32 of its bytes>". Of another
+# type are those that somebody has converted, attributes and all.
+_CHECKSUM = "checksum"
+
+
+class UnreadableError(Exception):
+    """Carries "what is wrong with the file; what to do"."""
+
+
+@contextlib.contextmanager
+def open_hdf5(content: str | os.PathLike | io.BytesIO) -> Iterator[h5py.File]:
+    """Yields a file opened for reading, in which everything is in the file itself.
+
+    Args:
+        content: a path, or the content of a file.
+
+    Raises:
+        UnreadableError: it names other files to read from.
+        Exception: one of DAMAGED.
+    """
+    with h5py.File(content, "r") as file:
+        _refuse_other_files(file)
+        yield file
+
+
+def _refuse_other_files(file: h5py.File) -> None:
+    """Looks at every link and dataset, and follows only what stays in the file."""
+    waiting, seen = [file["/"]], set()
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            where = f"{group.name.rstrip('/')}/{name}"
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise UnreadableError(_elsewhere(where, f"a link to {link.filename!r}"))
+            if not isinstance(link, h5py.HardLink):
+                continue  # a name for something else in this file
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                if item.is_virtual:
+                    others = sorted({s.file_name for s in item.virtual_sources()})
+                    text = f"put together from {', '.join(map(repr, others))}"
+                    raise UnreadableError(_elsewhere(where, text))
+                if item.external:
+                    text = f"kept in {item.external[0][0]!r}"
+                    raise UnreadableError(_elsewhere(where, text))
+            elif isinstance(item, h5py.Group):
+                # Groups may hold each other.
+                info = h5py.h5o.get_info(item.id)
+                if (info.fileno, info.addr) not in seen:
+                    seen.add((info.fileno, info.addr))
+                    waiting.append(item)
+
+
+def _elsewhere(where: str, text: str) -> str:
+    return (
+        f"{where} in it is not in the file but {text}: a weight file that reads other "
+        "files is not loaded. Take one from a source you trust, or, if it is yours, "
+        "save the weights again into one file"
+    )
+
+
+def byte_limit(path: str | os.PathLike) -> int:
+    """Returns how many bytes may be unpacked from a file."""
+    return max(FREE_BYTES, MAX_RATIO * os.path.getsize(path))
+
+
+def check_sizes(
+    datasets: Iterable[tuple[str, h5py.Dataset]],
+    limit: int,
+    expected: Mapping[str, tuple] | None = None,
+) -> None:
+    """Checks, from their shapes, that tensors have room in memory.
+
+    Args:
+        datasets: (name, dataset) of each tensor that is to be read.
+        limit: bytes, of `byte_limit`; tensors of expected shapes don't count.
+        expected: shapes by name of tensors that there is room for anyway.
+
+    Raises:
+        UnreadableError: they would be larger than the limit.
+    """
+    total = 0
+    for name, dataset in datasets:
+        item = dataset.dtype.itemsize
+        own = item * math.prod(dataset.shape or ())
+        # Whole chunks are unpacked, also for a few numbers of one.
+        total += max(own, item * math.prod(dataset.chunks or ()))
+        if expected is not None and expected.get(name) == dataset.shape:
+            total -= own
+        if total > limit:
+            raise UnreadableError(
+                f"at {name}, {dataset.shape} of {dataset.dtype}, its tensors are more "
+                f"than {limit >> 20} MB unpacked, {MAX_RATIO} times the file or more: "
+                "no trained weights. Download it again, from a source you trust"
+            )
+
+
+def check_type(name: str, dataset: h5py.Dataset) -> None:
+    """Checks that a dataset holds numbers.
+
+    Raises:
+        UnreadableError: it holds other things.
+    """
+    kind, size = dataset.dtype.kind, dataset.dtype.itemsize
+    if not (size == 2 if _is_bfloat16(dataset) else kind in "fiub"):
+        raise UnreadableError(
+            f"{name} in it holds {dataset.dtype}, not numbers; save the weights again"
+        )
+
+
+def _is_bfloat16(dataset: h5py.Dataset) -> bool:
+    kind = dataset.attrs.get("dtype")
+    return isinstance(kind, str) and kind == "bfloat16"
+
+
+def read_tensor(name: str, dataset: h5py.Dataset) -> np.ndarray:
+    """Returns the numbers of a dataset, compared with its checksum if it has one.
+
+    Args:
+        name: for messages.
+        dataset: of an open file.
+
+    Raises:
+        UnreadableError: it holds no numbers, or others than were written.
+    """
+    check_type(name, dataset)
+    value = np.asarray(dataset)
+    written, found = dataset.attrs.get(_CHECKSUM), _checksum(value)
+    if isinstance(written, bytes) and written.startswith(found[:-8]):
+        if written != found:
+            raise UnreadableError(
+                f"{name} in it is not what was written: its checksum differs, the file "
+                "is damaged. Take a copy of it or an earlier checkpoint; if a program "
+                f"of yours changed the numbers, delete the attribute {_CHECKSUM!r} of "
+                "the tensor"
+            )
+    if _is_bfloat16(dataset):
+        # Stored as its two bytes, the upper half of a float32.
+        value = (value.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return value
+
+
+def _checksum(value: np.ndarray) -> bytes:
+    return f"{value.dtype.str} {zlib.crc32(value.tobytes()):08x}".encode()
+
+
+def write_tensor(group: h5py.Group, name: str, value: np.ndarray) -> None:
+    """Writes an array as a dataset with a checksum."""
+    group[name] = value
+    # Bytes of a fixed length: texts would make each file a little different.
+    group[name].attrs[_CHECKSUM] = np.bytes_(_checksum(value))
+
+
+@contextlib.contextmanager
+def write_hdf5(path: str | os.PathLike, function: str) -> Iterator[h5py.File]:
+    """Yields an empty file to be filled, which replaces `path` at the end.
+
+    Args:
+        path: the file; it stays as it was if anything goes wrong.
+        function: "name(argument=value)" of what writes, for the message.
+
+    Raises:
+        OSError: it could not be written: the disk is full, say.
+    """
+    try:
+        with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
+            yield file
+    except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+        number = getattr(error, "errno", None)
+        # HDF5's own text is some lines long.
+        reason = os.strerror(number) if number else " ".join(str(error).split())
+        raise OSError(
+            f"{function}: {Path(path).name} could not be written to "
+            f"{Path(path).parent} ({reason}). Files written before are whole: make "
+            "room or choose another folder, then go on with train(..., resume=True)."
+        ) from error
