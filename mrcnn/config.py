@@ -207,7 +207,11 @@ class Config:
 
     @Derived
     def IMAGE_SHAPE(self) -> np.ndarray:  # noqa: N802
-        """Shape of the model image, int [3] = height, width, channels."""
+        """Shape of the model image, int [3] = height, width, channels.
+
+        Where it is assigned, its channels are those of IMAGE_CHANNEL_COUNT, unless
+        that is assigned too.
+        """
         crop = self.IMAGE_RESIZE_MODE == "crop"
         side = self.IMAGE_MIN_DIM if crop else self.IMAGE_MAX_DIM
         return np.array([side, side, self.IMAGE_CHANNEL_COUNT])
@@ -229,7 +233,18 @@ class Config:
             value = getattr(cls, name)
             if isinstance(value, list | dict | np.ndarray):
                 config.__dict__[name] = value.copy()
+        if not is_derived(cls, "IMAGE_SHAPE"):
+            config._take_channels(cls.IMAGE_SHAPE)
         return config
+
+    def _take_channels(self, image_shape: Any) -> None:
+        """Takes IMAGE_CHANNEL_COUNT from an IMAGE_SHAPE, where nobody has set it."""
+        owners = [c for c in type(self).__mro__ if "IMAGE_CHANNEL_COUNT" in vars(c)]
+        is_default = owners == [Config] and "IMAGE_CHANNEL_COUNT" not in vars(self)
+        if is_default and np.shape(image_shape) == (3,):
+            channels = image_shape[2]
+            if channels != Config.IMAGE_CHANNEL_COUNT:
+                self.__dict__["IMAGE_CHANNEL_COUNT"] = to_json(channels)
 
     def __init__(self) -> None:
         """Nothing to compute: subclasses may call this or not."""
@@ -249,6 +264,8 @@ class Config:
         if not hasattr(type(self), name) and name not in self.__dict__:
             _warn_if_misspelt(type(self), name)
         super().__setattr__(name, value)
+        if name == "IMAGE_SHAPE":
+            self._take_channels(value)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all attributes, sorted by name, as values that JSON can hold.

@@ -27,6 +27,7 @@ from mrcnn.classic.graph_functions import (
 )
 from mrcnn.classic.keras_2 import MaskRCNN
 from mrcnn.classic.layers import DetectionLayer, DetectionTargetLayer, ProposalLayer
+from mrcnn.classic.old_imports import attach
 from mrcnn.classic.targets import (
     build_detection_targets,
     build_rpn_targets,
@@ -99,3 +100,6 @@ __all__ = [
     "trim_zeros_graph",
     "unmold_image",
 ]
+
+# And what scripts read through the old module, as `np`: imported when asked for.
+__getattr__, __dir__ = attach(__name__, __all__)

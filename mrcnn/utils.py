@@ -5,7 +5,11 @@ Importing this imports no TensorFlow.
 
 from __future__ import annotations
 
+# Scripts that only `import xml` rely on it: the old module brought it in.
+import xml.etree.ElementTree  # noqa: F401
+
 from mrcnn.classic.functions import batch_slice, download_trained_weights, mold_mask
+from mrcnn.classic.old_imports import attach
 from mrcnn.data import COCO_MODEL_URL, Dataset
 from mrcnn.evaluation.matches import (
     compute_ap,
@@ -58,3 +62,6 @@ __all__ = [
     "trim_zeros",
     "unmold_mask",
 ]
+
+# And what scripts read through the old module, as `np`: imported when asked for.
+__getattr__, __dir__ = attach(__name__, __all__)

@@ -1,5 +1,6 @@
 """Public module: everything that draws; the code is in `mrcnn.viz`."""
 
+from mrcnn.classic.old_imports import attach
 from mrcnn.viz.differences import display_differences
 from mrcnn.viz.draw import apply_mask, draw_box, random_colors
 from mrcnn.viz.draw_boxes import draw_boxes, draw_rois
@@ -34,3 +35,6 @@ __all__ = [
     "plot_training",
     "random_colors",
 ]
+
+# And what scripts read through the old module, as `np`: imported when asked for.
+__getattr__, __dir__ = attach(__name__, __all__)

@@ -189,6 +189,37 @@ class TestDerived:
         assert Fixed().IMAGE_SHAPE.tolist() == [64, 128, 3]
         Fixed().validate()
 
+    @pytest.mark.parametrize("where", ["class", "init", "instance"])
+    def test_channels_of_an_assigned_image_shape_count(self, where):
+        shape = [128, 128, 8]
+
+        class Many(ToyConfig):
+            MEAN_PIXEL = [100.0] * 8
+            if where == "class":
+                IMAGE_SHAPE = shape
+
+            def __init__(self):
+                super().__init__()
+                if where == "init":
+                    self.IMAGE_SHAPE = np.array(shape)
+
+        config = Many()
+        if where == "instance":
+            config.IMAGE_SHAPE = shape
+        assert config.IMAGE_CHANNEL_COUNT == 8
+        assert type(config.IMAGE_CHANNEL_COUNT) is int
+        config.validate()
+        assert Many.from_dict(config.to_dict()).to_dict() == config.to_dict()
+        assert ToyConfig().IMAGE_CHANNEL_COUNT == 3
+
+    def test_an_image_shape_of_other_channels_than_those_set_is_an_error(self):
+        class Both(ToyConfig):
+            IMAGE_CHANNEL_COUNT = 4
+            IMAGE_SHAPE = [128, 128, 8]
+
+        with pytest.raises(ValueError, match="has 8 channels.*make them equal"):
+            Both().validate()
+
     def test_subclass_may_set_them_as_properties(self):
         class Property(ToyConfig):
             @property

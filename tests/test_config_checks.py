@@ -47,12 +47,17 @@ class TestValidate:
         [
             ("NAME", None, "must be set"),
             ("NAME", " ", "must be set"),
+            ("NAME", "../../x", "has '/' in it"),
+            ("NAME", "/etc/x", "write letters, digits, - and _"),
+            ("NAME", "a\\b", "names of the folder and files"),
+            ("NAME", "a\nb\0", "has '\\x00', '\\n' in it"),
+            ("NAME", "\ud800", "in it, and begins"),
+            ("NAME", "\u00fc" * 100, "has 200 bytes"),
             ("NUM_CLASSES", 1, "count the background"),
             ("IMAGE_MAX_DIM", 1000, "use 960 or 1024"),
             ("IMAGE_MAX_DIM", 32, "use 64 or 128"),
             ("IMAGE_SHAPE", [128, 100, 3], "use 64 or 128"),
             ("IMAGE_SHAPE", [128, 128], "height, width, channels"),
-            ("IMAGE_SHAPE", [128, 128, 4], "IMAGE_CHANNEL_COUNT"),
             ("IMAGE_MIN_DIM", -1, "0 or more"),
             ("MEAN_PIXEL", [1.0], "IMAGE_CHANNEL_COUNT=3"),
             ("MEAN_PIXEL", "grey", "IMAGE_CHANNEL_COUNT=3"),
@@ -198,3 +203,10 @@ class TestValidate:
         ToyConfig().validate(num_dataset_classes=3)
         with pytest.raises(ValueError, match="set NUM_CLASSES = 4"):
             ToyConfig().validate(num_dataset_classes=4)
+
+
+@pytest.mark.parametrize("name", ["my model", "..", "z\u00fcrich", "a:b", "n" * 150])
+def test_other_names_are_fine_as_ever(name):
+    config = Config()
+    config.NAME, config.NUM_CLASSES = name, 2
+    config.validate()

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from mrcnn.config import Config
+from tests.conftest import load_script
 from tests.pages import check_links
 from tests.structure.call_graph import CallGraph
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 MIGRATION = ROOT / "docs" / "migration.md"
+ERRORS = ROOT / "docs" / "errors.md"
 
 # Capitals that are no attribute of Config.
 OTHER_CAPITALS = {"MRCNN_CACHE", "HTTPS_PROXY", "MRCNN_SHARED", "CUDA_VISIBLE_DEVICES"}
@@ -26,8 +28,23 @@ SHORT = {
     "utils": "mrcnn.utils",
     "visualize": "mrcnn.visualize",
 }
-# Of Keras, whose message it is.
-FOREIGN_MESSAGES = {"A KerasTensor cannot be used as input to a TensorFlow function"}
+# Of Keras and Python, whose messages they are.
+FOREIGN_MESSAGES = {
+    "A KerasTensor cannot be used as input to a TensorFlow function",
+    "KeyError: 'lr'",
+    "KeyError: 'metrics'",
+    "TensorBoard.__init__() got an unexpected keyword argument",
+    "This optimizer was created with a LearningRateSchedule object",
+    "got an unexpected keyword argument 'period'",
+    "module 'keras.backend' has no attribute 'get_value'",
+    "module 'keras.backend' has no attribute 'set_value'",
+    "module 'mrcnn.model' has no attribute 'MeanAveragePrecisionCallback'",
+    "object has no attribute 'lr'",
+    "object has no attribute 'validation_data'",
+    "property 'model' of ... object has no setter",
+    "self.params",
+    "the filepath provided must end in .weights.h5",
+}
 
 on_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -184,7 +201,7 @@ def test_files_and_folders_of_the_package_are_there(page):
 
 
 def test_messages_are_those_of_the_code():
-    text = MIGRATION.read_text(encoding="utf-8").split("\n## Messages")[1]
+    text = ERRORS.read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     quoted = {q for row in rows for q in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
     assert len(quoted) > 50
@@ -205,9 +222,14 @@ def test_checkpoints_of_other_classes_in_a_run_are_explained(tmp_path):
     (tmp_path / "mask_rcnn_toy_0001.h5").touch()
     with pytest.raises(ValueError, match="of the classes") as refused:
         write_run_config(tmp_path, ToyConfig(), ["BG", "b"])
-    text = MIGRATION.read_text(encoding="utf-8")
+    text = ERRORS.read_text(encoding="utf-8").partition("\n## All messages")[0]
     (row,) = (line for line in text.splitlines() if "of the classes ..." in line)
     assert "another NAME" in str(refused.value) and "`model.set_log_dir()`" in row
+
+
+def test_all_messages_are_listed():
+    page = load_script(ROOT / "docs" / "messages.py").page()
+    assert ERRORS.read_text(encoding="utf-8") == page, "run python docs/messages.py"
 
 
 def messages():

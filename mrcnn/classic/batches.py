@@ -33,8 +33,8 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
         augmentation: see `mrcnn.data.augment`.
         random_rois: RoIs an image that join the inputs.
         detection_targets: whether targets of these RoIs join inputs and outputs.
-        **kwargs: arguments of `mrcnn.data.DataGenerator`; the seed is config.SEED
-            unless it is among them.
+        **kwargs: arguments of `mrcnn.data.DataGenerator`; the seed is config.SEED, and
+            on_error config.ON_DATA_ERROR, unless they are among them.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
         check_attributes(config, "DataGenerator(config)", "SEED", "BATCH_SIZE")
         random_rois = as_whole(random_rois, "DataGenerator(random_rois)", low=0)
         kwargs.setdefault("seed", config.SEED)
+        kwargs.setdefault("on_error", config.ON_DATA_ERROR)
         data.DataGenerator.__init__(
             self, dataset, config, shuffle=shuffle, augmentation=augmentation, **kwargs
         )
@@ -64,6 +65,8 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
         self.random_rois = int(random_rois)
         self.detection_targets = bool(detection_targets)
         self.epoch = 0
+        where = f"DataGenerator({type(dataset).__name__})"
+        self._failures = data.FailureLog(where, len(self.image_ids))
 
     def __getitem__(self, index: int) -> Batch:
         """Returns (inputs, outputs) of a batch of the present epoch."""
@@ -76,6 +79,7 @@ class DataGenerator(data.DataGenerator, keras.utils.PyDataset):
     def batch_arrays(self, epoch: int, index: int) -> Batch:
         """Returns (inputs, outputs) of any batch, see `make_batch`."""
         batch = self.make_batch(epoch, index)
+        self._failures.add(batch.failures)
         inputs, outputs = tuple(batch.values()), ()
         if not self.random_rois:
             return inputs, outputs
@@ -115,7 +119,8 @@ def data_generator(
 ) -> Iterator[Batch]:
     """Returns an endless iterator over full batches, every image once a pass.
 
-    Images without objects are part of it, and what loading raises comes out at once.
+    Images without objects are part of it. In the place of one that can't be loaded
+    another comes, with a warning; config.ON_DATA_ERROR = "raise" lets the error out.
     The batches follow from config.SEED: two iterators give the same ones.
 
     Args:

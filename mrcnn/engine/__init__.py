@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "mask_rcnn": ["MaskRCNN"],
         "network": ["Network"],
         "training.evaluation_callback": ["EvaluationCallback"],
+        "training.run_folder": ["RunLockedError"],
         "training.run_training": ["NonFiniteLossError"],
         "training.training_model": ["TrainingModel"],
         "weights.bundled": [

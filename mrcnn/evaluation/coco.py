@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -126,6 +127,7 @@ def coco_evaluation(
             f"truth, {sorted(unknown, key=str)[0]!r} for one; evaluate results with "
             "the annotations of their own images."
         )
+    results = _without_nan(results, iou_type)
     truth, found = COCO(), COCO()
     truth.dataset = truth_dict
     found.dataset = truth.dataset | {"annotations": _loaded(results, iou_type, images)}
@@ -236,6 +238,23 @@ def check_limit(function: str, max_detections: int) -> None:
             f"{function}(max_detections={max_detections!r}): a whole number, 1 or "
             "more; 100 is COCO's."
         )
+
+
+def _without_nan(results, iou_type):
+    """Returns the results whose score, and box if it counts, are numbers.
+
+    pycocotools takes the others for hits: its comparisons with nan are all false.
+    """
+    fields = ("score", "bbox") if iou_type == "bbox" else ("score",)
+    kept = [r for r in results if all(np.isfinite(r[field]).all() for field in fields)]
+    if len(kept) < len(results):
+        warnings.warn(
+            f"coco_evaluation(results): {len(results) - len(kept)} of {len(results)} "
+            f"have NaN or infinity in {' or '.join(fields)} and are left out, as no "
+            "hits; check the weights of the model.",
+            stacklevel=3,
+        )
+    return kept
 
 
 def _loaded(results, iou_type, images):

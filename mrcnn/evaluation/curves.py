@@ -33,7 +33,7 @@ def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
 
     Args:
         scores: float [n], probability, in any order.
-        is_right: bool [n].
+        is_right: bool [n]; with a score of NaN a detection is ranked last, and wrong.
         num_objects: objects to find. 0 gives a recall of nan.
 
     Example:
@@ -50,6 +50,7 @@ def rank(scores: np.ndarray, is_right: np.ndarray, num_objects: int) -> Curve:
             "one of each a detection."
         )
     order = by_score(scores)
+    is_right = is_right & ~np.isnan(scores)
     right = np.cumsum(is_right[order])
     precision = right / np.arange(1, len(order) + 1)
     recall = right / num_objects if num_objects else np.full(len(order), np.nan)

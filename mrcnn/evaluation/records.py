@@ -87,7 +87,8 @@ def compact(record: dict | ImageRecord) -> ImageRecord:
             masks: bool [H, W, N] or N RLE dicts (also as `rles`), or absent.
 
     Raises:
-        ValueError: counts or sizes differ within the record, or scores aren't finite.
+        ValueError: counts or sizes differ within the record, or scores or boxes aren't
+            finite.
     """
     if isinstance(record, ImageRecord):
         return record
@@ -218,8 +219,7 @@ def _truth_boxes(record, rles):
 
     boxes = record.get("gt_boxes")
     if boxes is not None:
-        boxes = as_boxes(boxes, _of(record, "gt_boxes"), np.float64)
-        return boxes.reshape(-1, 4)
+        return _finite_boxes(record, "gt_boxes")
     if rles is None:
         raise ValueError(
             f"record(image_id={record['image_id']!r}): the truth has "
@@ -233,7 +233,7 @@ def _truth_boxes(record, rles):
 
 def _detections(record, size):
     """Returns class ids, scores, boxes, and RLE dicts or None, of one record."""
-    boxes = as_boxes(record["rois"], _of(record, "rois"), np.float64).reshape(-1, 4)
+    boxes = _finite_boxes(record, "rois")
     class_ids = _flat(record, "class_ids", np.int64)
     scores = _flat(record, "scores", np.float64)
     rles = _rles(record, size, "masks", "rles")
@@ -244,6 +244,23 @@ def _detections(record, size):
             "infinity, which can't be ranked; check the weights of the model."
         )
     return class_ids, scores, boxes, rles
+
+
+def _finite_boxes(record, name):
+    """Returns boxes of a record: float64 [N, 4].
+
+    Raises:
+        ValueError: a coordinate is NaN or infinite; its IoU would count as a hit.
+    """
+    boxes = as_boxes(record[name], _of(record, name), np.float64).reshape(-1, 4)
+    wrong = np.flatnonzero(~np.isfinite(boxes).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"record(image_id={record['image_id']!r}): {name} {wrong[0]} is "
+            f"{boxes[wrong[0]].tolist()}, which is no box (y1, x1, y2, x2); leave it "
+            "out, or check where it comes from."
+        )
+    return boxes
 
 
 def _rles(record, size, *names):

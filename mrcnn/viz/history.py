@@ -66,7 +66,8 @@ def read_history(log_dir: str | Path) -> dict[str, np.ndarray]:
     rows: dict[int, dict] = {}
     lines = path.read_text(encoding="utf-8").split("\n")
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        # Zeros are what a power cut leaves of a line that was not on the disk yet.
+        if not line.strip().strip("\0"):
             continue
         try:
             row = json.loads(line)

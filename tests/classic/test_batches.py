@@ -267,3 +267,20 @@ def test_random_rois_are_the_input_of_a_model_without_rpn_rois(dataset):
     inputs, _ = next(data_generator(dataset, config, random_rois=50, batch_size=2))
     losses = build_model("training", config)(inputs, training=False)
     assert all(np.isfinite(float(value)) for value in losses.values())
+
+
+def test_an_image_that_cannot_be_loaded_is_replaced_and_told():
+    class Broken(TinyDataset):
+        def load_mask(self, image_id):
+            if image_id == 3:
+                raise IndexError("index 64 is out of bounds")
+            return super().load_mask(image_id)
+
+    config = StubConfig()
+    batches = data_generator(Broken(8), config, batch_size=4)
+    with pytest.warns(UserWarning, match="IndexError.*image id 3, path") as record:
+        shapes = [next(batches)[0][0].shape[0] for _ in range(6)]
+    assert shapes == [4] * 6 and len(record) == 1
+    config.ON_DATA_ERROR = "raise"
+    with pytest.raises(IndexError, match="image id 3"):
+        next(data_generator(Broken(8), config, batch_size=8))

@@ -58,6 +58,14 @@ def test_a_line_that_a_killed_run_left_unfinished_harms_no_other(tmp_path):
     assert read_history(tmp_path)["loss"].tolist() == [3, 2]
 
 
+def test_zeros_that_a_power_cut_left_harm_no_line(tmp_path):
+    append_epoch(tmp_path, 1, {"loss": 2.0})
+    with (tmp_path / HISTORY_FILE).open("ab") as file:
+        file.write(bytes(40))
+    append_epoch(tmp_path, 2, {"loss": 1.0})
+    assert read_history(tmp_path)["loss"].tolist() == [2.0, 1.0]
+
+
 @pytest.mark.parametrize("line", ["epoch 2", '{"loss": 2}', "[1]", '{"epoch": "x"}'])
 def test_what_training_did_not_write_is_an_error(tmp_path, line):
     append_epoch(tmp_path, 1, {"loss": 3})

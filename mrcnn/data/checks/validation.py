@@ -82,7 +82,7 @@ def validate_dataset(
         problems.append(Problem("source without classes", None, None, None, text))
     digests: dict[int, bytes] = {}
     class_counts: Counter = Counter()
-    num_objects = num_checked = num_crowds = 0
+    num_objects = num_crowds = num_checked = 0
     scattered: list[Problem] = []
     for image_id in tqdm(ids, desc="validate", unit="image", disable=not verbose):
         image = check_image(dataset, config, image_id, read_images)

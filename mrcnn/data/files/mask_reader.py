@@ -10,6 +10,13 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mrcnn.data.files.open_images import (
+    MAX_PIXELS,
+    ImageTooLargeError,
+    check_pixels,
+    without_pillow_limit,
+)
+
 # Tags of TIFF 6.0, and their values that need care.
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 PLANAR_CONFIGURATION, SEPARATE_PLANES = 284, 2
@@ -46,13 +53,19 @@ def read_pages(path: str | Path, file: BinaryIO | None = None) -> list[MaskPage]
 
     Raises:
         FileNotFoundError: there is no such file.
+        ImageTooLargeError: it has more pixels than MAX_PIXELS.
         OSError: it is no image, or damaged.
     """
     if file is None and not Path(path).is_file():
         raise FileNotFoundError(f"read_mask_file({str(path)!r}): no such file.")
     try:
         try:
-            with Image.open(path if file is None else file) as image:
+            # Not `open_image`: it may decode, after which the bits are not known.
+            source = path if file is None else file
+            with without_pillow_limit():
+                image = Image.open(source)
+            with image:
+                check_pixels(image.height, image.width, MAX_PIXELS, path)
                 if _is_deep_color(image):
                     return [_read_by_opencv(image.fp)]
                 return _read_frames(image)
@@ -60,6 +73,8 @@ def read_pages(path: str | Path, file: BinaryIO | None = None) -> list[MaskPage]
             if file is not None or Path(path).suffix.lower() not in (".tif", ".tiff"):
                 raise
             return _read_by_tifffile(path)
+    except ImageTooLargeError:
+        raise
     except Exception as error:  # plug-ins raise types of their own for damage
         raise OSError(
             f"read_mask_file({str(path)!r}): the file is damaged or no image "

@@ -48,12 +48,19 @@ def _plain_id(value: Any) -> Any:
     return value
 
 
+def _plain_name(value: Any) -> str:
+    """Returns a text that is not empty; pydantic's own refuses names not in UTF-8."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a name is a text, not empty")
+    return value
+
+
 Number = Annotated[float, BeforeValidator(_no_flag), AllowInfNan(False)]
 Whole = Annotated[int, BeforeValidator(_no_flag)]
 Flag = Annotated[bool, BeforeValidator(_plain_flag)]
 # Of an image, px; 0 stands for one that is not known.
 Side = Annotated[Whole, Field(ge=0, le=MAX_SIDE)]
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, PlainValidator(_plain_name)]
 Id = Annotated[int | str, PlainValidator(_plain_id)]
 
 

@@ -193,7 +193,7 @@ def _refuse_color(labels: list[Path], read, where: str) -> None:
 def _is_label_image(path: Path) -> bool:
     """Returns True for a file of one channel of whole numbers, by its header."""
     try:
-        with open_image(path, None) as image:
+        with open_image(path, max_pixels=None) as image:
             return image.mode in LABEL_MODES
     except OSError:
         return False

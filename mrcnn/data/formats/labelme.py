@@ -242,9 +242,10 @@ def _read_files(folder: Path) -> dict[Path, Mapping]:
     """Returns the content of each LabelMe json in a folder, its shapes checked.
 
     A shape that is damaged has `damage`, what is wrong with it, and may lack a label.
-    A file that is damaged has one such shape, if its image lies beside it.
+    A file that is damaged has one such shape, if its image lies beside it and another
+    file can be read.
     """
-    contents, foreign = {}, []
+    contents, foreign, damage = {}, [], []
     images = {path.stem: path for path in reversed(images_in(folder))}
     for path in list_files(folder, ".json"):
         try:
@@ -259,11 +260,14 @@ def _read_files(folder: Path) -> dict[Path, Mapping]:
             if path.stem not in images:
                 raise
             image = images[path.stem]
+            damage.append(error)
             shapes = [{"label": None, "damage": str(error)}]
             contents[path] = {"imagePath": image.name, "shapes": shapes}
         else:
             shapes = [_checked(*pair) for pair in enumerate(content["shapes"])]
             contents[path] = content | {"shapes": shapes}
+    if damage and len(damage) == len(contents):
+        raise damage[0]
     text = f"json files beside an image are not LabelMe's, {some_names(foreign)}, and "
     text += "are left out with their images; restore them, or move them away."
     warn_left_out(f"load_labelme({str(folder)!r})", len(foreign), text)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mrcnn.data import FailureLog
 from mrcnn.engine.weights.checkpoints import checkpoint_path, prune_checkpoints
-from mrcnn.engine.weights.model_weights import save_weights
+from mrcnn.engine.weights.model_weights import model_tensors, save_weights
 from mrcnn.engine.weights.optimizer_state import RunState, save_state
+from mrcnn.engine.weights.weight_files import read_weights
 from mrcnn.viz.history import append_epoch
+
+logger = logging.getLogger("mrcnn")
 
 
 class BatchSource:
@@ -117,8 +122,38 @@ class StateWriter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the state of the checkpoint just written, removes what is old."""
-        save_state(self.model, self.run_dir, self.state._replace(epoch=epoch + 1))
+        self.state = self.state._replace(epoch=epoch + 1)
+        save_state(self.model, self.run_dir, self.state)
         prune_checkpoints(self.run_dir, self.name, self.keep, epoch + 1)
+
+    def finish(self, stopped: bool) -> None:
+        """Makes the files of the last epoch agree with what is in memory in the end.
+
+        EarlyStopping(restore_best_weights=True) puts earlier weights back after the
+        last checkpoint was written.
+
+        Args:
+            stopped: whether an EarlyStopping has ended the run.
+        """
+        path = checkpoint_path(self.run_dir, self.name, self.state.epoch)
+        if not path.is_file():
+            return
+        if stopped:
+            self.state = self.state._replace(stopped=True)
+            save_state(self.model, self.run_dir, self.state)
+        stored, tensors = read_weights(path, self.model), model_tensors(self.model)
+        if all(
+            name in stored and np.array_equal(stored[name], np.asarray(value))
+            for name, value in tensors.items()
+        ):
+            return
+        save_weights(self.model, path)
+        logger.warning(
+            "train(): a callback has put back other weights than those after the last "
+            "epoch, as EarlyStopping(restore_best_weights=True) does: %s holds what is "
+            "in memory now, so load_weights('last') gives it.",
+            path,
+        )
 
 
 class HistoryWriter(keras.callbacks.Callback):

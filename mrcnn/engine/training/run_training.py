@@ -135,13 +135,8 @@ class Trainable:
         self.follow_config("train")
         check_data(config, train_dataset, val_dataset, custom_callbacks)
         state_file = self._load_newest(verbose) if resume else None
-        if self.epoch >= epochs:
-            logger.warning(
-                "train(epochs=%d): %d epochs are done already, nothing to train; "
-                "epochs is the total, counted from the first epoch of the run.",
-                epochs,
-                self.epoch,
-            )
+        if done := self._is_done(state_file, epochs):
+            logger.warning("train(epochs=%d): %s", epochs, done)
             model.history = history = keras.callbacks.History()
             history.set_model(model)
             history.on_train_begin()
@@ -201,7 +196,7 @@ class Trainable:
             StateWriter(run_dir, config.NAME, state, config.KEEP_CHECKPOINTS),
         ]
         try:
-            return model.fit(
+            history = model.fit(
                 batches,
                 initial_epoch=self.epoch,
                 epochs=epochs,
@@ -210,6 +205,9 @@ class Trainable:
                 shuffle=False,
                 verbose=verbose,
             )
+            if custom_callbacks:
+                callbacks[-1].finish(any(map(_has_stopped, custom_callbacks)))
+            return history
         except tf.errors.OpError:
             for source in sources:
                 if source.error is not None:
@@ -222,6 +220,23 @@ class Trainable:
                 source.loader.close()
                 if summary := source.failures.summary():
                     logger.warning("%s", summary)
+
+    def _is_done(self, state_file: Path | None, epochs: int) -> str:
+        """Returns why there is nothing to train, "" where there is."""
+        if self.epoch >= epochs:
+            return (
+                f"{self.epoch} epochs are done already, nothing to train; epochs is "
+                "the total, counted from the first epoch of the run."
+            )
+        old = state_file and optimizer_state.read_run_state(state_file)
+        if old and old.stopped and epochs <= old.epochs:
+            return (
+                f"EarlyStopping has stopped this run after epoch {old.epoch} of "
+                f"{old.epochs}, so it is finished, nothing to train. To train on, ask "
+                f"for more than {old.epochs} epochs; or load_weights('last') and train "
+                "without resume."
+            )
+        return ""
 
     def _load_newest(self, verbose: int) -> Path | None:
         """Loads the newest resumable checkpoint; returns its state file or None."""
@@ -238,6 +253,12 @@ class Trainable:
         if verbose:
             log(f"resume: {text}")
         return found and found[1]
+
+
+def _has_stopped(callback) -> bool:
+    """Returns whether a callback is an EarlyStopping that has ended the training."""
+    is_stopper = isinstance(callback, keras.callbacks.EarlyStopping)
+    return is_stopper and callback.stopped_epoch > 0
 
 
 def make_optimizer(config, learning_rate, momentum: float):
@@ -304,6 +325,14 @@ def _continued_state(state_file, state):
         return False, state
     old = optimizer_state.read_run_state(state_file)
     if old.is_finished:
+        if old.stopped:
+            logger.warning(
+                "resume: EarlyStopping had stopped the run after epoch %d of %d; it is "
+                "trained on to epoch %d with a new optimizer.",
+                old.epoch,
+                old.epochs,
+                state.epochs,
+            )
         return False, state
     # A schedule or an optimizer has the rate nan, which is not equal to itself.
     calls = [(s.epochs, s.layers, str(s.learning_rate)) for s in (old, state)]

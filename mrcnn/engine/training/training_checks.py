@@ -75,7 +75,7 @@ def _tell_empty_classes(config, dataset) -> None:
     )
     if config.ON_DATA_ERROR == "raise":
         raise ValueError(text)
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=5)
 
 
 def warn_of_untrained_statistics(model) -> None:
@@ -89,7 +89,7 @@ def warn_of_untrained_statistics(model) -> None:
                     f"train(): TRAIN_BN=False keeps the statistics of {layer.name}, "
                     "which are those of a new layer. Load weights first; or, to start "
                     'from scratch, set NORM="group" or TRAIN_BN=None.',
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             return
 
@@ -112,7 +112,7 @@ def warn_of_foreign_norms(config, model) -> None:
             "and move their own, even if called with training=False. Make them "
             "mrcnn.model.BatchNorm(name=...), or leave them out of train(layers=...); "
             "TRAIN_BN = None says that it is meant.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -128,7 +128,7 @@ def warn_of_learning_rate(config, learning_rate, optimizer) -> None:
                 f"train(learning_rate={learning_rate!r}, optimizer=...): the optimizer "
                 f"has a learning_rate of its own, {float(optimizer.learning_rate):g}, "
                 "and trains with that. Pass learning_rate=None beside an optimizer.",
-                stacklevel=3,
+                stacklevel=4,
             )
         return
     shaped = {
@@ -144,5 +144,5 @@ def warn_of_learning_rate(config, learning_rate, optimizer) -> None:
             f"each step: {', '.join(names)} of the Config shape it. For a constant "
             'rate set LEARNING_RATE_SCHEDULE = "constant", LEARNING_RATE_WARMUP_STEPS '
             "= 0 and LEARNING_RATE_BATCH = None.",
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -133,6 +133,24 @@ def check_sizes(
             )
 
 
+def check_type(name: str, dataset: h5py.Dataset) -> None:
+    """Checks that a dataset holds numbers.
+
+    Raises:
+        UnreadableError: it holds other things.
+    """
+    kind, size = dataset.dtype.kind, dataset.dtype.itemsize
+    if not (size == 2 if _is_bfloat16(dataset) else kind in "fiub"):
+        raise UnreadableError(
+            f"{name} in it holds {dataset.dtype}, not numbers; save the weights again"
+        )
+
+
+def _is_bfloat16(dataset: h5py.Dataset) -> bool:
+    kind = dataset.attrs.get("dtype")
+    return isinstance(kind, str) and kind == "bfloat16"
+
+
 def read_tensor(name: str, dataset: h5py.Dataset) -> np.ndarray:
     """Returns the numbers of a dataset, compared with its checksum if it has one.
 
@@ -143,13 +161,7 @@ def read_tensor(name: str, dataset: h5py.Dataset) -> np.ndarray:
     Raises:
         UnreadableError: it holds no numbers, or others than were written.
     """
-    kind = dataset.attrs.get("dtype")
-    is_bfloat16 = isinstance(kind, str) and kind == "bfloat16"
-    fits = dataset.dtype.itemsize == 2 if is_bfloat16 else dataset.dtype.kind in "fiub"
-    if not fits:
-        raise UnreadableError(
-            f"{name} in it holds {dataset.dtype}, not numbers; save the weights again"
-        )
+    check_type(name, dataset)
     value = np.asarray(dataset)
     written, found = dataset.attrs.get(_CHECKSUM), _checksum(value)
     if isinstance(written, bytes) and written.startswith(found[:-8]):
@@ -160,7 +172,7 @@ def read_tensor(name: str, dataset: h5py.Dataset) -> np.ndarray:
                 f"of yours changed the numbers, delete the attribute {_CHECKSUM!r} of "
                 "the tensor"
             )
-    if is_bfloat16:
+    if _is_bfloat16(dataset):
         # Stored as its two bytes, the upper half of a float32.
         value = (value.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     return value
@@ -192,8 +204,11 @@ def write_hdf5(path: str | os.PathLike, function: str) -> Iterator[h5py.File]:
         with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
             yield file
     except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+        number = getattr(error, "errno", None)
+        # HDF5's own text is some lines long.
+        reason = os.strerror(number) if number else " ".join(str(error).split())
         raise OSError(
             f"{function}: {Path(path).name} could not be written to "
-            f"{Path(path).parent} ({error}). Files written before are whole; make room "
-            "or choose another folder, then go on with train(..., resume=True)."
+            f"{Path(path).parent} ({reason}). Files written before are whole: make "
+            "room or choose another folder, then go on with train(..., resume=True)."
         ) from error

@@ -46,6 +46,7 @@ class RunState(NamedTuple):
         epochs: its argument of that name, the epoch at which it ends.
         layers: its argument of that name.
         learning_rate: its argument of that name; NaN for a schedule or an optimizer.
+        stopped: whether an EarlyStopping ended it before `epochs`.
     """
 
     epoch: int
@@ -53,11 +54,12 @@ class RunState(NamedTuple):
     epochs: int
     layers: str
     learning_rate: float
+    stopped: bool = False
 
     @property
     def is_finished(self) -> bool:
-        """Whether the call had reached its last epoch."""
-        return self.epoch >= self.epochs
+        """Whether the call had reached its last epoch, or was stopped early."""
+        return self.stopped or self.epoch >= self.epochs
 
 
 def build(model: keras.Model) -> None:
@@ -140,7 +142,9 @@ def read_run_state(path: str | os.PathLike) -> RunState:
 
 
 def _run_state(file: h5py.File) -> RunState:
-    return RunState(*(np.asarray(file.attrs[k]).item() for k in RunState._fields))
+    # Runs of before have no `stopped`.
+    known = [k for k in RunState._fields if k in file.attrs or k != "stopped"]
+    return RunState(**{k: np.asarray(file.attrs[k]).item() for k in known})
 
 
 def _checksum(state: RunState) -> np.uint32:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,11 +48,12 @@ def write_run_config(
 
     Raises:
         ValueError: the folder holds checkpoints of other classes.
+        OSError: the file could not be written.
     """
     path, names = Path(path), [str(name) for name in class_names]
     if path.suffix != ".json":
         path = path / CONFIG_FILE
-        run = _read(path) if any(path.parent.glob("mask_rcnn_*.h5")) else None
+        run = _read_or_move(path) if any(path.parent.glob("mask_rcnn_*.h5")) else None
         if run is not None and run.class_names != names:
             raise ValueError(
                 f"write_run_config({str(path.parent)!r}): the checkpoints there are of "
@@ -101,6 +103,26 @@ def _read(path: Path) -> RunConfig | None:
             "values of the Config instead."
         ) from error
     return RunConfig(values, [str(name) for name in names], path)
+
+
+def _read_or_move(path: Path) -> RunConfig | None:
+    """As `_read`; moves away what is no JSON, as a power cut may leave it, and warns.
+
+    Otherwise the run could not be resumed.
+    """
+    try:
+        return _read(path)
+    except ValueError as error:
+        if not isinstance(error.__cause__, ValueError):
+            raise  # it is JSON: somebody has changed it
+        aside = path.with_name(f"{path.name}.damaged")
+        os.replace(path, aside)
+        warnings.warn(
+            f"train(): {path} is damaged ({error.__cause__}): written anew, the old "
+            f"one is {aside.name}.",
+            stacklevel=4,
+        )
+    return None
 
 
 def restore_config(run: RunConfig) -> Config:

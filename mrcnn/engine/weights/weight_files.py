@@ -21,6 +21,7 @@ from mrcnn.engine.weights.hdf5_files import (
     UnreadableError,
     byte_limit,
     check_sizes,
+    check_type,
     open_hdf5,
     read_tensor,
 )
@@ -175,6 +176,7 @@ def _tensors(
             )
         if not isinstance(dataset, h5py.Dataset):
             raise KeyError(f"{name} is no tensor")
+        check_type(name, dataset)
         datasets[name] = dataset
     shapes = {
         f"{layer.name}/{weight.name}": tuple(weight.shape)

@@ -181,6 +181,16 @@ def test_the_size_in_a_coco_json_says_which_image_was_annotated(tmp_path, is_tur
     assert_masks_lie_on_objects(open_dataset(path, verbose=0))
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_the_coco_export_of_via_is_that_of_a_browser(tmp_path, orientation):
+    save(tmp_path / "a.png", orientation)
+    shown = turn(stored_picture(), orientation)
+    info = {"description": "VIA project exported to COCO format"}
+    content = coco_content(box_of(shown)) | {"info": info}
+    path = write_json(tmp_path / "coco.json", content)
+    assert_masks_lie_on_objects(open_dataset(path, verbose=0))
+
+
 def test_add_image_takes_how_the_image_is_turned(tmp_path):
     path = save(tmp_path / "a.png", 6)
     for exif, shape in (("apply", (64, 40, 3)), ("ignore", (40, 64, 3))):

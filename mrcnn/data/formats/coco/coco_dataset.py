@@ -18,6 +18,7 @@ from mrcnn.data.formats.coco.coco_json import (
     annotations_by_image,
     as_pycocotools,
     category_names,
+    is_of_browser,
     join_categories,
     read_coco_json,
     sorted_ids,
@@ -148,6 +149,7 @@ class CocoDataset(AnnotatedDataset):
         by_image = annotations_by_image(content, names, boxes_as_masks, where)
         file_names = [image["file_name"] for image in content["images"]]
         paths = find_images(image_dir, file_names, where)
+        drawn = {"exif": "viewer"} if is_of_browser(content) else {}
         for image, path in zip(content["images"], paths, strict=True):
             annotations = by_image[image["id"]]
             if class_ids is not None:
@@ -165,6 +167,7 @@ class CocoDataset(AnnotatedDataset):
                 boxes_as_masks=boxes_as_masks,
                 annotation_file=str(annotation_file),
                 **url,
+                **drawn,
             )
         return as_pycocotools(content) if return_coco else None
 

@@ -106,6 +106,13 @@ def _write_ids_alike(content: Mapping) -> None:
                 annotation[key] = meant.get(str(annotation[key]), annotation[key])
 
 
+def is_of_browser(content: Mapping) -> bool:
+    """Returns True for an export of VIA: a browser turned the images by EXIF notes."""
+    info = content.get("info")
+    text = str(info.get("description")) if isinstance(info, Mapping) else ""
+    return bool(re.search(r"\bVIA\b|VGG Image Annotator", text))
+
+
 def category_names(content: Mapping, where: str, used: Container = ()) -> dict:
     """Returns the names of an annotation file's categories by id.
 
