@@ -13,7 +13,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrcnn.geometry.arguments import as_list, as_number, as_numbers, as_sides
+from mrcnn.geometry.arguments import (
+    MAX_SIDE,
+    as_list,
+    as_number,
+    as_numbers,
+    as_sides,
+)
 
 
 def _level_scales(scales, function: str) -> np.ndarray:
@@ -76,8 +82,11 @@ def generate_anchors(
     [[-16.0, -16.0, 16.0, 16.0], [-16.0, 0.0, 16.0, 32.0]]
     """
     height, width = as_sides(shape, "generate_anchors(shape)", least=0)
-    feature_stride = as_number(feature_stride, "generate_anchors(feature_stride)")
-    anchor_stride = as_number(anchor_stride, "generate_anchors(anchor_stride)")
+    where = "generate_anchors"
+    feature_stride = as_number(
+        feature_stride, f"{where}(feature_stride)", high=MAX_SIDE
+    )
+    anchor_stride = as_number(anchor_stride, f"{where}(anchor_stride)", high=MAX_SIDE)
     if anchor_stride < 1 or feature_stride <= 0:
         raise ValueError(
             f"generate_anchors(feature_stride={feature_stride}, "

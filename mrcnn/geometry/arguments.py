@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 MAX_SHOWN = 60  # characters of a wrong value
+MAX_SIDE = 1e6  # px; the largest pictures have sides of 1e5
 
 
 def shown(value: Any) -> str:
@@ -100,10 +101,11 @@ def as_sides(shape: Any, where: str, least: int = 1) -> tuple[int, int]:
         ValueError: it is something else than such a shape.
     """
     sides = as_numbers(shape, where)
-    if sides.ndim != 1 or len(sides) < 2 or not np.all(sides[:2] >= least):
+    is_shape = sides.ndim == 1 and len(sides) >= 2
+    if not is_shape or not np.all((sides[:2] >= least) & (sides[:2] <= MAX_SIDE)):
         raise ValueError(
-            f"{where}: a shape (height, width) with sides of at least {least} px is "
-            f"needed; received {shown(shape)}."
+            f"{where}: a shape (height, width) with sides of {least} to {MAX_SIDE:.0f} "
+            f"px is needed; received {shown(shape)}."
         )
     height, width = sides[:2].tolist()
     return as_whole(height, where), as_whole(width, where)

@@ -111,6 +111,11 @@ def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
     [[0, 1, 1, 0, 0], [0, 1, 1, 0, 0]]
     """
     mask = as_masks(mask, "resize_mask(mask)")
+    if 0 in mask.shape[:2]:
+        raise ValueError(
+            f"resize_mask(mask): masks of shape {mask.shape} have no pixel; those of an "
+            "image without objects are [H, W, 0]."
+        )
     scale = as_number(scale, "resize_mask(scale)", low=0, high=MAX_SCALE)
     if crop is not None:
         crop = [

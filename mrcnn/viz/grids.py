@@ -50,7 +50,9 @@ def display_images(
         )
     cols = as_whole(cols, "display_images(cols)", low=1, high=MAX_COLUMNS)
     for i, image in enumerate(images):
-        image_shape_of(image, f"display_images(images[{i}])")
+        where = f"display_images(images[{i}])"
+        if 0 in image_shape_of(image, where):
+            raise ValueError(f"{where}: shape {np.shape(image)} has no pixel.")
     images = [np.asarray(image) for image in images]
     rows = max(1, math.ceil(len(images) / cols))
     size = (14, rows * _row_height(images, 14 / cols))

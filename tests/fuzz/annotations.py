@@ -41,6 +41,8 @@ def annotation_case(rng: Random, folder: Path, write: Callable) -> Case:
     names = [path.name for path in folder.rglob("*")] + ["open_dataset("]
     victim = rng.choice(victims)
     told, removes = _damage_file(victim, rng)
+    # Where an image is in its json alone, both are gone.
+    removes |= write is labelme and not victim.with_suffix(".png").is_file()
     return Case(
         f"{victim.relative_to(folder)}: {told}",
         functools.partial(read_all, folder, names),

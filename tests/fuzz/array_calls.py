@@ -95,6 +95,8 @@ def array_calls() -> dict[str, Call]:
         compose_image_meta: meta,
         parse_image_meta: {"meta": rows},
     }
+    # The range of a list of whole numbers is another than that of uint8.
+    painted = {"resize": ("image",)}
     also = {
         "resize_image": ("plan_resize(", "resize("),
         "generate_pyramid_anchors": ("generate_anchors(", "anchor_sizes("),
@@ -104,7 +106,9 @@ def array_calls() -> dict[str, Call]:
         "compute_ap_range": ("compute_ap(", "compute_matches("),
     }
     return {
-        function.__name__: Call(function, arguments, also.get(function.__name__, ()))
+        (name := function.__name__): Call(
+            function, arguments, also.get(name, ()), painted.get(name, ())
+        )
         for function, arguments in lists.items()
     }
 

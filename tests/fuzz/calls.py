@@ -27,7 +27,8 @@ class Call(NamedTuple):
         function: what is called.
         arguments: right values by name.
         also: what an error may name instead of the function: parts of it.
-        painted: arguments that are changed in place: none but arrays will do.
+        painted: arguments that are no arrays in another form: what is changed in place,
+            or of which a list means something else.
     """
 
     function: Callable

@@ -84,8 +84,10 @@ def damage_json(content: Any, rng: Random) -> Damaged:
         return Damaged(deep.encode(), f"replaced all by {deep[:6]!r}...")
     content = copy.deepcopy(content)
     told, removes = "", False
-    for _ in range(rng.choice([1, 1, 1, 2])):
+    for i in range(rng.choice([1, 1, 1, 2])):
         one, is_less = _change_entry(content, rng)
+        # The second may take away what the first has put in place of an object.
+        is_less |= i > 0 and one.startswith("deleted")
         told, removes = told + one + "; ", removes or is_less
     text = json.dumps(content)
     for name, literal in LITERALS.items():

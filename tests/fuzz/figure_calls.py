@@ -24,7 +24,7 @@ def figure_calls() -> dict[str, Call]:
     scores = np.array([0.9, 0.8, 0.7])
     objects = {"boxes": box, "masks": mask, "class_ids": ids, "class_names": NAMES}
     lists = {
-        visualize.random_colors: {"N": 3, "bright": True},
+        visualize.random_colors: {"N": 3},
         visualize.apply_mask: {
             "image": image.copy(),
             "mask": mask[..., 0],
@@ -79,6 +79,8 @@ def figure_calls() -> dict[str, Call]:
         visualize.display_table: {"table": [["a", 1], ["b", 2]]},
     }
     painted = dict.fromkeys(("apply_mask", "draw_box"), ("image",))
+    painted |= dict.fromkeys(("draw_instances", "display_instances"), ("masks",))
+    painted |= {"display_differences": ("gt_mask", "pred_mask")}
     also = {
         "draw_rois": ("draw_boxes(", "unmold_mask("),
         "display_differences": ("display_differences:", "find_outcomes("),

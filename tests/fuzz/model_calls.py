@@ -61,7 +61,8 @@ def model_calls() -> dict[str, Call]:
     }
     also = {
         "detect_molded": ("detect(",),
-        "mold_inputs": ("detect(",),
+        "detect": ("read_image(",),
+        "mold_inputs": ("detect(", "read_image("),
         "load_weights": ("exclude",),
         "unmold_detections": ("paste_crop(",),
         "mold_image": ("subtract_mean(",),

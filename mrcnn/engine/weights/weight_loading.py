@@ -58,6 +58,11 @@ def load(
         ValueError: the file can't be read or doesn't fit; nothing was changed. Or
             "imagenet", with a backbone that has no such weights.
     """
+    if not isinstance(filepath, str | os.PathLike):
+        raise TypeError(
+            f"load_weights(filepath={filepath!r}): a path, an address or a word is "
+            "needed."
+        )
     if filepath == "imagenet":
         path = Path(mrcnn.get_imagenet_weights())
     elif filepath == "last":

@@ -29,8 +29,6 @@ def find_source(
     Raises:
         FileNotFoundError: there is no such file.
     """
-    if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"{argument}: a path, an address or a word is needed.")
     if source == "coco":
         return COCO_MODEL_URL
     if "://" in str(source):
