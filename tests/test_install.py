@@ -16,7 +16,7 @@ from tests.conftest import ROOT, load_script
 
 NAME = "keras-mask-rcnn"
 # What pages say to install and no requirement or extra names.
-TOOLS = {"jupyterlab", "opencv-python-headless"}
+TOOLS = {"jupyterlab", "opencv-python-headless", "datumaro", "fiftyone"}
 # Import name to the name that pip knows, where they differ.
 DISTRIBUTIONS = {
     "PIL": "pillow",

@@ -17,7 +17,7 @@ from mrcnn.data.image_gt import (
     naming_image,
     with_text,
 )
-from mrcnn.data.load_checks import check_prepared, check_sources
+from mrcnn.data.load_checks import check_prepared
 from mrcnn.geometry.arguments import as_whole, check_attributes
 from mrcnn.geometry.images import subtract_mean
 from mrcnn.targets.anchor_targets import anchor_targets
@@ -86,7 +86,6 @@ class DataGenerator:
                 f"NUM_CLASSES is {config.NUM_CLASSES}; set NUM_CLASSES = "
                 f"{dataset.num_classes}."
             )
-        check_sources(dataset, "DataGenerator(dataset)")
         batch_size = config.BATCH_SIZE if batch_size is None else batch_size
         for name, value, least in (
             ("steps", 1 if steps is None else steps, 1),

@@ -113,8 +113,8 @@ def resize_mask(mask, scale: float, padding, crop=None) -> np.ndarray:
     mask = as_masks(mask, "resize_mask(mask)")
     if 0 in mask.shape[:2]:
         raise ValueError(
-            f"resize_mask(mask): masks of shape {mask.shape} have no pixel; those of an "
-            "image without objects are [H, W, 0]."
+            f"resize_mask(mask): masks of shape {mask.shape} have no pixel; without "
+            "objects they are [H, W, 0]."
         )
     scale = as_number(scale, "resize_mask(scale)", low=0, high=MAX_SCALE)
     if crop is not None:

@@ -303,6 +303,28 @@ def test_error_in_load_mask_names_the_image():
         generator.make_batch(0, 0)
 
 
+def test_in_the_place_of_a_broken_image_comes_another_always_the_same():
+    generator = make(BrokenMaskDataset(), batch_size=5, on_error="skip")
+    fresh = make(BrokenMaskDataset(), batch_size=5, on_error="skip")
+    others = set()
+    for epoch in range(4):
+        for index in reversed(range(len(generator))):
+            batch = generator.make_batch(epoch, index)
+            drawn = generator.image_ids_of(epoch, index).tolist()
+            assert_same_batch(batch, fresh.make_batch(epoch, index))
+            assert batch["input_image_meta"][:, 0].tolist() == batch.image_ids
+            if 7 not in drawn:
+                assert batch.image_ids == drawn and not batch.failures
+                continue
+            other = batch.image_ids[drawn.index(7)]
+            assert other not in drawn  # no image twice in a batch
+            others.add(other)
+            ((image_id, text),) = batch.failures
+            assert image_id == 7
+            assert text.startswith("LookupError: annotation broken (image id 7, path")
+    assert len(others) > 1
+
+
 def test_data_imports_without_tensorflow():
     code = (
         "import sys, mrcnn.data.pooled_loader, mrcnn.data.augmentation.augment;"
