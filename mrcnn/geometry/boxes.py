@@ -108,11 +108,14 @@ def compute_iou(box, boxes, box_area, boxes_area) -> np.ndarray:
             f"{box.shape}. Use compute_overlaps for several."
         )
     box_area = np.float32(as_number(box_area, "compute_iou(box_area)"))
-    return _iou(box, boxes, box_area, boxes_area)
+    return pairs_iou(box, boxes, box_area, boxes_area)
 
 
-def _iou(boxes1, boxes2, areas1, areas2) -> np.ndarray:
-    """Returns the IoU of broadcastable boxes; in place, as the arrays can be large."""
+def pairs_iou(boxes1, boxes2, areas1, areas2) -> np.ndarray:
+    """Returns the IoU of float32 boxes that broadcast; nothing is checked.
+
+    In place, as the arrays can be large.
+    """
     heights = np.minimum(boxes1[..., 2], boxes2[..., 2])
     heights -= np.maximum(boxes1[..., 0], boxes2[..., 0])
     widths = np.minimum(boxes1[..., 3], boxes2[..., 3])
@@ -148,7 +151,7 @@ def compute_overlaps(boxes1, boxes2) -> np.ndarray:
             )
     boxes1, boxes2 = boxes1[..., :, None, :], boxes2[..., None, :, :]
     check_fit("compute_overlaps(boxes1, boxes2)", boxes1, boxes2)
-    return _iou(boxes1, boxes2, box_areas(boxes1), box_areas(boxes2))
+    return pairs_iou(boxes1, boxes2, box_areas(boxes1), box_areas(boxes2))
 
 
 def compute_overlaps_tensor(boxes1, boxes2):

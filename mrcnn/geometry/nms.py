@@ -8,8 +8,8 @@ from mrcnn.geometry.arguments import as_number, as_numbers, as_whole
 from mrcnn.geometry.boxes import (
     as_boxes,
     box_areas,
-    compute_iou,
     compute_overlaps_tensor,
+    pairs_iou,
 )
 
 
@@ -59,7 +59,7 @@ def non_max_suppression(
     while len(remaining) and (max_output is None or len(keep) < max_output):
         best, remaining = remaining[0], remaining[1:]
         keep.append(best)
-        iou = compute_iou(boxes[best], boxes[remaining], areas[best], areas[remaining])
+        iou = pairs_iou(boxes[best], boxes[remaining], areas[best], areas[remaining])
         suppressed = (iou > threshold) & (class_ids[remaining] == class_ids[best])
         remaining = remaining[~suppressed]
     return np.array(keep, dtype=np.int32)
