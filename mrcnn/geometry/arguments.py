@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 MAX_SHOWN = 60  # characters of a wrong value
-MAX_SIDE = 1e6  # px; the largest pictures have sides of 1e5
+MAX_SIDE = 2**31 - 1  # px; no file format has longer ones
 
 
 def shown(value: Any) -> str:
@@ -110,7 +110,7 @@ def as_sides(shape: Any, where: str, least: int = 1) -> tuple[int, int]:
     is_shape = sides.ndim == 1 and len(sides) >= 2
     if not is_shape or not np.all((sides[:2] >= least) & (sides[:2] <= MAX_SIDE)):
         raise ValueError(
-            f"{where}: a shape (height, width) with sides of {least} to {MAX_SIDE:.0f} "
+            f"{where}: a shape (height, width) with sides of {least} to {MAX_SIDE} "
             f"px is needed; received {shown(shape)}."
         )
     height, width = sides[:2].tolist()

@@ -10,7 +10,7 @@ from mrcnn.config_checks import SIDE_MULTIPLE
 from mrcnn.geometry.arguments import as_number, as_rng, as_sides, as_whole
 
 RESIZE_MODES = ("none", "square", "pad64", "crop")
-MAX_SIDE, MAX_SCALE = 1e6, 1e4  # px and factor: beyond any picture
+MAX_DIM, MAX_SCALE = 1e6, 1e4  # px and factor: beyond any model image
 
 
 class ResizePlan(NamedTuple):
@@ -78,8 +78,8 @@ def plan_resize(
     (0.96, (96, 192), (48, 0, 144, 192))
     """
     height, width = as_sides(shape, "plan_resize(shape)")
-    min_dim = _as_optional(as_whole, min_dim, "plan_resize(min_dim)", MAX_SIDE)
-    max_dim = _as_optional(as_whole, max_dim, "plan_resize(max_dim)", MAX_SIDE)
+    min_dim = _as_optional(as_whole, min_dim, "plan_resize(min_dim)", MAX_DIM)
+    max_dim = _as_optional(as_whole, max_dim, "plan_resize(max_dim)", MAX_DIM)
     min_scale = _as_optional(as_number, min_scale, "plan_resize(min_scale)", MAX_SCALE)
     _check_plan(min_dim, max_dim, mode)
     no_padding = [(0, 0), (0, 0), (0, 0)]

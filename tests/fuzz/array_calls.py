@@ -76,7 +76,7 @@ def array_calls() -> dict[str, Call]:
         utils.trim_zeros: {"x": np.concatenate([box, box * 0])},
         utils.compute_matches: {**match, "iou_threshold": 0.5, "score_threshold": 0.1},
         utils.compute_ap: {**match, "iou_threshold": 0.5},
-        utils.compute_ap_range: {**single, "iou_thresholds": [0.5, 0.7], "verbose": 0},
+        utils.compute_ap_range: {**single, "iou_thresholds": [0.5, 0.7]},
         utils.compute_recall: {"pred_boxes": box, "gt_boxes": box, "iou": 0.5},
         utils.norm_boxes: {"boxes": box, "shape": shape},
         utils.denorm_boxes: {"boxes": box / 30, "shape": shape},
