@@ -49,8 +49,9 @@ def test_damage_of_the_whole_file_is_named(tmp_path, place, value, reason):
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
-    path = write_json(tmp_path / "a.json", content)
-    for source in (tmp_path, path):
+    # Not in tmp_path itself: folders of other tests beside it have images, too.
+    path = write_json(tmp_path / "set" / "a.json", content)
+    for source in (path.parent, path):
         with pytest.raises(
             ValueError, match=rf"a\.json'\): {reason}.*correct or remov"
         ):
