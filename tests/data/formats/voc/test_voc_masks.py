@@ -62,6 +62,18 @@ def test_palette_without_its_unused_colors_is_read_by_color(tmp_path):
     check(open_quietly(root), "cat", "dog")
 
 
+def test_boxes_that_lie_beside_their_masks_are_told(tmp_path):
+    root = write(tmp_path, LABELS, names=["cat", "dog"])
+    box = "<bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>4</ymax></bndbox>"
+    boxes = {"cat": box.format(3, 5), "dog": box.format(6, 7)}
+    for names, wrong in ((["cat", "dog"], []), (["dog", "cat"], [0, 1])):
+        objects = (f"<object><name>{n}</name>{boxes[n]}</object>" for n in names)
+        (root / "Annotations" / "a.xml").write_text(XML.format("".join(objects)))
+        report = open_quietly(root).validate()
+        assert [p.instance for p in report.of_kind("box beside the mask")] == wrong
+        assert len(report.errors) == len(wrong)
+
+
 CAT, CAR = VOC_CLASSES.index("cat") + 1, VOC_CLASSES.index("car") + 1
 CLASSES = np.array([0, CAT, CAR])[np.minimum(LABELS, 2) * (LABELS < 255)]
 
