@@ -107,6 +107,13 @@ def test_folder_without_xml_takes_classes_from_the_label_map(tmp_path):
         open_quietly(root)
 
 
+def test_label_map_in_a_code_page_is_named(tmp_path):
+    root = write(tmp_path, LABELS, LABELS)
+    (root / "labelmap.txt").write_text("zellé:128,0,0::\n", encoding="cp1252")
+    with pytest.raises(ValueError, match=r"labelmap\.txt'.* 0xe9 in line 1 is not UTF"):
+        open_quietly(root)
+
+
 @pytest.mark.parametrize("label_map", [None, "background:0,0,0::\nobject:1,2,3::\n"])
 def test_folder_without_xml_and_class_images_has_one_class(tmp_path, label_map):
     root = write(tmp_path, LABELS)
