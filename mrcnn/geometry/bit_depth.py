@@ -21,6 +21,9 @@ CAMERA_BITS = (8, 10, 12, 14, 16)
 # Different values from which their steps say something: a drawing has steps as well.
 FEWEST_LEVELS = 16
 MAX_8_BIT, MAX_16_BIT = 255, 65535
+# Where so many pixels of an image of 16 bits are no brighter than the value, 16 levels
+# of grey are left of them: a hot pixel or a scale bar, in an image of 12 bits, say.
+MOST, DARK = 0.999, 4095
 # 255 * 257 is 65535: what programs multiply by to make 16 bits of 8.
 STEP_OF_8_IN_16 = 257
 
@@ -82,6 +85,7 @@ class Values(NamedTuple):
         levels: how many different values there are; 0 unless they are whole numbers
             of 0..65535.
         step: largest number that divides all of them.
+        usual: value that MOST of the pixels do not exceed; as `levels`.
     """
 
     dtype: np.dtype
@@ -89,6 +93,7 @@ class Values(NamedTuple):
     high: float
     levels: int = 0
     step: int = 1
+    usual: int = 0
 
 
 def values_of(parts: Iterable[np.ndarray]) -> Values:
@@ -99,7 +104,7 @@ def values_of(parts: Iterable[np.ndarray]) -> Values:
             in memory as a whole.
     """
     dtype, lows, highs = np.dtype(np.uint8), [], []
-    is_seen = np.zeros(MAX_16_BIT + 1, bool)
+    counts = np.zeros(MAX_16_BIT + 1, np.int64)
     for part in parts:
         if not part.size:
             continue
@@ -107,13 +112,14 @@ def values_of(parts: Iterable[np.ndarray]) -> Values:
         lows.append(low)
         highs.append(high)
         if dtype.kind in "ui" and low >= 0 and high <= MAX_16_BIT:
-            is_seen[part.ravel()] = True
+            counts += np.bincount(part.ravel(), minlength=len(counts))
     if not lows:
         return Values(dtype, 0, 0)
     # NaN in a part makes NaN of the whole.
     ends = np.min(lows).item(), np.max(highs).item()
-    seen = np.flatnonzero(is_seen)
-    return Values(dtype, *ends, len(seen), max(int(np.gcd.reduce(seen)), 1))
+    seen = np.flatnonzero(counts)
+    usual = int(np.searchsorted(np.cumsum(counts), MOST * counts.sum()))
+    return Values(dtype, *ends, len(seen), max(int(np.gcd.reduce(seen)), 1), usual)
 
 
 def plan_8_bit(
@@ -143,8 +149,12 @@ def plan_8_bit(
         return Scale(0, 1)
     if dtype == np.uint8:
         return Scale(0, 255)
-    is_number = dtype.kind in "uif" and np.isfinite(high) and np.isfinite(low)
-    if is_number and not isinstance(image_range, str):
+    if dtype.kind == "f" and not (np.isfinite(high) and np.isfinite(low)):
+        raise ValueError(
+            f"{where}: has values that are no finite numbers (nan or infinity); save "
+            "it without them, as by numpy.nan_to_num, or override Dataset.load_image."
+        )
+    if dtype.kind in "uif" and not isinstance(image_range, str):
         black, white = (float(side) for side in image_range)
         return Scale(black, white)
     if dtype.kind in "ui" and low >= 0 and high <= MAX_16_BIT:
@@ -175,6 +185,16 @@ def _guessed_bits(values: Values, where: str) -> int:
         zeros = (values.step & -values.step).bit_length() - 1
         least = min(max(least, 8 + zeros), CAMERA_BITS[-1])
     bits = next(bits for bits in CAMERA_BITS if bits >= least)
+    if bits == CAMERA_BITS[-1] and 0 < values.usual <= DARK and bits not in _told:
+        _told.add(bits)
+        warnings.warn(
+            f"{where}: {values.dtype} with values up to {values.high:g}, but "
+            f"{100 * MOST:g} % of them are {values.usual} at most: they will be nearly "
+            "black. If the others are a scale bar or damaged pixels, set IMAGE_RANGE "
+            f"= (0, {values.usual}), say (mrcnn: --set IMAGE_RANGE=0,"
+            f"{values.usual}). This is said once.",
+            stacklevel=2,
+        )
     if bits < CAMERA_BITS[-1] and values.high > 0 and bits not in _told:
         before = f"; of others, {_listed(_told)}" if _told else ""
         _told.add(bits)

@@ -13,6 +13,7 @@ from mrcnn.data.checks.validation_report import Problem
 from mrcnn.data.load_checks import check_objects, checked_class_ids, load_objects
 from mrcnn.data.outlines.shapes import MaskCountError, MaskSizeError, Shape
 from mrcnn.evaluation.coco_format import area_differs, box_differs, is_area_of_box
+from mrcnn.geometry.boxes import compute_overlaps
 from mrcnn.geometry.crops import Crop
 
 # px that an outline may lie outside: tools round, and click on the far border.
@@ -46,6 +47,8 @@ class FoundObject(NamedTuple):
         return found._replace(path=_file_of(self.shape) or self.image.path)
 
 
+# IoU of a mask and its box in VOC's xml file; those of 115 real ones are above 0.3.
+MIN_VOC_IOU = 0.1
 # The objects of an image; (height, width) that they were drawn for, None when it is
 # not known; and what is wrong with them.
 Findings = tuple[list[FoundObject], tuple[int, int] | None, list[Problem]]
@@ -212,6 +215,13 @@ def _stated_problems(item: FoundObject) -> Iterator[tuple[str, str]]:
         text = f"bbox is ({sides}); x, y, width and height of the outline are "
         text += f"({x1}, {y1}, {x2 - x1}, {y2 - y1})"
         yield "box and outline disagree", text
+    box = item.stated.get("box")  # of VOC: y1, x1, y2, x2
+    if box is not None and item.crop.area:
+        pair = (np.array([each], np.float32) for each in (box, item.crop.box))
+        if compute_overlaps(*pair)[0, 0] < MIN_VOC_IOU:
+            sides = ", ".join(f"{side:g}" for side in box)
+            text = f"its box is ({sides}), its mask lies at ({y1}, {x1}, {y2}, {x2})"
+            yield "box beside the mask", text
     # A crowd's area is that of the objects in it, however it is outlined.
     if area is None or (item.is_crowd and area > 0):
         return

@@ -110,9 +110,10 @@ def validate_dataset(
             text += f"{config.MAX_GT_INSTANCES}"
             problems.append(image.problem("many objects", text))
     problems += told_scattered(scattered, num_checked)
-    if image_ids is None and ids and num_objects == num_crowds:
-        text = f"{len(ids)} images have no object" if not num_crowds else ""
-        text = text or f"all {num_crowds} objects are crowds (iscrowd)"
+    if image_ids is None and num_objects == num_crowds:
+        text = f"{len(ids)} images have no object" if ids else "there is no image"
+        if num_crowds:
+            text = f"all {num_crowds} objects are crowds (iscrowd)"
         problems.append(Problem("nothing to learn", None, None, None, text))
     for class_id, name in enumerate(dataset.class_names[1:], 1):
         if not class_counts[class_id]:

@@ -28,6 +28,8 @@ ERROR_KINDS = {
     "empty object": "Remove the object, or draw it anew.",
     "box and outline disagree": "Write bbox as [x, y, width, height] in px, or leave "
     "it out: boxes are measured with it.",
+    "box beside the mask": "Object k of VOC's xml file is value k of its object image: "
+    "bring both into one order, or masks get the classes of others.",
     "area is not that of the outline": "Write the area in px, or leave it out: objects "
     "are small, medium or large by it.",
     "duplicate id": "Give each image of a source an id of its own.",

@@ -14,6 +14,9 @@ FEW_VALUES = 2
 # A mask of two values that was saved as JPEG has so many near either of them, and at
 # most this share of what is not dark between them.
 NOISE_VALUES, BETWEEN = 3, 0.25
+# Of a soft mask's range, from where parts are seen; and the share of their usual area
+# (px at least) from which one counts: specks fade where a mask is made smaller.
+FAINT, LARGE_PART, MIN_PART = 0.25, 0.5, 8
 # Of what is not transparent, so much must be dark or bright for its colors to count.
 TWO_SIDED = 0.9
 
@@ -49,9 +52,9 @@ def object_mask(page: MaskPage) -> np.ndarray:
 def label_numbers(page: MaskPage) -> np.ndarray:
     """Returns the number of each pixel of a label image: int [H, W], 0 is background.
 
-    In a palette the index counts; but two colors are dark (0) and bright (1), and
-    colors of Pascal VOC's palette, in a palette or not, are its numbers, whatever their
-    order in the file.
+    In a palette the index counts; but two colors are dark (0) and bright (1), black
+    that has most of the border is 0, and colors of Pascal VOC's palette, in a palette
+    or not, are its numbers, whatever their order in the file.
 
     Raises:
         ValueError: values are colors, fractions, negative, or those of a soft mask.
@@ -95,7 +98,8 @@ def class_numbers(page: MaskPage) -> np.ndarray:
     True in its object (`object_mask`); colors get numbers of their own, black is 0.
 
     Raises:
-        ValueError: values are no numbers.
+        ValueError: values are no numbers, or objects would be lost where a mask with
+            soft edges is cut.
     """
     values = page.values
     if values.ndim == 3 and not page.is_lossy and (values != values[..., :1]).any():
@@ -106,9 +110,39 @@ def class_numbers(page: MaskPage) -> np.ndarray:
             numbers, is_soft = label_numbers(page), False
         except ValueError:
             numbers, is_soft = values, True
-    if is_soft or len(_counts(numbers)[0]) <= 2:
-        return object_mask(page)
-    return numbers
+    if not is_soft and len(_counts(numbers)[0]) > 2:
+        return numbers
+    mask = object_mask(page)
+    if is_soft and page.alpha is None:
+        _refuse_faint_parts(page, mask)
+    return mask
+
+
+def _refuse_faint_parts(page: MaskPage, mask: np.ndarray) -> None:
+    """Raises ValueError where the cut of a soft mask loses parts that are less bright.
+
+    Args:
+        page: whose edges are soft.
+        mask: bool [H, W], what is above the middle of its range.
+    """
+    bright, low, high = _brightness(page)
+    is_seen = bright > float(low) + FAINT * (float(high) - float(low))
+    num_parts, parts, stats, _ = cv2.connectedComponentsWithStats(
+        is_seen.astype(np.uint8)
+    )
+    areas, is_kept = stats[:, cv2.CC_STAT_AREA], np.zeros(num_parts, bool)
+    is_kept[np.unique(parts[mask])] = True
+    is_kept[0] = False
+    is_lost = ~is_kept & (
+        areas >= max(MIN_PART, LARGE_PART * np.median(areas[is_kept]))
+    )
+    if is_lost[1:].any():
+        raise ValueError(
+            f"{is_lost[1:].sum()} of {num_parts - 1} connected parts are less than "
+            "half as bright as the brightest, and soft edges leave no numbers to tell "
+            "parts by. Save the labels anew as png or tif, without smoothing or "
+            "resizing by interpolation, or as a mask of 0 and 255."
+        )
 
 
 def has_soft_edges(values: np.ndarray) -> bool:
@@ -118,7 +152,7 @@ def has_soft_edges(values: np.ndarray) -> bool:
     or when nearly all values are close to one of these two, and differ a little.
     """
     between = (values > values.min()) & (values < values.max())
-    if _is_noisy(*_counts(values)):
+    if _is_noisy(values, *_counts(values)):
         return True
     slope = np.count_nonzero(_slopes(values) & between)
     return 2 * slope > np.count_nonzero(between)
@@ -128,7 +162,7 @@ def _are_soft(labels: np.ndarray, values: np.ndarray, counts: np.ndarray) -> boo
     """Returns True for labels [H, W], most of whose values are found on slopes."""
     if len(values) <= 2 + FEW_VALUES:
         return False
-    if _is_noisy(values, counts):
+    if _is_noisy(labels, values, counts):
         return True
     steep, on_slope = _counts(labels[_slopes(labels)])
     found = np.zeros(len(values), np.int64)
@@ -136,17 +170,28 @@ def _are_soft(labels: np.ndarray, values: np.ndarray, counts: np.ndarray) -> boo
     return (2 * found > counts)[1:-1].mean() > 0.5
 
 
-def _is_noisy(values: np.ndarray, counts: np.ndarray) -> bool:
-    """Returns True for values, ascending, that are those of two with some noise."""
+def _is_noisy(pixels: np.ndarray, values: np.ndarray, counts: np.ndarray) -> bool:
+    """Returns True for pixels [H, W] that have two values with some noise.
+
+    Numbers of objects may lie near two values as well, but fill areas.
+
+    Args:
+        pixels: of a mask or label image.
+        values: that they have, ascending.
+        counts: pixels of each value.
+    """
     if len(values) < 2 * NOISE_VALUES:
         return False
     part = (values - values[0].astype(float)) / (float(values[-1]) - float(values[0]))
     dark, bright = part < 0.25, part > 0.75
     middle = counts[~dark & ~bright].sum()
-    return bool(
-        min(dark.sum(), bright.sum()) >= NOISE_VALUES
-        and middle <= BETWEEN * counts[~dark].sum()
-    )
+    if (
+        min(dark.sum(), bright.sum()) < NOISE_VALUES
+        or middle > BETWEEN * counts[~dark].sum()
+    ):
+        return False
+    lowest, highest = _around(pixels)
+    return 2 * len(_counts(pixels[lowest == highest])[0]) < len(values)
 
 
 def _slopes(values: np.ndarray) -> np.ndarray:
@@ -155,10 +200,16 @@ def _slopes(values: np.ndarray) -> np.ndarray:
     In a label image only those do that touch both the background (or a lower label)
     and an object with a higher one.
     """
+    lowest, highest = _around(values)
+    return (lowest < values) & (values < highest)
+
+
+def _around(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lowest and the highest value in the 3 x 3 px around each, [H, W]."""
     if values.dtype not in (np.uint8, np.uint16):
         values = values.astype(np.float64)
-    around = np.ones([3, 3], np.uint8)
-    return (cv2.erode(values, around) < values) & (values < cv2.dilate(values, around))
+    square = np.ones([3, 3], np.uint8)
+    return cv2.erode(values, square), cv2.dilate(values, square)
 
 
 def _counts(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,6 +241,7 @@ def _brightness(page: MaskPage) -> tuple[np.ndarray, float, float]:
     if (len(colors) == 2 or is_grey) and levels.min() < levels.max():
         bright = table[np.minimum(values, len(palette) - 1)]
         return bright, levels.min(), levels.max()
+    values = _black_first(values, palette)
     return values, values.min(), values.max()
 
 
@@ -213,7 +265,25 @@ def _palette_numbers(page: MaskPage) -> np.ndarray:
     levels = np.unique(_luminance(np.unique(palette, axis=0)))
     if len(levels) == 2 and len(used) <= 2:
         return object_mask(page._replace(alpha=None))
-    return page.values
+    return _black_first(page.values, palette)
+
+
+def _black_first(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Returns indices [H, W] with black as 0, where it is the background by its place.
+
+    Programs that make a palette of the colors of an image number them in any order.
+    Black changes places with 0 if it has one index, and more of the border than that.
+    """
+    used = np.unique(indices)
+    black = [i for i in used.tolist() if i < len(palette) and not palette[i].any()]
+    if len(black) != 1 or black[0] == 0:
+        return indices
+    rim = np.concatenate([indices[0], indices[-1], indices[:, 0], indices[:, -1]])
+    if np.count_nonzero(rim == black[0]) <= np.count_nonzero(rim == 0):
+        return indices
+    table = np.arange(max(256, used[-1] + 1))
+    table[[0, black[0]]] = black[0], 0
+    return table[indices]
 
 
 def page_colors(page: MaskPage) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 # Pixels from which a file is taken for a mistake, or for one that is made to fill the
 # memory; a photograph has 50 million, a scanned slide 200 million.
-MAX_PIXELS = 500_000_000
+MAX_PIXELS = 250_000_000
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = 1  # orientation of an image that is stored as it is seen
 # EXIF orientations that exchange height and width (CIPA DC-008, tag 0x0112).

@@ -300,7 +300,7 @@ def _mask(fields: Mapping, image: CvatImage) -> Rle:
 def is_cvat(path: Path) -> bool:
     """Returns True for a file that begins as CVAT's xml does."""
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+        head = file.read(HEAD_BYTES).replace(b"\0", b"")  # of UTF-16
     words = (b"<meta", b"<version", b"<image ", b"<track ")
     return b"<annotations" in head and any(word in head for word in words)
 
@@ -332,7 +332,7 @@ def _find(folder: Path, files: Sequence[Path]) -> Layout:
     layout = file_layout(folder, files)
     if len(files) != 1:
         return layout
-    found = sorted(set(SUBSET.findall(files[0].read_bytes())))
+    found = sorted(set(SUBSET.findall(files[0].read_bytes().replace(b"\0", b""))))
     subsets = [name.decode("utf-8", errors="replace") for name in found]
     part = Part(".", folder if subsets else files[0], layout.evidence)
     return layout._replace(parts=[part], lists=subsets or None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,7 +79,7 @@ class LabelImageDataset(AnnotatedDataset):
                 f"{where}: no image has a label image; expected images/7.jpg with "
                 "labels/7.png (or masks/7.png), or 7.jpg beside 7.png or 7_labels.png."
             )
-        text = f"files have no partner of the same name, {some_names(alone)}, and are "
+        text = f"files have no partner of their own, {some_names(alone)}, and are "
         text += "left out; an image without objects needs a label image of zeros."
         warn_left_out(where, len(alone), text)
         read = part_values if separate else label_values
@@ -142,17 +144,27 @@ def pair_label_images(
 
 def _pair_folders(images: Path, labels: Path) -> tuple[list[Pair], list[Path]]:
     """Pairs the files of two folders; `7_labels.png` belongs to 7 too."""
-    by_stem = {path.stem: path for path in images_in(images)}
-    labels_by_stem = {path.stem: path for path in masks_in(labels)}
-    pairs = []
-    for stem, image in by_stem.items():
+    by_stem, labels_by_stem = defaultdict(list), defaultdict(list)
+    for found, files in (
+        (by_stem, images_in(images)),
+        (labels_by_stem, masks_in(labels)),
+    ):
+        for path in files:
+            # Accents are composed or not, as the computer has it.
+            found[unicodedata.normalize("NFC", path.stem)].append(path)
+    pairs, alone = [], []
+    for stem, found in by_stem.items():
         names = (stem, *(stem + ending for ending in LABEL_ENDINGS))
-        label = next((name for name in names if name in labels_by_stem), None)
-        if label is not None:
-            pairs.append((image, labels_by_stem[label]))
-    used = {path for pair in pairs for path in pair}
-    files = (*by_stem.values(), *labels_by_stem.values())
-    return pairs, [path for path in files if path not in used]
+        partners = next(
+            (labels_by_stem.pop(n) for n in names if n in labels_by_stem), []
+        )
+        if not partners:
+            alone += found
+            continue
+        # Of a.jpg and a.png one is taken, as their labels are one; the other is told.
+        pairs.append((found[-1], partners[-1]))
+        alone += [*found[:-1], *partners[:-1]]
+    return pairs, [*alone, *itertools.chain(*labels_by_stem.values())]
 
 
 def _pair_files(folder: Path) -> list[Pair]:

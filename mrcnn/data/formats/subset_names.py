@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from mrcnn.geometry.arguments import as_list
 
 VALIDATION = ("val", "valid", "validation")  # names of one and the same subset
+WORDS_OF = {
+    **dict.fromkeys(("train", "training"), ("train",)),
+    **dict.fromkeys((*VALIDATION, "minival", "valminusminival"), ("val",)),
+    **dict.fromkeys(("test", "testing"), ("test",)),
+    "trainval": ("train", "val"),
+}
 # What the names of annotation files have for their subset, with what parts it off.
 SUBSET_WORD = re.compile(
     r"[ ._-]*(?<![a-z])(train(ing)?|val(id(ation)?)?|test(ing)?|dev|trainval|minival|"
@@ -43,6 +49,15 @@ def synonyms(subset: str) -> list[str]:
     """Returns the other names of a subset."""
     calls = VALIDATION if subset.lower() in VALIDATION else ()
     return [call for call in calls if call != subset.lower()]
+
+
+def subset_words(name: str) -> set[str]:
+    """Returns which of train, val and test the name of a file or folder says.
+
+    Parts of COCO's val2014 (minival) count as val, trainval as both.
+    """
+    words = re.findall(r"(?<![a-z])[a-z]+(?![a-z])", name.lower())
+    return {kind for word in words for kind in WORDS_OF.get(word, ())}
 
 
 def of_one_set(stem: str, others: Iterable[str]) -> bool:

@@ -58,6 +58,8 @@ def unmold_detections(
     scores = detections[:count, 5]
 
     boxes = norm_to_orig(boxes_norm, window, image_shape, original_shape)
+    # Where an image is one pixel high, or wide, norm reaches beyond it.
+    boxes = np.clip(boxes, 0, np.tile(original_shape[:2], 2)).astype(np.int32)
     heights, widths = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     keep = np.flatnonzero((heights > 0) & (widths > 0))
     boxes = boxes[keep]

@@ -225,4 +225,11 @@ def load_newest_pair(
             "load_weights(), which starts with a new optimizer, or begin a new run "
             "with resume=False."
         )
+    if left := checkpoints.list_checkpoints(run_dir, name):
+        warnings.warn(
+            f"train(resume=True): {left[-1]} has no training_state_*.h5 beside it, so "
+            "a new run begins, from the weights that the model has now. To go on from "
+            "that checkpoint, load_weights() it and train without resume.",
+            stacklevel=5,
+        )
     return None

@@ -29,6 +29,7 @@ from mrcnn.engine.training.run_folder import (
 )
 from mrcnn.engine.training.schedules import is_number, make_schedule
 from mrcnn.engine.training.training_checks import (
+    check_arguments,
     check_data,
     warn_of_foreign_norms,
     warn_of_learning_rate,
@@ -132,6 +133,7 @@ class Trainable:
         """
         self._need("training", "train")
         config, model = self.config, self.keras_model
+        check_arguments(learning_rate, epochs, layers)
         self.follow_config("train")
         check_data(config, train_dataset, val_dataset, custom_callbacks)
         state_file = self._load_newest(verbose) if resume else None
@@ -241,7 +243,8 @@ class Trainable:
     def _load_newest(self, verbose: int) -> Path | None:
         """Loads the newest resumable checkpoint; returns its state file or None."""
         found = None
-        for run_dir in checkpoints.list_runs(self.model_dir, self.config.NAME)[-1:]:
+        run_dirs = checkpoints.list_runs(self.model_dir, self.config.NAME)
+        for run_dir in list(filter(checkpoints.is_begun, run_dirs))[-1:]:
             # Before reading: what is read is what will be continued.
             self.run_locks.take(run_dir)
             found = load_newest_pair(self.keras_model, run_dir, self.config.NAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 
 import keras
@@ -12,6 +13,28 @@ from mrcnn.engine.layer_groups import leaf_layers, unwrapped
 from mrcnn.engine.training.evaluation_callback import EvaluationCallback
 from mrcnn.engine.training.schedules import is_number
 from mrcnn.nn.norms import BatchNorm
+
+
+def check_arguments(learning_rate, epochs, layers) -> None:
+    """Raises ValueError for arguments of `train` that are of no use."""
+    if not isinstance(epochs, numbers.Integral):
+        raise ValueError(
+            f"train(epochs={epochs!r}): a whole number is needed, the total of epochs."
+        )
+    if not isinstance(layers, str):
+        raise ValueError(
+            f"train(layers={layers!r}): a word ('heads', '3+', '4+', '5+', 'all') or a "
+            "regular expression for names of layers is needed."
+        )
+    if is_number(learning_rate):
+        fits = np.isfinite(learning_rate) and learning_rate >= 0
+    else:
+        fits = learning_rate is None or callable(learning_rate)
+    if not fits:
+        raise ValueError(
+            f"train(learning_rate={learning_rate!r}): a positive number is needed, a "
+            "Keras LearningRateSchedule, or None for LEARNING_RATE of the Config."
+        )
 
 
 def check_data(config, train_dataset, val_dataset, callbacks) -> None:
@@ -40,6 +63,11 @@ def check_data(config, train_dataset, val_dataset, callbacks) -> None:
                 "the same names in the same order in both."
             )
     check_has_objects(train_dataset, "train(train_dataset)")
+    if val_dataset is not None:
+        try:
+            check_has_objects(val_dataset, "train(val_dataset)")
+        except ValueError as error:
+            warnings.warn(f"{error} The val_ losses will say nothing.", stacklevel=4)
     _tell_empty_classes(config, train_dataset)
     if not config.USE_RPN_ROIS:
         raise ValueError(

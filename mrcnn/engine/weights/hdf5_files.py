@@ -24,6 +24,14 @@ from mrcnn.data import atomic_file
 FREE_BYTES = 64 << 20
 MAX_RATIO = 10
 
+# How tensors may be packed; the checksum of HDF5's own is behind the numbers.
+_KNOWN_FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+}
+_FLETCHER_BYTES = 4
+
 # What h5py raises for damaged bytes: a string of an unknown encoding is a TypeError, a
 # group that became a tensor an AttributeError, a size no memory has a MemoryError.
 DAMAGED = (
@@ -151,6 +159,35 @@ def _is_bfloat16(dataset: h5py.Dataset) -> bool:
     return isinstance(kind, str) and kind == "bfloat16"
 
 
+def _check_packing(name: str, dataset: h5py.Dataset) -> None:
+    """Checks that packed chunks unpack to the size that a chunk has.
+
+    HDF5 itself unpacks to the end, however much that is, and takes the beginning.
+    """
+    filters = dataset.id.get_create_plist()
+    kinds = [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
+    if kinds.count(h5py.h5z.FILTER_DEFLATE) > 1 or not _KNOWN_FILTERS.issuperset(kinds):
+        raise UnreadableError(
+            f"{name} in it is packed otherwise than by gzip; save the weights again, "
+            "without compression"
+        )
+    if h5py.h5z.FILTER_DEFLATE not in kinds:
+        return
+    place = kinds.index(h5py.h5z.FILTER_DEFLATE)
+    size = dataset.dtype.itemsize * math.prod(dataset.chunks)
+    for i in range(dataset.id.get_num_chunks()):
+        offset = dataset.id.get_chunk_info(i).chunk_offset
+        left_out, packed = dataset.id.read_direct_chunk(offset)
+        if left_out >> place & 1:
+            continue  # this chunk was not packed
+        found = len(zlib.decompressobj().decompress(packed, size + _FLETCHER_BYTES + 1))
+        if not size <= found <= size + _FLETCHER_BYTES:
+            raise UnreadableError(
+                f"{name} in it does not unpack to its {size:,} bytes: it is damaged, "
+                "or made to fill the memory. Download it again, from a source you trust"
+            )
+
+
 def read_tensor(name: str, dataset: h5py.Dataset) -> np.ndarray:
     """Returns the numbers of a dataset, compared with its checksum if it has one.
 
@@ -159,9 +196,11 @@ def read_tensor(name: str, dataset: h5py.Dataset) -> np.ndarray:
         dataset: of an open file.
 
     Raises:
-        UnreadableError: it holds no numbers, or others than were written.
+        UnreadableError: it holds no numbers, or others than were written; or more
+            than it says is packed in it.
     """
     check_type(name, dataset)
+    _check_packing(name, dataset)
     value = np.asarray(dataset)
     written, found = dataset.attrs.get(_CHECKSUM), _checksum(value)
     if isinstance(written, bytes) and written.startswith(found[:-8]):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data import AnnotatedDataset
 from mrcnn.data.checks.validation_report import ERROR_KINDS, WARNING_KINDS
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.open_dataset import open_dataset
@@ -71,6 +72,14 @@ def test_all_planted_faults_are_found_at_once(tmp_path):
     assert sorted(map(str, found(report))) == sorted(map(str, planted)), str(report)
     assert len({p.kind for p in planted}) >= 20
     assert {p.kind for p in planted} <= {*ERROR_KINDS, *WARNING_KINDS}
+
+
+def test_a_data_set_without_images_has_nothing_to_learn():
+    dataset = AnnotatedDataset()
+    dataset.add_class("a", 1, "cell")
+    dataset.prepare()
+    (problem,) = dataset.validate().errors
+    assert (problem.kind, problem.text) == ("nothing to learn", "there is no image")
 
 
 @pytest.mark.parametrize(

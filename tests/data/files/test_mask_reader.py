@@ -8,8 +8,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mrcnn.data.files.mask_reader import read_pages
-from mrcnn.data.files.mask_values import label_numbers, object_mask, voc_colors
+from mrcnn.data.files.mask_reader import MaskPage, read_pages
+from mrcnn.data.files.mask_values import (
+    class_numbers,
+    label_numbers,
+    object_mask,
+    voc_colors,
+)
 
 MASK = np.zeros([40, 60], bool)
 MASK[5:20, 8:30] = True
@@ -185,6 +190,39 @@ def test_labels_are_not_taken_for_soft_edges(tmp_path, scale):
     path = save(tmp_path, Image.fromarray(labels))
     np.testing.assert_array_equal(label_numbers(read_pages(path)[0]), labels)
     np.testing.assert_array_equal(mask_of(path), labels > 0)
+
+
+def test_labels_near_two_values_are_no_noise():
+    labels = np.zeros([40, 90], np.uint8)
+    for i, number in enumerate((1, 2, 3, 4, 200, 201, 202, 203)):
+        labels[5:30, 10 * i + 3 : 10 * i + 10] = number
+    np.testing.assert_array_equal(label_numbers(MaskPage(labels)), labels)
+    np.testing.assert_array_equal(class_numbers(MaskPage(labels)), labels)
+
+
+def test_black_is_the_background_wherever_its_place_in_a_palette(tmp_path):
+    colors = np.array([[200, 0, 0], BLACK, [0, 200, 0], [0, 0, 200]])
+    order = np.array([1, 0, 2, 3])
+    for background, right in ((1, order), (0, np.arange(4))):
+        indices = np.full([30, 40], background)
+        indices[3:9, 3:9], indices[3:9, 20:30], indices[20:26, 5:15] = {0, 1, 2, 3} - {
+            background
+        }
+        path = save(tmp_path, palette(indices, colors))
+        found = label_numbers(read_pages(path)[0])
+        np.testing.assert_array_equal(found, right[indices])
+        np.testing.assert_array_equal(mask_of(path), indices != background)
+
+
+def test_parts_of_soft_labels_that_a_cut_would_lose_are_told():
+    labels = np.zeros([60, 90], np.uint8)
+    for i, number in enumerate((40, 80, 120, 240)):
+        labels[20:35, 20 * i + 5 : 20 * i + 20] = number
+    soft = cv2.GaussianBlur(labels, (0, 0), 1.5)
+    with pytest.raises(ValueError, match="2 of 3 connected parts .* Save the labels"):
+        class_numbers(MaskPage(soft))
+    both = cv2.GaussianBlur((labels > 0) * np.uint8(255), (0, 0), 1.5)
+    assert class_numbers(MaskPage(both)).max() == 1
 
 
 @pytest.mark.parametrize("seed", range(3))

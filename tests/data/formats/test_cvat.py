@@ -118,6 +118,14 @@ def test_subsets_of_a_project_can_be_chosen(tmp_path):
         CvatDataset().load_cvat(tmp_path, "x")
 
 
+def test_file_in_utf_16_is_known_by_its_first_lines(tmp_path):
+    head = '<?xml version="1.0" encoding="utf-16"?>'
+    folder = write(tmp_path, image(SQUARE, more='subset="one"'), head=head)
+    file = folder / "annotations.xml"
+    file.write_text(file.read_text(), encoding="utf-16")
+    np.testing.assert_array_equal(load(folder, "one").load_mask(0)[0][..., 0], BLOCK)
+
+
 def test_files_of_several_folders_number_their_classes_alike(tmp_path):
     for name, label in {"train": "cell", "val": "bud"}.items():
         write(tmp_path / name, image(SQUARE.replace("cell", label)), meta="")

@@ -65,6 +65,20 @@ def test_label_images_in_color_are_refused_when_loaded(tmp_path):
     assert load(tmp_path).load_mask(0)[0].shape == (8, 10, 3)  # grey, saved in color
 
 
+def test_names_are_one_whether_their_accents_are_composed_or_not(tmp_path):
+    save(tmp_path / "images" / "zell\u00e9.jpg")
+    save(tmp_path / "labels" / "zelle\u0301.png", LABELS)
+    assert load(tmp_path).load_mask(0)[1].tolist() == [1, 1, 1]
+
+
+def test_one_of_two_files_of_a_name_is_told(tmp_path):
+    for path in ("images/a.jpg", "images/a.png", "labels/a.png", "labels/a.tif"):
+        save(tmp_path / path, LABELS)
+    with pytest.warns(UserWarning, match=r"no partner of their own, a\.jpg, a\.png, "):
+        dataset = load(tmp_path)
+    assert dataset.num_images == 1
+
+
 def test_values_to_ignore_are_no_objects(tmp_path):
     save(tmp_path / "images" / "a.jpg")
     save(tmp_path / "labels" / "a.png", LABELS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +61,36 @@ def test_pictures_beside_the_json_go_before_those_of_other_folders(tmp_path):
         write_picture(tmp_path / folder / "a.png")
     file = write_json(tmp_path / "set" / "x.json", coco("a.png"))
     assert find_image_dir(file, "x") == tmp_path / "set"
+
+
+@pytest.mark.parametrize(
+    ("file", "images", "found"),
+    [
+        ("train/x.json", ["train/sub/deep/a.jpg", "val/a.jpg"], "train/sub/deep/a.jpg"),
+        ("train/x.json", ["train/a.JPG", "val/a.jpg"], "train/a.JPG"),
+        ("train/x.json", ["train/b.jpg", "val/a.jpg"], None),
+        ("one/x.json", ["one/b.jpg", "two/a.jpg", "two/y.json"], None),
+        ("annotations/train.json", ["train/in/a.jpg", "val/a.jpg"], "train/in/a.jpg"),
+        ("annotations/val.json", ["train/a.jpg"], "train/a.jpg"),
+        ("annotations/instances_minival2014.json", ["val2014/a.jpg"], "val2014/a.jpg"),
+        ("splits/val.json", ["train/a.jpg", "train/y.json"], "train/a.jpg"),
+    ],
+)
+def test_images_of_another_subset_or_data_set_are_not_taken(
+    tmp_path, file, images, found
+):
+    for image in images:
+        if image.endswith(".json"):
+            write_json(tmp_path / image, coco("a.jpg"))
+        else:
+            write_picture(tmp_path / image)
+    file = write_json(tmp_path / file, coco("a.jpg"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the missing one
+        dataset = open_dataset(file)
+    path = Path(dataset.image_info[0]["path"])
+    assert path.exists() == (found is not None)
+    assert found is None or path == tmp_path / found
 
 
 def test_classes_of_coco_have_one_number_in_all_subsets(tmp_path):

@@ -57,3 +57,17 @@ def test_a_full_list_of_detections_has_no_padding_row():
     detections = np.tile(np.float32([*norm(20, 10, 30, 20), 1, 0.9]), [3, 1])
     result = unmold_detections(detections, None, ORIGINAL, SHAPE, WINDOW, None)
     assert len(result["rois"]) == 3
+
+
+def test_boxes_end_at_the_border_of_an_image_one_pixel_high():
+    """Norm counts from the first to the last pixel, which are one here."""
+    detections = np.zeros([3, 6], np.float32)
+    detections[0] = [*norm(31, 0, 33, 32), 1, 0.9]
+    detections[1] = [*norm(32, 0, 33, 32), 1, 0.8]  # its lower half
+    window = (31, 0, 33, 64)
+    result = unmold_detections(
+        detections, np.ones([3, 28, 28]), (1, 32, 3), SHAPE, window, "crop"
+    )
+    assert result["rois"][0].tolist() == [0, 0, 1, 16]
+    assert (result["rois"] <= [0, 31, 1, 32]).all()
+    assert [mask.shape[0] for mask in result["masks"]] == [1] * len(result["rois"])

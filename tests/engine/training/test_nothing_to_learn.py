@@ -87,6 +87,30 @@ def test_sources_of_a_validation_set_match_too(tmp_path):
         train(make_trainer(tmp_path), TinyDataset(), val)
 
 
+def test_a_validation_set_without_objects_is_told(tmp_path):
+    with pytest.warns(
+        UserWarning, match=r"train\(val_dataset\): no object in 8 images"
+    ):
+        train(make_trainer(tmp_path, STEPS_PER_EPOCH=1), val=EmptyDataset())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"epochs": "2"}, "epochs='2'.*whole number"),
+        ({"epochs": 1.5}, "epochs=1.5.*whole number"),
+        ({"layers": None}, "layers=None.*a word"),
+        ({"learning_rate": "0.01"}, "learning_rate='0.01'.*positive number"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+        ({"learning_rate": -1}, "learning_rate=-1.*positive number"),
+    ],
+)
+def test_impossible_arguments_are_named(tmp_path, values, said):
+    with pytest.raises(ValueError, match=rf"train\({said}"):
+        train(make_trainer(tmp_path), **values)
+    assert not list(tmp_path.rglob("*"))
+
+
 def test_a_class_without_objects_is_told(tmp_path):
     data, one = DrawnDataset((2,)), {"STEPS_PER_EPOCH": 1}
     with pytest.warns(UserWarning, match="no object of 1 of 2 classes, 'box'"):

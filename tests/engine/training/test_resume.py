@@ -91,6 +91,21 @@ def test_a_run_interrupted_twice_and_in_its_first_epoch(tmp_path, whole):
     assert_continues(whole, run(tmp_path), [3])
 
 
+def test_a_folder_in_which_nothing_was_trained_does_not_hide_a_run(tmp_path):
+    run(tmp_path, epochs=1)
+    (tmp_path / "tiny20991231T2359").mkdir()
+    assert list(run(tmp_path, epochs=2)[0]) == [1]
+
+
+def test_checkpoints_without_their_state_are_told(tmp_path):
+    run(tmp_path, epochs=1)
+    for path in tmp_path.rglob("training_state_*.h5"):
+        path.unlink()
+    with pytest.warns(UserWarning, match="tiny_0001.h5 has no training_state.*a new"):
+        assert list(run(tmp_path, epochs=1)[0]) == [0]
+    assert len(list(tmp_path.rglob("mask_rcnn_tiny_0001.h5"))) == 2
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path, caplog):
     losses, weights, _ = run(tmp_path, epochs=1)
     assert list(losses) == [0]

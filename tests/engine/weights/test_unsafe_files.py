@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -195,6 +196,16 @@ def long_type(path):
     old_layout(path, shape=(1,), dtype=np.dtype(("<f4", (ZEROS // 4,))))
 
 
+def chunk_that_lies(path):
+    """What is packed for one chunk of 40 KB is 1.6 GB."""
+    old_layout(path, shape=(10**4,), dtype="<f4", chunks=(10**4,), **PACKED)
+    packer = zlib.compressobj(1)
+    parts = [packer.compress(bytes(10**7)) for _ in range(ZEROS // 10**7)]
+    with h5py.File(path, "a") as file:
+        content = b"".join([*parts, packer.flush()])
+        file["conv1/conv1/kernel:0"].id.write_direct_chunk((0,), content)
+
+
 def first_kernel(path):
     old_layout(path, shape=(10**4, 10**4, 1, 4), dtype="<f4", chunks=True, **PACKED)
 
@@ -207,6 +218,7 @@ BOMBS = [
     zeros_that_were_never_written,
     large_chunk,
     long_type,
+    chunk_that_lies,
     first_kernel,
 ]
 
@@ -272,6 +284,24 @@ def test_what_the_model_has_room_for_is_read_however_it_is_packed(tmp_path):
 
 
 # What we write has a checksum.
+
+
+@pytest.mark.parametrize(
+    ("packing", "is_read"),
+    [
+        ({"compression": "gzip", "shuffle": True, "fletcher32": True}, True),
+        ({"shuffle": True, "fletcher32": True}, True),
+        ({"compression": "lzf"}, False),
+    ],
+)
+def test_tensors_may_be_packed_by_gzip(tmp_path, packing, is_read):
+    path, values = tmp_path / "w.h5", np.arange(30, dtype=np.float32)
+    old_layout(path, data=values, chunks=(16,), **packing)
+    if is_read:
+        np.testing.assert_array_equal(read_weights(path)["conv1/kernel"], values)
+        return
+    with pytest.raises(WeightFileError, match="packed otherwise than by gzip; save"):
+        read_weights(path)
 
 
 def place_of(path, name):

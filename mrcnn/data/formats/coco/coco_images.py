@@ -6,14 +6,16 @@ import contextlib
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mrcnn.data.files.find_images import count_images
-from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.files.text_files import encoding_of
 from mrcnn.data.formats.coco.coco_json import read_coco_json, search_file
-from mrcnn.data.formats.layouts import ANNOTATION_FOLDERS, COCO_PREFIX
-from mrcnn.data.formats.subset_names import match_subset
+from mrcnn.data.formats.json_kinds import json_kind
+from mrcnn.data.formats.layouts import ANNOTATION_FOLDERS, COCO_PREFIX, images_in
+from mrcnn.data.formats.subset_names import match_subset, subset_words
 
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 USUAL_FOLDERS = ("images", "data")
@@ -24,6 +26,8 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
 
     Where several folders hold images of these names (train/0001.png, val/0001.png), it
     is the one named as the json or the subset; else that of the json; else images/.
+    Folders of other subsets, or with a json of their own, come last; they are not
+    looked into where images lie with the json: one that is missing there is missing.
 
     Args:
         annotation_file: the json.
@@ -41,26 +45,37 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
     for above in (home, home.parent):
         places += list_folders(above / "images")
     places += [*list_folders(home), home.parent, *list_folders(home.parent)]
+    places = [place for place in places if place.is_dir()]
     places = list({place.resolve(): place for place in reversed(places)}.values())[::-1]
 
-    counts = {p: sum((p / name).is_file() for name in file_names) for p in places}
-    # Beside the folder other data sets may have images of the same names.
     inner = [place for place in places if home in (place, *place.parents)]
-    if 2 * max(counts[place] for place in inner) >= len(file_names):
-        places = inner
-    most = max(counts[place] for place in places)
-    if most < len(file_names):
-        # Named as on another machine, or in folders below.
-        is_inner = home.name.lower() in ANNOTATION_FOLDERS
-        around = {home.parent, *list_folders(home.parent)} if not is_inner else set()
-        found = {p: count_images(p, file_names) for p in places if p not in around}
-        if max(found.values()) > most:
-            most = max(found.values())
-            best = [place.absolute() for place in found if found[place] == most]
-            # A folder has what those below it have.
-            above = {parent for place in best for parent in place.parents}
-            counts = {p: 0 if p.absolute() in above else n for p, n in found.items()}
-            places = list(counts)
+    known = (stem, subset, home.name)
+    strange = {p for p in places if p not in inner and _is_of_others(p, known)}
+    groups = [inner, [place for place in places if place not in strange]]
+    if not any(map(images_in, inner)):
+        groups.append(places)
+    # Beside the folder other data sets may have images of the same names.
+    is_inner = home.name.lower() in ANNOTATION_FOLDERS
+    around = {home.parent, *list_folders(home.parent)} if not is_inner else set()
+    around -= {home}
+    for group in groups:
+        places = group
+        counts = {p: sum((p / n).is_file() for n in file_names) for p in places}
+        most = max(counts.values())
+        if most < len(file_names):
+            # Named as on another machine, or in folders below.
+            found = {p: count_images(p, file_names) for p in places if p not in around}
+            if max(found.values()) > most:
+                most = max(found.values())
+                best = [place.absolute() for place in found if found[place] == most]
+                # A folder has what those below it have.
+                above = {parent for place in best for parent in place.parents}
+                lowest = {
+                    p: 0 if p.absolute() in above else n for p, n in found.items()
+                }
+                counts, places = lowest, list(lowest)
+        if 2 * most >= len(file_names):
+            break
     if not most:
         return home
     # One image may be missing where it belongs, but not where another one lies.
@@ -82,6 +97,17 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
             f"meant, image_dir={str(found[0])!r}."
         )
     return found[0]
+
+
+def _is_of_others(place: Path, names: Iterable[str]) -> bool:
+    """Returns whether a folder is of another subset than names say, or has its json."""
+    wanted, own = (
+        {word for name in each for word in subset_words(name)}
+        for each in (names, [place.name])
+    )
+    if wanted and own and wanted.isdisjoint(own):
+        return True
+    return any(json_kind(file) == "coco" for file in list_files(place, ".json"))
 
 
 def coco_file_names(path: str | Path, limit: int = 20) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from mrcnn.data.formats.coco.coco_outlines import has_outline
+from mrcnn.data.formats.coco.coco_outlines import has_outline, look_like_corners
 from mrcnn.data.formats.fields import Flag, Id, Name, Side, check_fields
 from mrcnn.data.formats.json_kinds import MAX_PARSED_BYTES, read_json
 from mrcnn.data.formats.left_out import warn_left_out
@@ -247,6 +247,15 @@ def annotations_by_image(
                 f"{_some(names)}."
             )
         warn_left_out(where, len(lost), f"annotations {text}; they are left out.")
+    sizes = {i["id"]: (i.get("width"), i.get("height")) for i in content["images"]}
+    sizes = {image_id: size for image_id, size in sizes.items() if all(size)}
+    if boxes_as_masks and look_like_corners(content["annotations"], sizes):
+        warnings.warn(
+            f"{where}: read as COCO's (x, y, width, height) boxes leave their images, "
+            "but not as corners (x1, y1, x2, y2): compare a drawn image, and write "
+            "bbox as [x1, y1, x2 - x1, y2 - y1].",
+            stacklevel=3,
+        )
     if not boxes_as_masks:
         text = f"of {kept} objects have no segmentation, so their masks have no pixel; "
         text += "load_json(boxes_as_masks=True) takes their boxes for masks."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
@@ -56,6 +57,9 @@ class _Turned(TypedDict):
     """A box with attributes."""
 
     attributes: _Turn
+
+
+SLACK = 2  # px that a box may leave its image: tools round
 
 
 _STATED, _CROWD, _RINGS, _RUNS, _TURNED = map(
@@ -149,6 +153,30 @@ def _box(raw: Mapping, stated: Mapping, where: str) -> Shape:
         degrees = found["attributes"].get("rotation")
     box = Rectangle(y, x, y + height, x + width)
     return box.turned(degrees) if degrees else box
+
+
+def look_like_corners(annotations: Iterable[Mapping], sizes: Mapping) -> bool:
+    """Returns whether boxes seem to be (x1, y1, x2, y2), not (x, y, width, height).
+
+    So they are if some leave their images as the one, and none does as the other.
+
+    Args:
+        annotations: of a COCO file; those with an outline are not looked at.
+        sizes: (width, height) of images by their ids, px.
+    """
+    found = [
+        (raw["bbox"], sizes[raw["image_id"]])
+        for raw in annotations
+        if not has_outline(raw) and "bbox" in raw and raw["image_id"] in sizes
+    ]
+    try:
+        boxes = np.array([box for box, _ in found], np.float64).reshape(-1, 4)
+    except (OverflowError, TypeError, ValueError):  # damaged ones are named elsewhere
+        return False
+    limits = np.array([size for _, size in found], np.float64).reshape(-1, 2) + SLACK
+    starts, ends = boxes[:, :2], boxes[:, 2:]
+    is_inside = (starts < ends).all() and (ends <= limits).all()
+    return bool(is_inside and (starts + ends > limits).any())
 
 
 def _is_point(part: Any) -> bool:

@@ -51,7 +51,7 @@ def find_attribute(
     values = [item for region in regions for item in region["attributes"].items()]
     known = {name for name, _ in values}
     named = {name for name, value in values if _text_of(value)}
-    texts = {n for n, value in values if _text_of(value) and not isinstance(value, int)}
+    texts = {n for n, v in values if _text_of(v) and not isinstance(v, int | float)}
     if wanted is not None:
         if wanted not in named:
             raise ValueError(
@@ -93,6 +93,8 @@ def _text_of(value) -> str:
     if isinstance(value, Mapping):
         ticked = [str(option) for option, is_on in value.items() if is_on]
         return ticked[0] if len(ticked) == 1 else ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 1.0 is 1 in json
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.files.find_images import find_images
 from mrcnn.data.files.folders import list_folders
+from mrcnn.data.files.image_files import IMAGE_SUFFIXES
 from mrcnn.data.files.text_files import read_text
 from mrcnn.data.formats.class_names import register_classes
 from mrcnn.data.formats.layouts import Format, Layout, Part, images_in, some_names
@@ -236,12 +237,37 @@ def _listed_ids(folder: Path, subset, boxes_as_masks: bool, where: str) -> list[
         path = folder / "ImageSets" / kind / f"{subset}.txt"
         if path.is_file():
             text = read_text(path, f"{where}: {path}")
-            rows = [line.split() for line in text.splitlines()]
+            rows = [line.split() for line in text.splitlines() if line.strip()]
             # Lists of one class mark the images that do not show it by -1.
-            return list(dict.fromkeys(r[0] for r in rows if r and r[1:] != ["-1"]))
+            names = dict.fromkeys(
+                row[0] if row[1:] in ([], ["0"], ["1"]) else " ".join(row)
+                for row in rows
+                if row[1:] != ["-1"]
+            )
+            return [_id_of(name, folder) for name in names]
     known = ", ".join(voc_subsets(folder)) or "none"
     raise FileNotFoundError(
         f"{where}: {folder / 'ImageSets'} has no list {subset}.txt; there is {known}."
+    )
+
+
+def _id_of(name: str, folder: Path) -> str:
+    """Returns the id that a line of a list means: the stem of the xml file.
+
+    Other tools list file names, or paths; and accents may be composed or not.
+    """
+    base = name.replace("\\", "/").rsplit("/", 1)[-1]
+    stem = Path(base).stem if Path(base).suffix.lower() in IMAGE_SUFFIXES else base
+    texts = [name, base, stem]
+    forms = [unicodedata.normalize(form, t) for form in ("NFC", "NFD") for t in texts]
+    places = [("Annotations", ".xml"), ("SegmentationObject", ".png")]
+    return next(
+        (
+            text
+            for text in dict.fromkeys([*texts, *forms])
+            if any((folder / place / f"{text}{end}").is_file() for place, end in places)
+        ),
+        name,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn.data.files.mask_reader import read_pages
 from mrcnn.data.files.mask_values import page_colors, voc_colors
+from mrcnn.data.files.text_files import read_text
 from mrcnn.data.formats.layouts import images_in
 from mrcnn.data.outlines.annotation import Annotation
 from mrcnn.data.outlines.damaged import Damaged
@@ -111,7 +112,8 @@ def _class_colors(folder: Path) -> dict[Color, str]:
     palette = [tuple(color) for color in voc_colors().tolist()]
     if not (folder / LABEL_MAP).is_file():
         return dict(zip(palette[1:], VOC_CLASSES, strict=False))
-    lines = (folder / LABEL_MAP).read_text("utf-8-sig").splitlines()
+    path = folder / LABEL_MAP
+    lines = read_text(path, f"load_voc(): {str(path)!r}").splitlines()
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
     classes = {}
     for place, line in enumerate(lines):
@@ -122,7 +124,7 @@ def _class_colors(folder: Path) -> dict[Color, str]:
             rgb = ()
         if not name or len(rgb) != 3:
             raise ValueError(
-                f"load_voc(): {str(folder / LABEL_MAP)!r}: {line!r} is not "
+                f"load_voc(): {str(path)!r}: {line!r} is not "
                 "name:red,green,blue::; correct that line."
             )
         classes[rgb] = name.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
 
@@ -49,8 +50,9 @@ def test_damage_of_the_whole_file_is_named(tmp_path, place, value, reason):
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
-    path = write_json(tmp_path / "a.json", content)
-    for source in (tmp_path, path):
+    # Not in tmp_path itself: folders of other tests beside it have images, too.
+    path = write_json(tmp_path / "set" / "a.json", content)
+    for source in (path.parent, path):
         with pytest.raises(
             ValueError, match=rf"a\.json'\): {reason}.*correct or remov"
         ):
@@ -143,3 +145,26 @@ def test_file_of_keypoints_says_that_they_are_not_read(tmp_path):
     write_json(tmp_path / "x.json", content)
     with pytest.warns(UserWarning, match="no segmentation.*Keypoints are not read"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "is_told"),
+    [
+        ([[1, 1, 9, 7], [5, 4, 9, 8]], True),  # 8 x 10 px
+        ([[1, 1, 9, 7], [5, 4, 4, 4]], False),  # no corners
+        ([[1, 1, 3, 4], [2, 2, 5, 6]], False),  # both are possible
+    ],
+)
+def test_boxes_that_can_only_be_corners_are_told(tmp_path, boxes, is_told):
+    write_picture(tmp_path / "a.jpg")
+    content = coco()
+    (first,) = content["annotations"]
+    content["annotations"] = [
+        first | {"id": i, "bbox": box, "segmentation": []}
+        for i, box in enumerate(boxes)
+    ]
+    write_json(tmp_path / "a.json", content)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        open_dataset(tmp_path, boxes_as_masks=True)
+    assert any("not as corners" in str(each.message) for each in told) == is_told

@@ -326,6 +326,8 @@ def test_damaged_region_names_image_and_region(tmp_path):
     [
         ([{"label": 3}, {"label": 4}], ["3", "4"]),
         ([{"label": 3}, {"label": "4"}], ["3", "4"]),
+        ([{"label": 3.0}, {"label": 4}], ["3", "4"]),
+        ([{"kind": "cat", "score": 1.0}], ["cat"]),
         # A text goes before a number, unless the number has a usual name.
         ([{"kind": "cat", "count": 3}], ["cat"]),
         ([{"label": 3, "count": 5}], ["3"]),

@@ -56,6 +56,16 @@ def test_flag_that_is_a_word_does_not_stop_the_load(tmp_path):
     assert "difficult" not in annotation.extra
 
 
+def test_lists_of_file_names_paths_and_other_accents_are_read(tmp_path):
+    ids = ["a", "zell\u00e9", "my b", "v1.5"]
+    for image_id in ids:
+        add_image(tmp_path, image_id, ["cat"], np.ones([8, 10]))
+    listed = ["JPEGImages/a.jpg  1", "zelle\u0301", "my b", "v1.5"]
+    add_list(tmp_path, "train", listed)
+    dataset = load(tmp_path, "train")
+    assert [info["id"] for info in dataset.image_info] == ids
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

@@ -62,6 +62,18 @@ def test_palette_without_its_unused_colors_is_read_by_color(tmp_path):
     check(open_quietly(root), "cat", "dog")
 
 
+def test_boxes_that_lie_beside_their_masks_are_told(tmp_path):
+    root = write(tmp_path, LABELS, names=["cat", "dog"])
+    box = "<bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>4</ymax></bndbox>"
+    boxes = {"cat": box.format(3, 5), "dog": box.format(6, 7)}
+    for names, wrong in ((["cat", "dog"], []), (["dog", "cat"], [0, 1])):
+        objects = (f"<object><name>{n}</name>{boxes[n]}</object>" for n in names)
+        (root / "Annotations" / "a.xml").write_text(XML.format("".join(objects)))
+        report = open_quietly(root).validate()
+        assert [p.instance for p in report.of_kind("box beside the mask")] == wrong
+        assert len(report.errors) == len(wrong)
+
+
 CAT, CAR = VOC_CLASSES.index("cat") + 1, VOC_CLASSES.index("car") + 1
 CLASSES = np.array([0, CAT, CAR])[np.minimum(LABELS, 2) * (LABELS < 255)]
 
@@ -92,6 +104,13 @@ def test_folder_without_xml_takes_classes_from_the_label_map(tmp_path):
     assert dataset.class_names == ["BG", "cell", "debris"]
     (root / "labelmap.txt").write_text("cell:250,50::\n")
     with pytest.raises(ValueError, match=r"labelmap.txt.*'cell:250,50::' is not name"):
+        open_quietly(root)
+
+
+def test_label_map_in_a_code_page_is_named(tmp_path):
+    root = write(tmp_path, LABELS, LABELS)
+    (root / "labelmap.txt").write_text("zellé:128,0,0::\n", encoding="cp1252")
+    with pytest.raises(ValueError, match=r"labelmap\.txt'.* 0xe9 in line 1 is not UTF"):
         open_quietly(root)
 
 
