@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.geometry.arguments import as_number, as_whole
+from mrcnn.geometry.box_masks import MAX_PX
 from mrcnn.viz.draw import Color, as_rgb, text_color
 from mrcnn.viz.instances import instances_of
 from mrcnn.viz.labels import fit_sizes, place_labels
@@ -108,7 +109,9 @@ def draw_instances(
             outlines = [np.round(points).astype(np.int32) for points in outlines]
             cv2.polylines(drawn, outlines, True, color, thickness, line)
         if show_bbox:
-            y1, x1, y2, x2 = np.round(shown.boxes[i] * scale).astype(int).tolist()
+            # OpenCV knows no coordinates beyond these.
+            box = np.clip(np.round(shown.boxes[i] * scale), -MAX_PX, MAX_PX)
+            y1, x1, y2, x2 = box.astype(int).tolist()
             cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), color, thickness)
     _draw_labels(drawn, shown.boxes * scale, shown.captions, shown.colors)
     return drawn

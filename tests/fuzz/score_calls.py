@@ -107,7 +107,7 @@ def score_calls() -> dict[str, Call]:
         "pixel_anchors": ("feature_shapes(", "anchor_values("),
         "truth_record": ("load_mask(", "image_size(", "drawn_objects("),
         "anchor_report": ("feature_shapes(", "anchor_values("),
-        "load_image_gt": ("load_image(", "load_mask(", "plan_resize("),
+        "load_image_gt": ("(image id ", "load_image(", "load_mask(", "plan_resize("),
         # Of one record, its image is what has to be named.
         **dict.fromkeys(RECORD_READERS, ("record(", "record_overlaps(")),
     }

@@ -215,3 +215,10 @@ def test_a_title_too_long_is_cut():
     picture = draw()
     assert draw_title(picture, "square: 1, " * 50).shape[1] == picture.shape[1]
     assert draw_title(picture[:1, :1], "x").shape[1] == 1
+
+
+def test_a_box_beyond_what_opencv_knows_is_drawn_as_far_as_the_image():
+    image = np.zeros([20, 30, 3], np.uint8)
+    boxes = np.array([[5, 5, 1e30, 1e30]])
+    drawn = draw_instances(image, boxes, None, [1], ["BG", "cat"], captions=[""])
+    assert drawn[5, 5:].any(axis=1).all() and not drawn[:5].any()

@@ -116,7 +116,8 @@ def own_masks(masks, class_ids) -> np.ndarray:
     padding = np.flatnonzero(class_ids == 0)
     ids = class_ids[: padding[0]] if len(padding) else class_ids
     classes = int(ids.max(initial=0)) + 1
-    if masks.ndim != 4 or len(masks) < len(ids) or masks.shape[3] < classes:
+    is_known = ids.min(initial=0) >= 0 and masks.ndim == 4
+    if not is_known or len(masks) < len(ids) or masks.shape[3] < classes:
         raise ValueError(
             f"unmold_detections(mrcnn_mask): received {masks.shape} with {len(ids)} "
             f"detections of classes up to {classes - 1}; pass [{len(ids)} or more, h, "

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import mmap
 import os
+import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -43,6 +45,9 @@ DAMAGED = (
     AttributeError,
     MemoryError,
 )
+# A store of texts: signature, version and padding; then its size, and for each text a
+# number, a count, padding and a length.
+_HEAP, _HEAP_HEADER = b"GCOL\x01\0\0\0", struct.Struct("<H6xQ")
 # An attribute of each tensor that we write: "<type> <crc32 of its bytes>". Of another
 # type are those that somebody has converted, attributes and all.
 _CHECKSUM = "checksum"
@@ -63,9 +68,40 @@ def open_hdf5(content: str | os.PathLike | io.BytesIO) -> Iterator[h5py.File]:
         UnreadableError: it names other files to read from.
         Exception: one of DAMAGED.
     """
+    _check_heaps(content)
     with h5py.File(content, "r") as file:
         _refuse_other_files(file)
         yield file
+
+
+def _check_heaps(content: str | os.PathLike | io.BytesIO) -> None:
+    """Refuses a damaged store of texts, in which the HDF5 library loops for ever.
+
+    A store ("global heap", HDF5 file format, III.E) is a chain of texts. What is left
+    of it has the number 0 and is as long as it says: of length 0 it never ends.
+    """
+    if isinstance(content, io.BytesIO):
+        return _check_heaps_of(content.getvalue())
+    with open(content, "rb") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            _check_heaps_of(data)
+
+
+def _check_heaps_of(data: bytes | mmap.mmap) -> None:
+    start = data.find(_HEAP)
+    while start >= 0:
+        (size,) = struct.unpack_from("<Q", data, start + len(_HEAP))
+        place, end = start + len(_HEAP) + 8, min(start + size, len(data))
+        while place + _HEAP_HEADER.size <= end:
+            number, length = _HEAP_HEADER.unpack_from(data, place)
+            if number == length == 0:
+                raise UnreadableError(
+                    "an HDF5 file that is damaged (a store of texts without an end); "
+                    "download or save it again"
+                )
+            # Texts begin at multiples of 8 bytes.
+            place += length if number == 0 else _HEAP_HEADER.size + -(-length // 8) * 8
+        start = data.find(_HEAP, start + 1)
 
 
 def _refuse_other_files(file: h5py.File) -> None:

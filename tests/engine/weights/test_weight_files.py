@@ -178,6 +178,16 @@ def test_a_name_of_an_unknown_encoding_is_an_error(source, model, tmp_path):
     assert_refused(model, tmp_path / "w.weights.h5", "cut off or damaged", "encoding")
 
 
+def test_a_store_of_texts_without_an_end_is_refused(source, model, tmp_path):
+    # The HDF5 library goes round in it for ever.
+    path = save(source, tmp_path / "w.weights.h5")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"GCOL")
+    data[start + 16 : start + 32] = bytes(16)
+    path.write_bytes(data)
+    assert_refused(model, path, "a store of texts without an end")
+
+
 def test_parts_of_split_weights_are_an_error(source, model, tmp_path):
     keras.Model.save_weights(source, tmp_path / "s.weights.json", max_shard_size=0.0004)
     parts = sorted(tmp_path.glob("s_*.weights.h5"))
