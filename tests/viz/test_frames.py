@@ -220,5 +220,7 @@ def test_a_title_too_long_is_cut():
 def test_a_box_beyond_what_opencv_knows_is_drawn_as_far_as_the_image():
     image = np.zeros([20, 30, 3], np.uint8)
     boxes = np.array([[5, 5, 1e30, 1e30]])
-    drawn = draw_instances(image, boxes, None, [1], ["BG", "cat"], captions=[""])
+    drawn = visualize.draw_instances(
+        image, boxes, None, [1], ["BG", "cat"], captions=[""]
+    )
     assert drawn[5, 5:].any(axis=1).all() and not drawn[:5].any()
