@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,6 +23,8 @@ TURNED_ORIENTATIONS = (5, 6, 7, 8)
 # Of a stored image, the rows or columns of these are turned over before that.
 FLIPPED_ROWS, FLIPPED_COLUMNS = (3, 4, 6, 7), (2, 3, 7, 8)
 EXIF_CHOICES = ("apply", "auto", "ignore", "viewer")
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+PNG_TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Pillow's own limit is one number for the whole program.
@@ -118,6 +122,11 @@ def open_image(
         raise
     except Exception as error:
         raise damaged(path, error) from error
+    try:
+        check_pixels(image.height, image.width, max_pixels, path)
+    except ImageTooLargeError:
+        image.close()
+        raise
     orientation = _orientation(image)
     if image.format == "TIFF" and orientation != UPRIGHT:
         # Pillow turns a TIFF in any case, and not always rightly.
@@ -126,7 +135,6 @@ def open_image(
             image = Image.open(io.BytesIO(upright_bytes(path)))
     image.info[EXIF_ORIENTATION] = orientation
     with image:
-        check_pixels(image.height, image.width, max_pixels, path)
         yield image
 
 
@@ -137,11 +145,40 @@ def orientation_of(image: Image.Image) -> int:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(EXIF_ORIENTATION, UPRIGHT)
+        value = _exif(image).get(EXIF_ORIENTATION, UPRIGHT)
     except Exception:  # of a damaged note; viewers ignore it too
         return UPRIGHT
     # 0 and what is above 8 mean nothing; some cameras write them.
     return value if isinstance(value, int) and 1 <= value <= 8 else UPRIGHT
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """Returns the EXIF note of an image; the pixels are decoded only if they must be.
+
+    Pillow decodes a whole png to see what is behind the pixels: mostly nothing.
+    """
+    is_png = image.format == "PNG"
+    if is_png and (
+        image.height * image.width > MAX_PIXELS or not _has_text_behind(image.fp)
+    ):
+        return Image.Image.getexif(image)
+    return image.getexif()
+
+
+def _has_text_behind(file: BinaryIO) -> bool:
+    """Returns whether a png has a note or text behind its pixels."""
+    place, is_behind = file.tell(), False
+    try:
+        file.seek(len(PNG_MAGIC))
+        while len(head := file.read(8)) == 8:
+            kind = head[4:]
+            is_behind |= kind == b"IDAT"
+            if is_behind and kind in PNG_TEXTS:
+                return True
+            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+        return False
+    finally:
+        file.seek(place)
 
 
 def upright_bytes(path: str | Path) -> bytearray:

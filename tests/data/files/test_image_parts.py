@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 
 import numpy as np
@@ -10,7 +11,14 @@ import tifffile
 from PIL import Image
 
 from mrcnn.data import ImageTooLargeError, open_parts, read_image
-from mrcnn.data.files.open_images import open_image, stored_box, turn
+from mrcnn.data.files.open_images import (
+    EXIF_ORIENTATION,
+    open_image,
+    orientation_of,
+    stored_box,
+    turn,
+)
+from tests.fuzz.pictures import claim_size
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, [64, 90, 3], dtype=np.uint8)
@@ -162,6 +170,34 @@ def test_of_an_animation_the_first_image_is_read_and_that_is_said(tmp_path, name
 def test_a_folder_is_no_image(tmp_path):
     with pytest.raises(FileNotFoundError, match="is a folder"):
         read_image(tmp_path)
+
+
+def test_a_png_that_claims_to_be_huge_is_not_decoded_for_its_note(tmp_path):
+    save(tmp_path / "a.png")
+    content = claim_size((tmp_path / "a.png").read_bytes(), 2**20, 2**20)
+    (tmp_path / "a.png").write_bytes(content)
+    begin = time.process_time()
+    with open_image(tmp_path / "a.png", max_pixels=None) as image:
+        assert image.size == (2**20, 2**20)
+    with pytest.raises(ImageTooLargeError), open_image(tmp_path / "a.png"):
+        pass
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_a_note_of_a_png_is_found_before_and_behind_its_pixels(tmp_path, is_behind):
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    Image.new("RGB", (9, 5)).save(tmp_path / "a.png", exif=exif)
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    rest = content[:start] + content[end:-12]
+    if is_behind:
+        content = rest + content[start:end] + content[-12:]
+        (tmp_path / "a.png").write_bytes(content)
+    with open_image(tmp_path / "a.png") as image:
+        assert orientation_of(image) == 6
 
 
 def test_open_image_gives_the_header_without_decoding(tmp_path):
