@@ -6,7 +6,7 @@ from PIL import Image
 
 from mrcnn.data.annotated_dataset import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.files.image_files import EXIF_ORIENTATION
+from mrcnn.data.files.open_images import EXIF_ORIENTATION
 
 
 def two_source_dataset(cls=Dataset):

@@ -63,7 +63,7 @@ def find_images(folder: str | Path, names: Iterable[str], where: str) -> list[st
     return paths
 
 
-def count_images(folder: str | Path, names: Iterable[str]) -> int:
+def count_found(folder: str | Path, names: Iterable[str]) -> int:
     """Returns how many of some names `find_images` finds a file for."""
     paths, _ = _find(Path(folder), list(names))
     return sum(map(os.path.isfile, paths))

@@ -18,7 +18,6 @@ from mrcnn.data.files.open_images import (
     turn,
     turned_size,
 )
-from mrcnn.data.files.open_images import EXIF_ORIENTATION as EXIF_ORIENTATION
 from mrcnn.geometry.bit_depth import Range
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

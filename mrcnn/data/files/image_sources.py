@@ -26,7 +26,7 @@ from mrcnn.data.files.open_images import (
     upright_bytes,
     without_pillow_limit,
 )
-from mrcnn.data.files.tiff_files import TiffImage, count_images
+from mrcnn.data.files.tiff_files import TiffImage, count_tiff_images
 from mrcnn.geometry.bit_depth import Range, Scale, plan_8_bit, values_of
 
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -179,7 +179,7 @@ def _tiff(path: str | Path) -> TiffImage | None:
         ValueError: it is a stack; only one of its images would be read.
     """
     try:
-        count, image = count_images(path), TiffImage(path)
+        count, image = count_tiff_images(path), TiffImage(path)
     except Exception:  # of a damaged file; Pillow says what is wrong with it
         return None
     if count > 1:

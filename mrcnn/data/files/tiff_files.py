@@ -17,7 +17,7 @@ ASSOCIATED_ALPHA = 1  # colors are multiplied by it; Pillow divides them
 MAX_KEPT = 1 << 28
 
 
-def count_images(path: str | Path) -> int:
+def count_tiff_images(path: str | Path) -> int:
     """Returns how many images a TIFF holds; 1 where smaller ones go with the first.
 
     Smaller ones are thumbnails, or the levels of a pyramid. ImageJ may keep a stack

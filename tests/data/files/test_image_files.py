@@ -10,7 +10,8 @@ import skimage.io
 import tifffile
 from PIL import Image
 
-from mrcnn.data.files.image_files import EXIF_ORIENTATION, read_image
+from mrcnn.data.files.image_files import read_image
+from mrcnn.data.files.open_images import EXIF_ORIENTATION
 
 # 2 x 3 px, so that a turned image is seen by its shape.
 GREY = np.array([[0, 50, 100], [150, 200, 255]], dtype=np.uint8)

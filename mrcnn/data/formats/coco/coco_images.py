@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from mrcnn.data.files.find_images import count_images
+from mrcnn.data.files.find_images import count_found
 from mrcnn.data.files.folders import list_files, list_folders
 from mrcnn.data.files.text_files import encoding_of
 from mrcnn.data.formats.coco.coco_json import read_coco_json, search_file
@@ -64,7 +64,7 @@ def find_image_dir(annotation_file: str | Path, subset: str) -> Path:
         most = max(counts.values())
         if most < len(file_names):
             # Named as on another machine, or in folders below.
-            found = {p: count_images(p, file_names) for p in places if p not in around}
+            found = {p: count_found(p, file_names) for p in places if p not in around}
             if max(found.values()) > most:
                 most = max(found.values())
                 best = [place.absolute() for place in found if found[place] == most]
